@@ -1,0 +1,39 @@
+"""When a failed task runs again: a value, and the arithmetic of its waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how late a failed task is tried again. Times are milliseconds.
+
+    The wait before retry number *n* (0 for the first) is ``delay_ms * backoff ** n``, at most `max_delay_ms`; `jitter`
+    is the share of it that is drawn at random (0.1 = up to 10 % shorter or longer). A `backoff` of 0 or 1 keeps the
+    wait constant, as in Huey. `retry_on` narrows which exceptions are worth another try.
+    """
+
+    retries: int = 0
+    delay_ms: int = 0
+    backoff: float = 0
+    jitter: float = 0
+    max_delay_ms: int = 24 * 3600 * 1000
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+
+    def wait_ms(self, failures: int, random: Random) -> int:
+        """Milliseconds to wait after `failures` earlier failures of the same task."""
+        wait: float = self.delay_ms
+        if self.backoff and wait:
+            try:
+                wait *= self.backoff**failures
+            except OverflowError:
+                wait = self.max_delay_ms
+        wait = min(wait, self.max_delay_ms)
+        if self.jitter:
+            wait *= 1 + self.jitter * (2 * random.random() - 1)
+        return round(wait)
