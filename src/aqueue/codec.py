@@ -1,0 +1,301 @@
+"""JSON on the wire, with tags for what JSON cannot say.
+
+A plain value (None, bool, int, finite float, str, list, dict with str keys) travels as itself. The others that are
+accepted travel as ``{"__aq__": [tag, content]}``; a document without that key is never walked when it is read. What has
+no faithful form is refused, by the path at which it stands: nothing is silently turned into something else. Reading
+builds plain data alone; no class is looked up by a name that came from outside.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import traceback
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NoReturn
+from uuid import UUID
+
+import orjson
+
+from .exceptions import DecodeError, EncodeError
+from .message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 100
+MAX_TRACEBACK = 64 * 1024
+
+_TAG = "__aq__"
+_TAG_BYTES = b'"__aq__"'
+_PLAIN = frozenset({type(None), bool, int, str})
+# What orjson reads back as the same int; beyond it, it would give a float.
+_SMALLEST_INT = -(2**63)
+_LARGEST_INT = 2**64 - 1
+_SHOWN = 200
+_MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
+
+
+def encode_message(message: Message) -> bytes:
+    """The payload of a message; its id travels beside it.
+
+    Raises:
+        EncodeError: an argument cannot travel.
+    """
+    document: dict[str, Any] = {"t": message.task}
+    if message.args:
+        document["a"] = _encodable_sequence(message.args, "args")
+    if message.kwargs:
+        document["k"] = {name: _encodable(value, f"kwargs[{name!r}]", 0) for name, value in message.kwargs.items()}
+    if message.reply:
+        document["r"] = message.reply
+    if message.expires_ms:
+        document["x"] = message.expires_ms
+    if message.overrides:
+        document["o"] = message.overrides
+    return _dumps(document, "arguments")
+
+
+def decode_message(task_id: str, payload: bytes) -> Message:
+    """The message that `payload` holds.
+
+    Raises:
+        DecodeError: it holds none.
+    """
+    document = _loads(payload)
+    try:
+        message = Message(
+            task_id,
+            document["t"],
+            tuple(document.get("a", ())),
+            document.get("k") or {},
+            document.get("r", ""),
+            document.get("x", 0),
+            document.get("o") or {},
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DecodeError(f"not a message: {_preview(payload)}") from error
+    if not (
+        type(message.task) is str
+        and type(message.kwargs) is dict
+        and type(message.reply) is str
+        and type(message.expires_ms) is int
+        and type(message.overrides) is dict
+    ):
+        raise DecodeError(f"not a message: {_preview(payload)}")
+    return message
+
+
+def encode_value(value: Any, what: str = "value") -> bytes:
+    """`value` as bytes; `what` names it in an error.
+
+    Raises:
+        EncodeError: it cannot travel.
+    """
+    return _dumps(_encodable(value, what, 0), what)
+
+
+def decode_value(data: bytes) -> Any:
+    """The value that ``encode_value`` wrote.
+
+    Raises:
+        DecodeError: the bytes are no such value.
+    """
+    return _loads(data)
+
+
+def describe_exception(exception: BaseException) -> tuple[str, str, str]:
+    """Class name, text and traceback of an exception, whatever its own methods do when they are asked."""
+    name = type(exception).__qualname__
+    try:
+        text = repr(exception)
+    except BaseException as error:
+        text = f"{name} (its repr raised {type(error).__qualname__})"
+    try:
+        lines = "".join(
+            traceback.format_exception(type(exception), exception, _from_user_code(exception.__traceback__))
+        )
+    except BaseException as error:
+        lines = f"{name} (its traceback raised {type(error).__qualname__})"
+    if len(lines) > MAX_TRACEBACK:
+        lines = f"{lines[: MAX_TRACEBACK // 2]}\n[... shortened ...]\n{lines[-MAX_TRACEBACK // 2 :]}"
+    return name, _clean(text[:MAX_TRACEBACK]), _clean(lines)
+
+
+def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback without the frames by which the worker got to the user's function."""
+    inner = trace
+    while inner is not None and inner.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
+        inner = inner.tb_next
+    return inner or trace
+
+
+def _clean(text: str) -> str:
+    """Text that JSON can carry: a lone surrogate becomes its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _encodable_sequence(values: tuple[Any, ...] | list[Any], path: str, depth: int = 0) -> list[Any] | tuple[Any, ...]:
+    """`values` itself when JSON says all of it, else a list in which the rest is tagged."""
+    for value in values:
+        kind = type(value)
+        if kind not in _PLAIN or (kind is int and not _SMALLEST_INT <= value <= _LARGEST_INT):
+            return [_encodable(item, f"{path}[{index}]", depth) for index, item in enumerate(values)]
+    return values
+
+
+def _encodable(value: Any, path: str, depth: int) -> Any:
+    kind = type(value)
+    if kind is int:
+        return value if _SMALLEST_INT <= value <= _LARGEST_INT else _tagged("int", _digits(value, path))
+    if kind in _PLAIN:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else _tagged("float", repr(value))
+    if depth >= MAX_DEPTH:
+        raise EncodeError(f"{path} is nested deeper than {MAX_DEPTH} levels, or refers to itself")
+    if kind is list:
+        return _encodable_sequence(value, path, depth + 1)
+    if kind is dict:
+        return _encodable_dict(value, path, depth + 1)
+    writer = _WRITERS.get(kind)
+    if writer is None:
+        _refuse(value, path)
+    return writer(value, path, depth + 1)
+
+
+def _encodable_dict(value: dict[Any, Any], path: str, depth: int) -> Any:
+    if not all(type(key) is str for key in value) or _TAG in value:
+        pairs = [
+            [_encodable(key, f"{path} key {_show(key)}", depth), _encodable(item, f"{path}[{_show(key)}]", depth)]
+            for key, item in value.items()
+        ]
+        return _tagged("dict", pairs)
+    return {key: _encodable(item, f"{path}[{key!r}]", depth) for key, item in value.items()}
+
+
+def _tagged(tag: str, content: Any) -> dict[str, list[Any]]:
+    return {_TAG: [tag, content]}
+
+
+def _digits(value: int, path: str) -> str:
+    try:
+        return str(value)
+    except ValueError as error:
+        raise EncodeError(f"{path} is an int of too many digits: {error}") from None
+
+
+def _write_members(tag: str) -> Callable[[Any, str, int], Any]:
+    def write(value: Any, path: str, depth: int) -> Any:
+        return _tagged(tag, _encodable_sequence(list(value), path, depth))
+
+    return write
+
+
+def _write_text(tag: str, text: Callable[[Any], str]) -> Callable[[Any, str, int], Any]:
+    def write(value: Any, path: str, depth: int) -> Any:
+        return _tagged(tag, text(value))
+
+    return write
+
+
+_WRITERS: dict[type, Callable[[Any, str, int], Any]] = {
+    tuple: _write_members("tuple"),
+    set: _write_members("set"),
+    frozenset: _write_members("frozenset"),
+    bytes: _write_text("bytes", lambda value: base64.b64encode(value).decode()),
+    bytearray: _write_text("bytearray", lambda value: base64.b64encode(value).decode()),
+    Decimal: _write_text("decimal", str),
+    datetime: _write_text("datetime", datetime.isoformat),
+    date: _write_text("date", date.isoformat),
+    time: _write_text("time", time.isoformat),
+    timedelta: lambda value, path, depth: _tagged("timedelta", [value.days, value.seconds, value.microseconds]),
+    UUID: _write_text("uuid", str),
+    complex: lambda value, path, depth: _tagged("complex", [repr(value.real), repr(value.imag)]),
+}
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "int": int,
+    "float": float,
+    "dict": dict,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "bytes": lambda text: base64.b64decode(text, validate=True),
+    "bytearray": lambda text: bytearray(base64.b64decode(text, validate=True)),
+    "decimal": Decimal,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": lambda parts: timedelta(*parts),
+    "uuid": UUID,
+    "complex": lambda parts: complex(float(parts[0]), float(parts[1])),
+}
+
+
+def _refuse(value: Any, path: str) -> NoReturn:
+    kind = type(value)
+    hint = "accepted are None, bool, int, float, str, list, tuple, dict, set, bytes, Decimal, datetime, UUID"
+    if hasattr(kind, "model_dump"):
+        hint = "pass its .model_dump()"
+    elif hasattr(kind, "__dataclass_fields__"):
+        hint = "pass dataclasses.asdict() of it"
+    elif hasattr(kind, "__members__"):
+        hint = "pass its .value"
+    elif hasattr(kind, "__await__"):
+        hint = "await it first"
+    else:
+        base = next(
+            (base for base in kind.__mro__[1:] if base in _PLAIN or base in _WRITERS or base in (list, dict)), None
+        )
+        if base is not None and base is not type(None):
+            hint = f"convert it with {base.__name__}()"
+    raise EncodeError(f"{path} is a {kind.__module__}.{kind.__qualname__}, which cannot travel: {hint}")
+
+
+def _show(value: Any) -> str:
+    try:
+        text = repr(value)
+    except BaseException:
+        return f"<{type(value).__qualname__}>"
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _dumps(document: Any, what: str) -> bytes:
+    try:
+        data = orjson.dumps(document)
+    except (TypeError, RecursionError) as error:
+        # A lone surrogate is the one thing that passes the walk and that orjson refuses.
+        raise EncodeError(f"the {what} cannot travel: {error}") from error
+    if len(data) > MAX_BYTES:
+        raise EncodeError(
+            f"the {what} take {len(data) / 2**20:.1f} MiB encoded, and at most {MAX_BYTES // 2**20} MiB travel: "
+            "store them elsewhere and pass a reference"
+        )
+    return data
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        document = orjson.loads(data)
+        return _untag(document) if _TAG_BYTES in data else document
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        raise DecodeError(f"not a value of this codec: {_preview(data)}") from error
+
+
+def _untag(document: Any) -> Any:
+    if type(document) is list:
+        return [_untag(item) for item in document]
+    if type(document) is dict:
+        if _TAG in document:
+            tag, content = document[_TAG]
+            return _READERS[tag](_untag(content))
+        return {key: _untag(item) for key, item in document.items()}
+    return document
+
+
+def _preview(data: bytes) -> str:
+    return f"{bytes(data[:32])!r}{'...' if len(data) > 32 else ''} ({len(data)} bytes)"
