@@ -1,0 +1,197 @@
+"""The contract between aqueue and a store.
+
+A storage keeps bytes under ids, orders them, lends them to consumers and takes verdicts back. It knows no task, no
+policy and no exception of the user. What passes ``aqueue.testing.conformance`` is a storage.
+
+Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Each call is
+idempotent: `push` by task id, everything about a delivery by its receipt, which a later delivery of the same task
+voids. So a caller whose reply was lost simply calls again.
+
+A call that cannot reach the store within a few seconds raises ``QueueUnavailable``; ``push`` on a store without room
+raises ``QueueFull``. No other error leaves a storage in normal operation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from ..lifecycle import Settlement, State
+    from ..message import Delivery, Envelope, Receipt
+
+
+class Record(NamedTuple):
+    """What the store knows of one task. `result` is the value of a done task, else the description of its failure."""
+
+    state: State
+    result: bytes = b""
+    progress: bytes = b""
+
+
+class Promotion(NamedTuple):
+    """`moved` tasks became ready; the next one is due in `next_ms` milliseconds (None: nothing is scheduled)."""
+
+    moved: int
+    next_ms: int | None
+
+
+class Connected(NamedTuple):
+    """The event stream is up (again); whatever was told before this instant may have been missed."""
+
+
+class Settled(NamedTuple):
+    """A task of this client has its verdict. `result` is None when it was too large to be told: look it up."""
+
+    id: str
+    state: State
+    result: bytes | None
+
+
+class Progressed(NamedTuple):
+    """A running task of this client reported how far it is."""
+
+    id: str
+    progress: bytes
+
+
+class Due(NamedTuple):
+    """A task was scheduled that is due before all others, in `in_ms` milliseconds."""
+
+    in_ms: int
+
+
+Event: TypeAlias = Connected | Settled | Progressed | Due
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How full one queue is. `oldest_ms` is the age of the longest-waiting ready task."""
+
+    queue: str
+    ready: int = 0
+    running: int = 0
+    scheduled: int = 0
+    oldest_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """One worker as it described itself; `seen_ms` is how long ago it last gave a sign of life."""
+
+    consumer: str
+    description: bytes
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a storage says of itself: for the start-up banner and for ``aqueue info``.
+
+    `warnings` are facts that weaken a promise ("persistence is off"), one line each.
+    """
+
+    kind: str
+    location: str
+    version: str
+    durability: str
+    warnings: tuple[str, ...] = field(default=())
+
+
+class Pulse(Protocol):
+    """A worker's sign of life, driven from a thread of its own so that a blocked event loop cannot stop it.
+
+    Its methods block; an instance belongs to one thread.
+    """
+
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        """Extend the lease of `receipts`; return those that are not ours any more.
+
+        Also records that `consumer` is alive, with its `description`, for ``workers``.
+        """
+
+    def close(self) -> None: ...
+
+
+class Storage(Protocol):
+    """A store of one namespace, used from one event loop at a time. `lease_ms` is how long a delivery is lent for."""
+
+    lease_ms: int
+
+    async def open(self) -> None:
+        """Connect. A storage can be opened again after `close`.
+
+        Raises:
+            QueueUnavailable: the store cannot be reached.
+            ConfigurationError: it can be, but cannot serve as a queue.
+        """
+
+    async def close(self) -> None:
+        """Give back every connection. Calls in flight end with ``QueueUnavailable``."""
+
+    async def describe(self) -> Description: ...
+
+    # -- the way in
+
+    async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        """Keep `envelopes`, each unless the store knows its id already; True for each that is new.
+
+        Raises:
+            QueueFull: the store has no room. Nothing was kept.
+        """
+
+    # -- the way out
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
+
+        Waits up to `wait_ms` for the first one when there is none. May give a few more than `limit` when several
+        priorities wake it at once.
+        """
+
+    async def interrupt_pull(self) -> None:
+        """Make a waiting `pull` return what it has, now."""
+
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        """Deliveries that are lent to `consumer` but missing from `held`: their reply was lost on the way."""
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """Carry out `settlements`; False for each whose receipt does not hold any more (it changed nothing)."""
+
+    async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
+        """Keep and announce the progress of a running task; False when `receipt` does not hold any more."""
+
+    # -- upkeep, done by any worker
+
+    async def promote(self, limit: int) -> Promotion:
+        """Make up to `limit` scheduled tasks that are due ready."""
+
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        """Lend to `consumer` up to `limit` deliveries whose lease has run out.
+
+        After an outage of the store, or when nobody called this for a lease, owners that are still alive get one more
+        lease to say so before anything is taken from them.
+        """
+
+    def pulse(self) -> Pulse:
+        """A new sign of life for one worker."""
+
+    async def retire(self, consumer: str) -> None:
+        """Forget `consumer`, which holds nothing any more."""
+
+    # -- looking
+
+    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
+        """What is known of each task; None for an id that the store does not know."""
+
+    async def depths(self) -> list[QueueDepth]: ...
+
+    async def workers(self) -> list[WorkerInfo]: ...
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        """Call `handle` with what happens to the tasks of `client`, and with each ``Due``, until cancelled.
+
+        Reconnects by itself; tells ``Connected`` each time it is up.
+        """
