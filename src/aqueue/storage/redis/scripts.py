@@ -1,0 +1,31 @@
+"""The Lua files, loaded once: each is one state move, reviewable and testable alone."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+
+
+class Script:
+    """One Lua file: its source, and the digest by which a server that has seen it runs it."""
+
+    __slots__ = ("digest", "name", "source")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+ADOPT = Script("adopt")
+LOOK = Script("look")
+PROMOTE = Script("promote")
+PULL = Script("pull")
+PUSH = Script("push")
+PUT_BACK = Script("put_back")
+RECLAIM = Script("reclaim")
+RENEW = Script("renew")
+REPORT = Script("report")
+RETIRE = Script("retire")
+SCHEDULE = Script("schedule")
+SETTLE = Script("settle")

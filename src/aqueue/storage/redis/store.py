@@ -1,0 +1,249 @@
+"""Redis or Valkey as a store: streams, one consumer group each, whose pending list is the lease table.
+
+Every state move is one Lua script (``lua/``); this module turns batches into script calls and replies into values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...lifecycle import VERDICTS, State
+from ..protocol import Promotion, Record
+from .address import Address
+from .events import EventStream
+from .insight import Insight
+from .keys import GROUP, Keys, level_of, queue_of
+from .pulse import RedisPulse
+from .reader import Reader, delivery_of
+from .scripts import ADOPT, LOOK, PROMOTE, PUSH, PUT_BACK, RECLAIM, REPORT, RETIRE, SCHEDULE, SETTLE
+from .server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+
+    from ...lifecycle import Settlement
+    from ...message import Delivery, Envelope, Receipt
+    from ..protocol import Description, Event, Pulse, QueueDepth, WorkerInfo
+
+_Item = TypeVar("_Item")
+_Key = TypeVar("_Key")
+_Reply = TypeVar("_Reply")
+
+# A script blocks the server for everybody, and Lua's unpack() takes some thousand values: batches stay well below both.
+BATCH = 500
+BATCH_BYTES = 8 * 1024 * 1024
+
+# Results up to this size travel in the message that tells of the verdict; larger ones are fetched by who wants them.
+TOLD_BYTES = 4096
+
+
+class RedisStorage:
+    """Implements ``storage.protocol.Storage``."""
+
+    def __init__(self, url: str, namespace: str, lease_ms: int) -> None:
+        self.lease_ms = lease_ms
+        self._address = Address(url)
+        self._keys = Keys(namespace)
+        self._name = f"aq:{namespace}"
+        self._connect_anew()
+
+    def _connect_anew(self) -> None:
+        """Fresh connections, made here and opened later: those of an earlier event loop are of no use in another."""
+        self._server = Server(self._address, f"{self._name}:commands")
+        self._insight = Insight(self._address, self._server, self._keys)
+        self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
+        self._event_streams: list[EventStream] = []
+
+    async def open(self) -> None:
+        self._connect_anew()
+        await self._server.open()
+        try:
+            await self._insight.check()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        for stream in self._event_streams:
+            await stream.close()
+        await self._reader.close()
+        await self._server.close()
+
+    async def describe(self) -> Description:
+        return await self._insight.describe()
+
+    # -- the way in
+
+    async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        first = _first_positions(envelopes)
+        calls: list[tuple[list[int], Any]] = []
+        for (level, later), positions in _grouped(envelopes, first, _destination).items():
+            for batch in _bounded(positions, envelopes):
+                calls.append((batch, self._push(level, later, [envelopes[position] for position in batch])))
+        kept = [False] * len(envelopes)
+        for (batch, _), reply in zip(calls, await _together([call for _, call in calls]), strict=True):
+            for position, new in zip(batch, reply, strict=True):
+                kept[position] = bool(new)
+        return kept
+
+    async def _push(self, level: str, later: bool, envelopes: list[Envelope]) -> Any:
+        keys = self._keys
+        arguments: list[Any] = [level, keys.record_prefix]
+        if later:
+            arguments.append(keys.control)
+            for envelope in envelopes:
+                arguments += (envelope.id, envelope.payload, envelope.delay_ms, envelope.eta_ms)
+            return await self._server.run(
+                SCHEDULE, (keys.schedule(queue_of(level)), keys.levels, keys.bell), *arguments
+            )
+        for envelope in envelopes:
+            arguments += (envelope.id, envelope.payload)
+        return await self._server.run(PUSH, (keys.stream(level), keys.levels, keys.bell), *arguments)
+
+    # -- the way out
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        return await self._reader.pull(consumer, queues, limit, wait_ms) if limit > 0 else []
+
+    async def interrupt_pull(self) -> None:
+        await self._reader.interrupt()
+
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        levels = (await self._insight.levels()).of(queues)
+        streams = [self._keys.stream(level) for level in levels]
+        entries = [f"{self._keys.stream(receipt.place)} {receipt.entry}" for receipt in held]
+        found = await self._server.run(ADOPT, streams, GROUP, consumer, len(entries) + BATCH, *entries)
+        return _deliveries(consumer, levels, found)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        calls: list[tuple[list[int], Any]] = []
+        everything = range(len(settlements))
+        for (place, consumer, final), positions in _grouped(settlements, everything, _origin).items():
+            settle = self._settle if final else self._put_back
+            for start in range(0, len(positions), BATCH):
+                batch = positions[start : start + BATCH]
+                calls.append((batch, settle(place, consumer, [settlements[position] for position in batch])))
+        accepted = [False] * len(settlements)
+        for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
+            for position, answer in zip(batch, reply, strict=True):
+                # Gone on a repetition: it was this very call, whose reply was lost, that settled it.
+                accepted[position] = answer == 1 or (repeated and answer == -1)
+        return accepted
+
+    async def _settle(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
+        keys = self._keys
+        arguments: list[Any] = [GROUP, consumer, keys.record_prefix, keys.reply_prefix, TOLD_BYTES]
+        for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
+            arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
+        return await self._server.run_noting_repeats(SETTLE, (keys.stream(level),), *arguments)
+
+    async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
+        keys = self._keys
+        arguments: list[Any] = [GROUP, consumer, keys.record_prefix, level, keys.control]
+        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures in settlements:
+            arguments += (receipt.entry, receipt.count, task_id, state, delay_ms, eta_ms, failures)
+        streams = (keys.stream(level), keys.schedule(queue_of(level)))
+        return await self._server.run_noting_repeats(PUT_BACK, streams, *arguments)
+
+    async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
+        keys = (self._keys.stream(receipt.place), self._keys.record(task_id))
+        channel = self._keys.reply(reply) if reply else ""
+        answer = await self._server.run(
+            REPORT, keys, GROUP, receipt.consumer, receipt.entry, receipt.count, progress, channel, task_id
+        )
+        return bool(answer)
+
+    # -- upkeep
+
+    async def promote(self, limit: int) -> Promotion:
+        keys = self._keys
+        prefixes = (keys.record_prefix, keys.stream_prefix, keys.schedule_prefix)
+        moved, next_ms = await self._server.run(PROMOTE, (keys.levels,), *prefixes, min(limit, BATCH))
+        return Promotion(moved, next_ms if next_ms >= 0 else None)
+
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        levels = (await self._insight.levels()).of(queues)
+        keys = (self._keys.epoch, *map(self._keys.stream, levels))
+        taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, min(limit, BATCH))
+        return _deliveries(consumer, levels, taken)
+
+    def pulse(self) -> Pulse:
+        return RedisPulse(self._address, f"{self._name}:pulse", self._keys)
+
+    async def retire(self, consumer: str) -> None:
+        streams = map(self._keys.stream, (await self._insight.levels()).all)
+        await self._server.run(RETIRE, (self._keys.workers, *streams), GROUP, consumer)
+
+    # -- looking
+
+    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
+        records: list[Record | None] = []
+        for start in range(0, len(task_ids), BATCH):
+            keys = [self._keys.record(task_id) for task_id in task_ids[start : start + BATCH]]
+            for state, result, progress in await self._server.run(LOOK, keys, GROUP, self._keys.stream_prefix):
+                records.append(Record(State(state.decode()), result, progress) if state else None)
+        return records
+
+    async def depths(self) -> list[QueueDepth]:
+        return await self._insight.depths()
+
+    async def workers(self) -> list[WorkerInfo]:
+        return await self._insight.workers()
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        stream = EventStream(self._address, f"{self._name}:events", self._keys)
+        self._event_streams.append(stream)
+        try:
+            await stream.listen(client, handle)
+        finally:
+            self._event_streams.remove(stream)
+
+
+def _destination(envelope: Envelope) -> tuple[str, bool]:
+    return level_of(envelope.queue, envelope.priority), bool(envelope.delay_ms or envelope.eta_ms)
+
+
+def _origin(settlement: Settlement) -> tuple[str, str, bool]:
+    return settlement.receipt.place, settlement.receipt.consumer, settlement.state in VERDICTS
+
+
+def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:
+    """The position of each id where it stands first: within one batch too, the first of an id is the task."""
+    first = {envelope.id: position for position, envelope in reversed(list(enumerate(envelopes)))}
+    return range(len(envelopes)) if len(first) == len(envelopes) else sorted(first.values())
+
+
+def _grouped(items: Sequence[_Item], positions: Iterable[int], key: Callable[[_Item], _Key]) -> dict[_Key, list[int]]:
+    """The `positions` in `items` by `key`, in order: a script call serves one level."""
+    groups: dict[_Key, list[int]] = {}
+    for position in positions:
+        groups.setdefault(key(items[position]), []).append(position)
+    return groups
+
+
+def _bounded(positions: list[int], envelopes: Sequence[Envelope]) -> Iterator[list[int]]:
+    """`positions` in batches that a server swallows in one call, by number and by bytes."""
+    batch: list[int] = []
+    size = 0
+    for position in positions:
+        length = len(envelopes[position].payload)
+        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(position)
+        size += length
+    yield batch
+
+
+async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
+    """The replies of `calls`, which leave in one flight."""
+    if len(calls) == 1:
+        return [await calls[0]]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call) for call in calls]
+    return [task.result() for task in tasks]
+
+
+def _deliveries(consumer: str, levels: list[str], found: Iterable[Any]) -> list[Delivery]:
+    return [delivery_of(consumer, levels[number - 1], entry, count, fields) for number, entry, count, fields in found]
