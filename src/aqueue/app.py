@@ -1,0 +1,379 @@
+"""The application object: where tasks are declared, enqueued and looked up. Everything else is reached from here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
+from urllib.parse import quote
+
+from . import codec
+from .client import Client
+from .clock import SystemClock, instant_ms, span_ms
+from .exceptions import ConfigurationError
+from .hooks import Hooks
+from .ids import check_name, check_task_id, new_task_id
+from .message import Envelope, Message
+from .options import TaskOptions, check_known
+from .registry import Registry
+from .resources import Resource
+from .result import Result, ResultGroup
+from .storage import open_storage
+from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
+from .worker.options import DEFAULT_LEASE_SECONDS, WorkerOptions
+from .worker.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from datetime import timedelta
+    from types import TracebackType
+
+    from .hooks import H, Handler
+    from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+URL_VARIABLE = "AQUEUE_URL"
+
+
+class _TaskDecorator(Protocol):
+    """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+class _ResourceDecorator(Protocol):
+    """The type of ``huey.context_task(resource, True)``: callers do not pass the first argument."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> SyncTask[P, R]: ...
+
+
+class Huey:
+    """An application: a namespace in a store, and the tasks that are declared on it.
+
+    `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
+    or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks.
+
+    Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
+    end; without it they end with the loop.
+    """
+
+    def __init__(
+        self,
+        name: str = "huey",
+        url: str | None = None,
+        *,
+        results: bool = True,
+        result_ttl: float | timedelta = 3600,
+    ) -> None:
+        self.name = check_name(name, "the name of the application")
+        self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
+        self.results = results
+        self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.registry = Registry()
+        self.hooks = Hooks()
+        self._clock = SystemClock()
+        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
+        self._entered = 0
+        # Made now so that a bad URL is an error here; each event loop gets one of its own.
+        self._first_storage: Storage | None = self._make_storage()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+    # -- declaring
+
+    @overload
+    def task(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+    @overload
+    def task(self, /, *, name: str | None = None, **options: Any) -> _TaskDecorator: ...
+
+    def task(self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
+        """Declare a task, with or without parentheses. Times are seconds or timedeltas.
+
+        Args:
+            name: what it is called in messages; default is its module and name. Unique in the application.
+            retries: how often a failed run is repeated. Default 0.
+            retry_delay: the wait before the first retry.
+            retry_backoff: each further wait is this many times the one before; 0 keeps it.
+            retry_jitter: the share of each wait that is drawn at random, 0 to 1.
+            retry_max_delay: the longest wait. Default one day.
+            retry_on: the exception class or classes that are worth a retry. Default every ``Exception``.
+            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned. Default no limit.
+            expires: how long after it is due, or until which datetime, it may still start.
+            queue: where it waits. Default ``"default"``.
+            priority: -100 to 100, higher first. Default 0.
+            results: whether to keep what it returns.
+            result_ttl: how long to keep it.
+            context: whether to pass the current ``TaskRun`` as the argument ``task``.
+
+        Raises:
+            TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
+        """
+        check_known(options)
+        declared = TaskOptions(**{"results": self.results, **options})
+
+        def declare(function: Callable[..., Any]) -> Task[..., Any]:
+            return self._declare(function, name, declared)
+
+        return declare if function is None else declare(function)
+
+    @overload
+    def context_task(self, resource: Any, *, name: str | None = None, **options: Any) -> _TaskDecorator: ...
+    @overload
+    def context_task(
+        self, resource: Any, as_argument: bool, *, name: str | None = None, **options: Any
+    ) -> _ResourceDecorator: ...
+
+    def context_task(self, resource: Any, as_argument: bool = False, *, name: str | None = None, **options: Any) -> Any:
+        """Declare a task that runs inside `resource`, entered anew for each run.
+
+        `resource` is an async context manager, a sync one, or a callable that returns either. With `as_argument` what
+        entering it gave is the first argument of the function. `name` and `options` are those of ``task``.
+
+        Raises:
+            ConfigurationError: `resource` is none of these, or can be entered only once.
+        """
+        check_known(options)
+        declared = TaskOptions(**{"results": self.results, **options})
+        entered = Resource(resource, as_argument)
+
+        def declare(function: Callable[..., Any]) -> Task[..., Any]:
+            return self._declare(function, name, declared, entered)
+
+        return declare
+
+    def _declare(
+        self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
+    ) -> Task[..., Any]:
+        check_function(function)
+        task: Task[..., Any] = Task(self, function, task_name(function, name), declared, resource)
+        self.registry.add(task)
+        return task
+
+    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls before its first task."""
+        return self.hooks.register(self.hooks.startup, name)
+
+    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls after its last task."""
+        return self.hooks.register(self.hooks.shutdown, name)
+
+    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
+        return self.hooks.register(self.hooks.pre_execute, name)
+
+    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
+        return self.hooks.register(self.hooks.post_execute, name)
+
+    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.startup, name_or_handler)
+
+    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
+
+    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
+
+    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
+
+    # -- enqueueing
+
+    async def enqueue(self, call: Call[R]) -> Result[R]:
+        """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
+        return await self.send(call)
+
+    async def send(self, call: Call[R]) -> Result[R]:
+        client = self._clients.get(asyncio.get_running_loop()) or await self.client()
+        envelope = self._envelope(call, client.token)
+        created = await client.push(envelope)
+        return Result(envelope.id, self, created)
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
+        """Send many calls in as few round trips as the store allows, whatever their number.
+
+        Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
+        """
+        client = await self.client()
+        envelopes = [self._envelope(call, client.token) for call in calls]
+        created = await client.push_all(envelopes) if envelopes else []
+        results: list[Result[R]] = [
+            Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
+        ]
+        return ResultGroup(results)
+
+    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
+        options = call.options
+        message = Message(call.id or new_task_id(), call.task.name, call.args, call.kwargs, reply)
+        if options.expires is not None:
+            message.expires_ms = self._expires_ms(options.expires, call)
+        if options is not call.task.declared:
+            message.overrides = options.travelling(call.task.declared)
+        payload = codec.encode_message(message)
+        return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
+
+    def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
+        """The instant after which the call must not start: a span counts from when it is due."""
+        due_ms = call.eta_ms or self._clock.now_ms() + call.delay_ms
+        if not isinstance(expires, datetime):
+            return due_ms + span_ms(expires, "expires")
+        expires_ms = instant_ms(expires, "expires")
+        if (call.delay_ms or call.eta_ms) and expires_ms < due_ms:
+            raise ValueError(f"expires ({expires!r}) is before the task is due")
+        return max(expires_ms, 1)
+
+    # -- results
+
+    def result(self, task_id: str) -> Result[Any]:
+        """A handle on the task of this id, whoever enqueued it.
+
+        Raises:
+            TypeError, ValueError: `task_id` can be no id.
+        """
+        return Result(check_task_id(task_id), self)
+
+    async def look(self, task_id: str) -> Record | None:
+        return await (await self.client()).look(task_id)
+
+    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
+        return await (await self.client()).wait_all(task_ids, timeout)
+
+    async def follow(self, task_id: str) -> AsyncIterator[bytes]:
+        client = await self.client()
+        async for progress in client.follow(task_id):
+            yield progress
+
+    # -- looking
+
+    async def depths(self) -> list[QueueDepth]:
+        """How full each queue is."""
+        return await (await self.client()).storage.depths()
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that gave a sign of life lately."""
+        return await (await self.client()).storage.workers()
+
+    # -- lifetime
+
+    async def __aenter__(self) -> Self:
+        self._entered += 1
+        await self.client()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered -= 1
+        if not self._entered:
+            await self.close()
+
+    async def close(self) -> None:
+        """Close the connections of the running event loop. The next use opens them again."""
+        client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.close()
+
+    async def client(self) -> Client:
+        """The line of the running event loop to the store, opened on first use.
+
+        Raises:
+            QueueUnavailable: the store cannot be reached.
+            ConfigurationError: it can be, but cannot serve as a queue.
+        """
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            async with self._opening.setdefault(loop, asyncio.Lock()):
+                client = self._clients.get(loop)
+                if client is None:
+                    self._forget_closed_loops()
+                    client = Client(self._take_storage())
+                    await client.open()
+                    self._clients[loop] = client
+        return client
+
+    def create_worker(self, **options: Any) -> Worker:
+        """A worker to run in the current event loop, with ``await worker.run()``.
+
+        Raises:
+            TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
+        """
+        return Worker(self, WorkerOptions(**options))
+
+    def _make_storage(self) -> Storage:
+        return open_storage(self.url, self.name, int(DEFAULT_LEASE_SECONDS * 1000))
+
+    def _take_storage(self) -> Storage:
+        storage, self._first_storage = self._first_storage, None
+        return storage or self._make_storage()
+
+    def _forget_closed_loops(self) -> None:
+        for loop in [loop for loop in self._clients if loop.is_closed()]:
+            del self._clients[loop]
+        for loop in [loop for loop in self._opening if loop.is_closed()]:
+            del self._opening[loop]
+
+
+class RedisHuey(Huey):
+    """An application on a Redis or Valkey server, at `url` or at `host`, `port`, `db`, `password`."""
+
+    def __init__(
+        self,
+        name: str = "huey",
+        url: str | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        db: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        **options: Any,
+    ) -> None:
+        parts = (host, port, db, username, password)
+        if url is not None and any(part is not None for part in parts):
+            raise ConfigurationError("give url=, or host=, port=, db=, username= and password=, not both")
+        if url is None and any(part is not None for part in parts):
+            login = f"{quote(username or '', safe='')}:{quote(password, safe='')}@" if password else ""
+            url = f"redis://{login}{host or 'localhost'}:{port or 6379}/{db or 0}"
+        environment = os.environ.get(URL_VARIABLE, "").strip()
+        super().__init__(name, url or environment or "redis://localhost:6379/0", **options)
+
+
+class SqliteHuey(Huey):
+    """An application on a file of this machine; several processes may share it."""
+
+    def __init__(self, name: str = "huey", filename: str | os.PathLike[str] | None = None, **options: Any) -> None:
+        super().__init__(name, f"sqlite:///{os.fspath(filename) if filename is not None else name + '.db'}", **options)
+
+
+class MemoryHuey(Huey):
+    """An application inside this process: for tests, and for work that need not survive it."""
+
+    def __init__(self, name: str = "huey", **options: Any) -> None:
+        super().__init__(name, "memory://", **options)
+
+    def _take_storage(self) -> Storage:
+        # One store for every event loop, since it is the process that holds the tasks.
+        if self._first_storage is None:
+            self._first_storage = self._make_storage()
+        return self._first_storage

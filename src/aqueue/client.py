@@ -1,0 +1,222 @@
+"""One event loop's line to the store: enqueues that share round trips, and results that are pushed.
+
+Its loops belong to one task group: one commits what is enqueued, one answers looks, one listens for verdicts, and one
+looks again at what has been waited for long, because a pushed message is a hint that can get lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from .exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
+from .group_commit import GroupCommit
+from .ids import new_token
+from .lifecycle import VERDICTS
+from .storage.protocol import Connected, Due, Progressed, Record, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from .message import Delivery, Envelope
+    from .storage.protocol import Event, Storage
+
+SECOND_LOOK_SECONDS = 5.0
+_MOST_LOOKED_AT = 1000
+
+
+class Client:
+    """Pushes for, and delivers results to, everyone in one event loop.
+
+    `token` names it to the workers. `on_due` is called with the milliseconds after which a task is due that was just
+    scheduled before all others; a worker in the same loop sets it.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.token = new_token()
+        self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
+        self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
+        # In the order of their last look, so that every waiter has its turn however many there are.
+        self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
+        self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
+        self._to_look_at: set[str] = set()
+        self._look_now = asyncio.Event()
+        self._listening_wanted = asyncio.Event()
+        self._listening = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+        self.on_due: Callable[[int], None] | None = None
+
+    # -- lifetime
+
+    async def open(self) -> None:
+        """Connect, and start the loops."""
+        await self.storage.open()
+        self._running = asyncio.create_task(self._run(), name="aqueue-client")
+
+    async def close(self) -> None:
+        """Stop the loops and disconnect. Whoever still waits gets ``QueueUnavailable``."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            self._running = None
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pushes.run())
+                group.create_task(self._looks.run())
+                group.create_task(self._listen())
+                group.create_task(self._keep_looking())
+        finally:
+            for task_id in list(self._waiters):
+                self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
+            # Here and not in `close`: a script that forgets to close ends with its loop, which cancels this task.
+            await self.storage.close()
+
+    # -- enqueueing
+
+    async def push(self, envelope: Envelope) -> bool:
+        """Keep `envelope` in the store; False when its id was known."""
+        return await self._pushes.submit(envelope)
+
+    async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        """Keep all `envelopes`, in as few steps as the store allows."""
+        return await self.storage.push(envelopes)
+
+    async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
+        """Tell how far a running task is; see ``Storage.report``."""
+        return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+
+    # -- results
+
+    async def look(self, task_id: str) -> Record | None:
+        """What the store knows of a task now."""
+        return await self._looks.submit(task_id)
+
+    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
+        """The verdicts of `task_ids`; see ``ResultSource.wait_all``."""
+        waits: list[tuple[str, asyncio.Future[Record]]] = []
+        try:
+            async with asyncio.timeout(timeout):
+                self.start_listening()
+                await self._listening.wait()
+                waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
+                await self._look_at(task_ids)
+                return [await future for _, future in waits]
+        except TimeoutError as error:
+            if isinstance(error, ResultTimeout):
+                raise
+            what = f"result {task_ids[0]}" if len(task_ids) == 1 else f"all of {len(task_ids)} results"
+            raise ResultTimeout(f"{what} did not arrive within {timeout} s") from None
+        finally:
+            for task_id, future in waits:
+                self._stop_waiting(task_id, future)
+
+    async def follow(self, task_id: str) -> AsyncIterator[bytes]:
+        """Each progress report of a task, the last one so far first, until its verdict."""
+        self.start_listening()
+        await self._listening.wait()
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._followers.setdefault(task_id, []).append(queue)
+        verdict = self._wait(task_id)
+        verdict.add_done_callback(lambda _: queue.put_nowait(None))
+        try:
+            record = await self._looks.submit(task_id)
+            if record is not None and record.progress:
+                queue.put_nowait(record.progress)
+            self._learn(task_id, record)
+            while (progress := await queue.get()) is not None:
+                yield progress
+            verdict.result()
+        finally:
+            self._stop_waiting(task_id, verdict)
+            self._followers[task_id].remove(queue)
+            if not self._followers[task_id]:
+                del self._followers[task_id]
+
+    # -- the loops
+
+    def start_listening(self) -> None:
+        """Most producers never wait for a result, so listening starts with the first who does."""
+        self._listening_wanted.set()
+
+    async def _listen(self) -> None:
+        await self._listening_wanted.wait()
+        await self.storage.listen(self.token, self._handle)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Settled(task_id, state, result):
+                if result is None:
+                    self._look_soon({task_id})
+                else:
+                    self._learn(task_id, Record(state, result))
+            case Progressed(task_id, progress):
+                for queue in self._followers.get(task_id, ()):
+                    queue.put_nowait(progress)
+            case Due(in_ms):
+                if self.on_due is not None:
+                    self.on_due(in_ms)
+            case Connected():
+                self._listening.set()
+                self._look_soon(set(self._waiters))
+
+    def _look_soon(self, task_ids: set[str]) -> None:
+        self._to_look_at |= task_ids
+        self._look_now.set()
+
+    async def _keep_looking(self) -> None:
+        """Look where a message said so, at once; every few seconds, look at those who wait longest without a look."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SECOND_LOOK_SECONDS):
+                    await self._look_now.wait()
+            self._look_now.clear()
+            task_ids = [task_id for task_id in self._to_look_at if task_id in self._waiters]
+            self._to_look_at.clear()
+            # An outage: the next round comes by itself.
+            with contextlib.suppress(QueueUnavailable):
+                await self._look_at(task_ids or list(self._waiters)[:_MOST_LOOKED_AT])
+
+    async def _look_at(self, task_ids: list[str]) -> None:
+        if len(task_ids) == 1:
+            self._learn(task_ids[0], await self._looks.submit(task_ids[0]))
+        elif task_ids:
+            for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
+                self._learn(task_id, record)
+
+    # -- who waits for what
+
+    def _wait(self, task_id: str) -> asyncio.Future[Record]:
+        future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(task_id, []).append(future)
+        return future
+
+    def _stop_waiting(self, task_id: str, future: asyncio.Future[Record]) -> None:
+        future.cancel()
+        futures = self._waiters.get(task_id)
+        if futures is not None and future in futures:
+            futures.remove(future)
+            if not futures:
+                del self._waiters[task_id]
+
+    def _learn(self, task_id: str, record: Record | None) -> None:
+        """A look or a message told of a task: wake its waiters if that was a verdict, or if there will never be one."""
+        if record is None:
+            error = f"the store knows no task {task_id!r}: it was never enqueued here, or its result has expired"
+            self._fail(task_id, ResultNotFound(error))
+        elif record.state in VERDICTS:
+            for future in self._waiters.pop(task_id, ()):
+                if not future.done():
+                    future.set_result(record)
+        elif task_id in self._waiters:
+            self._waiters[task_id] = self._waiters.pop(task_id)
+
+    def _fail(self, task_id: str, error: Exception) -> None:
+        for future in self._waiters.pop(task_id, ()):
+            if not future.done():
+                future.set_exception(error)
+                # Its waiter may have gone meanwhile, which is no reason for a warning.
+                future.exception()

@@ -1,0 +1,50 @@
+"""The tasks of one application, by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .task import Task
+
+
+class Registry:
+    """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+
+    def __iter__(self) -> Iterator[Task[..., Any]]:
+        return iter(self._tasks.values())
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Register `task`. The same function again (a reloaded module) replaces itself.
+
+        Raises:
+            ValueError: another function has the name.
+        """
+        known = self._tasks.get(task.name)
+        if known is not None and _origin(known) != _origin(task):
+            raise ValueError(
+                f"two tasks are named {task.name!r}: {_origin(known)} and {_origin(task)}; declare one with name="
+            )
+        self._tasks[task.name] = task
+
+    def get(self, name: str) -> Task[..., Any] | None:
+        return self._tasks.get(name)
+
+    def nearest(self, name: str) -> str | None:
+        """The registered name that looks most like `name`."""
+        near = difflib.get_close_matches(name, self._tasks, 1)
+        return near[0] if near else None
+
+
+def _origin(task: Task[..., Any]) -> str:
+    code = getattr(task.func, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(task.func)

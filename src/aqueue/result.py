@@ -1,0 +1,185 @@
+"""What the caller of a task holds: a handle on a result that may still be on its way.
+
+Reading a result does not destroy it. Waiting is one subscription of the whole process, whatever the number of waiters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
+
+from .codec import decode_value
+from .exceptions import ResultTimeout, TaskException
+from .lifecycle import VERDICTS, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+
+    from .storage.protocol import Record
+
+R = TypeVar("R")
+
+
+class Progress(NamedTuple):
+    """How far a running task is, as it said itself; `total` is None where the end is not known."""
+
+    done: float
+    total: float | None = None
+    message: str = ""
+
+
+class ResultSource(Protocol):
+    """What a result needs from the application that made it."""
+
+    async def look(self, task_id: str) -> Record | None:
+        """What the store knows now."""
+
+    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
+        """The records, once each is a verdict.
+
+        Raises:
+            ResultTimeout: they were not within `timeout` seconds.
+            ResultNotFound: the store does not know one of the tasks.
+        """
+
+    def follow(self, task_id: str) -> AsyncIterator[bytes]:
+        """Each progress report from now on, until the task has its verdict."""
+
+
+class Result(Generic[R]):
+    """A handle on one task. Awaiting it gives what the task returned.
+
+    `created` is False when the task was known already: enqueueing the same id again gives the same task.
+    """
+
+    __slots__ = ("created", "id", "source", "verdict")
+
+    def __init__(self, task_id: str, source: ResultSource, created: bool = True) -> None:
+        self.id = task_id
+        self.created = created
+        self.source = source
+        self.verdict: Record | None = None
+
+    def __repr__(self) -> str:
+        return f"<Result {self.id}{'' if self.verdict is None else ' ' + self.verdict.state}>"
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.get().__await__()
+
+    @overload
+    async def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R: ...
+
+    @overload
+    async def get(self, *, timeout: float | None = None, blocking: bool) -> R | None: ...
+
+    async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R | None:
+        """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes).
+
+        With ``blocking=False`` a task that has no verdict yet gives None, at once.
+
+        Raises:
+            TaskException: the task failed, was cancelled, expired or is dead.
+            ResultTimeout: there was no verdict in time. It is a ``TimeoutError`` too.
+            ResultNotFound: the store does not know the task (any more).
+        """
+        record = self.verdict
+        if record is None:
+            if blocking:
+                (record,) = await self.source.wait_all([self.id], timeout)
+            else:
+                found = await self.source.look(self.id)
+                if found is None or found.state not in VERDICTS:
+                    return None
+                record = found
+            self.verdict = record
+        return self._value(record)
+
+    async def status(self) -> State:
+        """Where the task is now: ``queued``, ``scheduled``, ``running``, ``retrying``, ``done``, ``failed``,
+        ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
+        if self.verdict is not None:
+            return self.verdict.state
+        record = await self.source.look(self.id)
+        return State.UNKNOWN if record is None else record.state
+
+    async def is_ready(self) -> bool:
+        """Whether there is a verdict, so that ``get`` will not wait."""
+        return await self.status() in VERDICTS
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """What the task tells of its progress, from now until its verdict."""
+        async for report in self.source.follow(self.id):
+            yield Progress(*decode_value(report))
+
+    def _value(self, record: Record) -> R:
+        if record.state == State.DONE:
+            # A task declared with results=False keeps its verdict and no value.
+            return cast("R", decode_value(record.result) if record.result else None)
+        metadata = decode_value(record.result) if record.result else {"task_id": self.id}
+        raise TaskException({**metadata, "state": str(record.state)})
+
+
+class ResultGroup(Generic[R]):
+    """Handles of tasks that were enqueued together, in that order. Awaiting it gives the list of what they returned."""
+
+    def __init__(self, results: Iterable[Result[R]]) -> None:
+        self._results = list(results)
+
+    def __repr__(self) -> str:
+        return f"<ResultGroup of {len(self)}>"
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __iter__(self) -> Iterator[Result[R]]:
+        return iter(self._results)
+
+    def __getitem__(self, index: int) -> Result[R]:
+        return self._results[index]
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self.get().__await__()
+
+    async def get(self, *, timeout: float | None = None) -> list[R]:
+        """What the tasks returned, in order; `timeout` in seconds is one deadline for all of them.
+
+        Raises:
+            TaskException: a task did not end well (the first one in order).
+            ResultTimeout: not every verdict was there in time.
+        """
+        if not self._results:
+            return []
+        missing = [result for result in self._results if result.verdict is None]
+        if missing:
+            records = await missing[0].source.wait_all([result.id for result in missing], timeout)
+            for result, record in zip(missing, records, strict=True):
+                result.verdict = record
+        return [await result for result in self._results]
+
+    async def as_completed(self, *, timeout: float | None = None) -> AsyncIterator[Result[R]]:
+        """The handles, each as soon as its task has a verdict; awaiting one gives its value without waiting.
+
+        Raises:
+            ResultTimeout: not every verdict was there within `timeout` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        waits = {loop.create_task(_verdict_of(result)) for result in self._results}
+        try:
+            while waits:
+                left = None if deadline is None else max(deadline - loop.time(), 0)
+                done, waits = await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    raise ResultTimeout(f"{len(waits)} of {len(self)} results did not arrive within {timeout} s")
+                for wait in done:
+                    yield wait.result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+async def _verdict_of(result: Result[R]) -> Result[R]:
+    with contextlib.suppress(TaskException):
+        await result.get()
+    return result

@@ -1,0 +1,311 @@
+"""A declared task: a function with a name and options, and the ways to run it here or send it away."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+
+from .clock import instant_ms, span_ms
+from .exceptions import ConfigurationError
+from .ids import check_task_id, check_task_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from datetime import datetime, timedelta
+
+    from .options import TaskOptions
+    from .resources import Resource
+    from .result import Result, ResultGroup
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[R_co]):
+    """A task with its arguments, not sent yet. Due after `delay_ms` or at `eta_ms`; 0 and 0 mean at once."""
+
+    task: Task[..., R_co]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: TaskOptions
+    id: str | None = None
+    delay_ms: int = 0
+    eta_ms: int = 0
+
+    async def enqueue(self) -> Result[R_co]:
+        """Send it; see ``Task.enqueue``."""
+        return await self.task.sender.send(self)
+
+
+class Sender(Protocol):
+    """What a task needs from its application."""
+
+    async def send(self, call: Call[R]) -> Result[R]: ...
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
+
+
+class Task(Generic[P, R]):
+    """A task. Calling it runs the function here; ``enqueue`` sends it to a worker.
+
+    Made by ``@huey.task``; `options` are those of its declaration.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        function: Callable[..., Any],
+        name: str,
+        options: TaskOptions,
+        resource: Resource | None = None,
+    ) -> None:
+        self.sender = sender
+        self.func = function
+        self.name = name
+        self.declared = options
+        self.resource = resource
+        self.check_arguments = arguments_checker(function, self._injected())
+        functools.update_wrapper(self, function)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether the function is ``async def``; otherwise a worker runs it in a thread."""
+        return inspect.iscoroutinefunction(self.func)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the function here and now, inside its resource; no queue, no hooks, no retries."""
+        if self.resource is None:
+            return self.func(*args, **kwargs)
+        if self.is_coroutine:
+            return self.resource.await_call(self.func, args, kwargs)
+        return self.resource.call(self.func, args, kwargs)
+
+    def call_local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Huey's name for calling the task."""
+        return self(*args, **kwargs)
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Send the task to a worker. Every argument goes to the function.
+
+        When this returns, the store has the task.
+
+        Raises:
+            TypeError: the arguments do not fit the function.
+            EncodeError: an argument cannot travel.
+            QueueUnavailable: the store could not be reached in time.
+            QueueFull: the store has no room.
+        """
+        self.check_arguments(*args, **kwargs)
+        return await self.sender.send(Call(self, args, kwargs, self.declared))
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
+        self.check_arguments(*args, **kwargs)
+        return Call(self, args, kwargs, self.declared)
+
+    def options(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - Huey's name
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        **overrides: Any,
+    ) -> ConfiguredTask[P, R]:
+        """This task with other options, for the calls made through what this returns.
+
+        `eta` (a datetime; naive means local time) or `delay` (seconds or a timedelta) says when it is due, `id` names
+        it: enqueueing an id that the store knows gives the known task. The rest are options of ``@huey.task``.
+
+        Raises:
+            TypeError, ValueError: an option is unknown, out of range, or both `eta` and `delay` are given.
+        """
+        delay_ms, eta_ms = due(eta, delay)
+        return ConfiguredTask(
+            self,
+            self.declared.changed(**overrides),
+            None if id is None else check_task_id(id),
+            delay_ms,
+            eta_ms,
+        )
+
+    async def schedule(
+        self,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        *,
+        convert_utc: bool = True,
+        **overrides: Any,
+    ) -> Result[R]:
+        """Huey's spelling of a delayed call: the arguments as a tuple and a dict, due at `eta` or after `delay`.
+
+        A naive `eta` is local time; with ``convert_utc=False`` it is UTC.
+
+        Raises:
+            TypeError: `args` is no tuple, `kwargs` no dict, or they do not fit the function.
+            ValueError: neither or both of `eta` and `delay` are given.
+        """
+        if not isinstance(args, tuple):
+            raise TypeError(f"schedule() takes args as a tuple, not {args!r}: write args=({args!r},)")
+        if kwargs is not None and not isinstance(kwargs, dict):
+            raise TypeError(f"schedule() takes kwargs as a dict, not {kwargs!r}")
+        if eta is None and delay is None:
+            raise ValueError("schedule() needs eta= or delay=")
+        delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
+        task_id = overrides.pop("id", None)
+        self.check_arguments(*args, **(kwargs or {}))
+        return await self.sender.send(
+            Call(
+                self,
+                args,
+                kwargs or {},
+                self.declared.changed(**overrides),
+                None if task_id is None else check_task_id(task_id),
+                delay_ms,
+                eta_ms,
+            )
+        )
+
+    async def map(self, items: Iterable[Any]) -> ResultGroup[R]:
+        """Enqueue one call per item, all in one step. A tuple is the arguments of a call, anything else its only one.
+
+        Raises:
+            TypeError: an item does not fit the function; nothing was enqueued.
+        """
+        # The signature says nothing about tuples of arguments; `check_arguments` does, call by call.
+        make = cast("Callable[..., Call[R]]", self.s)
+        return await self.sender.enqueue_many(
+            [make(*item) if isinstance(item, tuple) else make(item) for item in items]
+        )
+
+    def _injected(self) -> frozenset[str]:
+        """Parameters of the function that the worker fills in, so that no caller passes them."""
+        injected = {"task"} if self.declared.context else set()
+        if self.resource is not None and self.resource.as_argument:
+            parameters = list(inspect.signature(self.func).parameters)
+            if not parameters:
+                raise ConfigurationError(f"{self.name} takes no argument: as_argument=True gives it the resource")
+            injected.add(parameters[0])
+        return frozenset(injected)
+
+
+class AsyncTask(Task[P, R]):
+    """A task whose function is ``async def``: calling it gives a coroutine."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        def call_local(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+
+class SyncTask(Task[P, R]):
+    """A task whose function is a plain ``def``: calling it gives what it returns."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+class ConfiguredTask(Generic[P, R]):
+    """A task with other options than it was declared with; made by ``Task.options``."""
+
+    __slots__ = ("_delay_ms", "_eta_ms", "_id", "_options", "_task")
+
+    def __init__(self, task: Task[P, R], options: TaskOptions, task_id: str | None, delay_ms: int, eta_ms: int) -> None:
+        self._task = task
+        self._options = options
+        self._id = task_id
+        self._delay_ms = delay_ms
+        self._eta_ms = eta_ms
+
+    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+        """Send the task with these options; see ``Task.enqueue``."""
+        return await self._task.sender.send(self.s(*args, **kwargs))
+
+    def s(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """The task with these options and arguments, to be sent later."""
+        call = self._task.s(*args, **kwargs)
+        return Call(self._task, call.args, call.kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
+
+
+def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: bool = True) -> tuple[int, int]:
+    """When a call is due, as (delay ms, instant ms): at most one of them is not 0.
+
+    Raises:
+        ValueError: both are given, or one is out of range.
+    """
+    if eta is not None and delay is not None:
+        raise ValueError("give eta= or delay=, not both")
+    if eta is not None:
+        return 0, max(instant_ms(eta, "eta", convert_utc=convert_utc), 1)
+    return (0 if delay is None else span_ms(delay, "delay")), 0
+
+
+def task_name(function: Callable[..., Any], name: str | None) -> str:
+    """The name under which `function` is registered: `name`, or its module and qualified name.
+
+    A function in the script that was started belongs to ``__main__`` there and to the module of that file in a worker;
+    it gets the latter name in both.
+
+    Raises:
+        ValueError: it has no name of its own (a lambda, say), or the name has characters that are not accepted.
+    """
+    if name is not None:
+        return check_task_name(name)
+    qualified = getattr(function, "__qualname__", "<lambda>")
+    if qualified.endswith("<lambda>"):
+        raise ValueError(f"{function!r} has no name of its own: declare it with name=")
+    module = function.__module__
+    if module == "__main__":
+        main = sys.modules["__main__"]
+        spec = getattr(main, "__spec__", None)
+        path = getattr(main, "__file__", None)
+        module = spec.name if spec is not None else Path(path).stem if path else "__main__"
+    return check_task_name(f"{module}.{qualified}")
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Refuse what cannot be a task, at the earliest moment.
+
+    Raises:
+        TypeError: it is no function, or a generator.
+    """
+    if isinstance(function, (staticmethod, classmethod)):
+        raise TypeError(f"{function!r}: put @staticmethod above the task decorator")
+    if not callable(function) or inspect.isclass(function):
+        raise TypeError(f"a task must be a function, not {function!r}")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
+
+
+def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) -> Callable[..., None]:
+    """A function that raises TypeError for arguments that `function` would not take, and does nothing else.
+
+    It has the signature of `function` and no body, so that the interpreter does the binding: a tenth of what
+    ``inspect.Signature.bind`` costs, with the interpreter's own messages.
+    """
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(
+            annotation=parameter.empty, default=parameter.empty if parameter.default is parameter.empty else None
+        )
+        for parameter in signature.parameters.values()
+        if parameter.name not in injected
+    ]
+    bare = inspect.Signature(parameters)
+    name = function.__name__ if getattr(function, "__name__", "").isidentifier() else "task"
+    namespace: dict[str, Any] = {}
+    exec(f"def {name}{bare}: pass", namespace)  # noqa: S102 - built from identifiers alone
+    checker: Callable[..., None] = namespace[name]
+    return checker
