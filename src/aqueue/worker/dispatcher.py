@@ -1,0 +1,226 @@
+"""From a delivery to its settlement: run it, decide what follows, hand that over.
+
+At most `concurrency` deliveries run at once; what was pulled beyond that waits here, leased and renewed like the rest.
+A delivery that earlier workers did not survive is a suspect: only one of them runs at a time, so that the next crash
+tells which it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections import deque
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ..lifecycle import Interrupted, Raised, Settlement, State, Unknown, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from ..hooks import Hooks
+    from ..message import Delivery, Receipt
+    from ..registry import Registry
+    from ..runner import Ran, Runner
+    from .settler import Settler
+
+logger = logging.getLogger("aqueue.worker")
+
+
+class Dispatcher:
+    """Runs deliveries concurrently. `held` has every delivery that is leased to this worker and not settled."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        settler: Settler,
+        hooks: Hooks,
+        registry: Registry,
+        held: dict[Receipt, Delivery],
+        concurrency: int,
+    ) -> None:
+        self._runner = runner
+        self._settler = settler
+        self._hooks = hooks
+        self._registry = registry
+        self.held = held
+        self._concurrency = concurrency
+        self._random = Random()
+        self._waiting: deque[Delivery] = deque()
+        self._suspects: deque[Delivery] = deque()
+        self._suspect: Receipt | None = None
+        self._running: dict[Receipt, asyncio.Task[None]] = {}
+        self._interrupted: set[Receipt] = set()
+        self._moved = asyncio.Event()
+        self.started = 0
+
+    # -- slots
+
+    @property
+    def free(self) -> int:
+        """How many more deliveries could start now."""
+        return self._concurrency - len(self._running) - len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything runs or waits to."""
+        return bool(self._running or self._waiting or self._suspects)
+
+    async def wait_until_idle(self) -> None:
+        while self.is_busy:
+            await self.next_move()
+
+    async def next_move(self) -> None:
+        """Wait until a slot is taken or freed."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    def nudge(self) -> None:
+        """Wake whoever waits for a move: something else has changed for them."""
+        self._moved.set()
+
+    # -- in
+
+    def start(self, deliveries: Iterable[Delivery]) -> None:
+        """Take `deliveries` on; each starts as soon as it has a slot."""
+        for delivery in deliveries:
+            self.held[delivery.receipt] = delivery
+            if delivery.receipt.count > 1:
+                self._suspects.append(delivery)
+            else:
+                self._waiting.append(delivery)
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._running) < self._concurrency:
+            self._spawn(self._waiting.popleft())
+        while self._suspects and self._suspect is None and len(self._running) < self._concurrency:
+            suspect = self._suspects.popleft()
+            self._suspect = suspect.receipt
+            self._spawn(suspect)
+        self.nudge()
+
+    def _spawn(self, delivery: Delivery) -> None:
+        self.started += 1
+        task = _start(self._execute(delivery))
+        if task.done():
+            self._ended(delivery.receipt)
+        else:
+            self._running[delivery.receipt] = task
+            task.add_done_callback(lambda _: self._freed(delivery.receipt))
+
+    def _freed(self, receipt: Receipt) -> None:
+        del self._running[receipt]
+        self._ended(receipt)
+        self._fill()
+
+    def _ended(self, receipt: Receipt) -> None:
+        if self._suspect == receipt:
+            self._suspect = None
+
+    # -- one delivery
+
+    async def _execute(self, delivery: Delivery) -> None:
+        try:
+            ran = await self._runner.run(delivery)
+            settlement = self._decide(delivery, ran)
+            if self._hooks.post_execute and ran.run is not None and ran.run.started:
+                # After the verdict is kept, as in Huey: a handler may read the result.
+                if await self._settler.settle(settlement):
+                    await self._hooks.run_post_execute(ran.run)
+            else:
+                self._settler.put(settlement)
+        except Exception:
+            # A fault of ours: let the lease lapse, so that the task runs again elsewhere or is found dead.
+            self.held.pop(delivery.receipt, None)
+            logger.exception("Task %s could not be brought to a verdict", delivery.id)
+
+    def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
+        outcome = ran.outcome
+        if self._interrupted and delivery.receipt in self._interrupted:
+            self._interrupted.discard(delivery.receipt)
+            if isinstance(outcome, Raised):
+                outcome = Interrupted()
+        settlement = decide(delivery, outcome, ran.terms, ran.reply, self._random)
+        if settlement.state is not State.DONE:
+            self._tell(settlement, ran)
+        return settlement
+
+    def _tell(self, settlement: Settlement, ran: Ran) -> None:
+        run = ran.run
+        name = run.name if run is not None else ""
+        exception = run.exception if run is not None else None
+        if isinstance(ran.outcome, Unknown):
+            near = self._registry.nearest(ran.outcome.task)
+            hint = f"; did you mean {near!r}?" if near else ""
+            logger.warning(
+                "Task %s: no task is named %r here%s. It is kept, and offered again in %.0f s: is its module imported "
+                "where the application object is?",
+                settlement.id,
+                ran.outcome.task,
+                hint,
+                settlement.delay_ms / 1000,
+            )
+        elif settlement.state is State.RETRYING:
+            logger.warning("Task %s (%s) will be retried: %r", settlement.id, name, exception)
+        elif settlement.state is State.FAILED:
+            logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
+        elif settlement.state is not State.QUEUED:
+            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, settlement.result.decode())
+
+    # -- out
+
+    def lose(self, receipts: Iterable[Receipt]) -> None:
+        """Someone else owns these now: stop them; what they still do changes nothing."""
+        for receipt in receipts:
+            if self.held.pop(receipt, None) is not None:
+                logger.warning(
+                    "Delivery %s is not ours any more: its lease ran out. It is stopped here.", receipt.entry
+                )
+                self._forget_waiting(receipt)
+                self._interrupt(receipt)
+
+    def interrupt_all(self) -> None:
+        """Stop what runs and give it back, with what waits."""
+        for receipt in list(self._running):
+            self._interrupt(receipt)
+        for delivery in [*self._waiting, *self._suspects]:
+            self.give_back(delivery)
+        self._waiting.clear()
+        self._suspects.clear()
+        self.nudge()
+
+    def give_back(self, delivery: Delivery) -> None:
+        """Return a delivery that was not started, at no cost to it."""
+        self.held[delivery.receipt] = delivery
+        self._settler.put(Settlement(delivery.receipt, delivery.id, State.QUEUED, failures=delivery.failures))
+
+    def _interrupt(self, receipt: Receipt) -> None:
+        task = self._running.get(receipt)
+        if task is not None:
+            self._interrupted.add(receipt)
+            task.cancel()
+
+    def _forget_waiting(self, receipt: Receipt) -> None:
+        for queue in (self._waiting, self._suspects):
+            for delivery in queue:
+                if delivery.receipt == receipt:
+                    queue.remove(delivery)
+                    break
+
+
+if sys.version_info >= (3, 12):
+
+    def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        # Runs up to its first wait at once: a task that never waits costs no turn of the loop.
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
+
+else:
+
+    def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(coroutine)

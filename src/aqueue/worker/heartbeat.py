@@ -1,0 +1,86 @@
+"""Renew the leases of all that this worker holds, from a thread of its own.
+
+A task that blocks the event loop blocks every coroutine in it, but not this thread: the lease survives, and the fleet
+does not run the worker's tasks a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from ..exceptions import HueyException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..message import Delivery, Receipt
+    from ..storage.protocol import Storage
+
+logger = logging.getLogger("aqueue.worker")
+
+_PAUSE_SECONDS = 1.0
+
+
+class Heartbeat:
+    """Beats every third of a lease until cancelled. `lose` is called, in the loop, with what is not ours any more."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        consumer: str,
+        describe: Callable[[], bytes],
+        held: dict[Receipt, Delivery],
+        lose: Callable[[list[Receipt]], None],
+    ) -> None:
+        self._storage = storage
+        self._consumer = consumer
+        self._describe = describe
+        self._held = held
+        self._lose = lose
+        self._stopped = threading.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+
+        def beat_until_stopped() -> None:
+            try:
+                self._beat(loop)
+            finally:
+                loop.call_soon_threadsafe(ended.set)
+
+        # A daemon: a store that does not answer must not keep the process from exiting.
+        thread = threading.Thread(target=beat_until_stopped, name="aqueue-heartbeat", daemon=True)
+        thread.start()
+        try:
+            await ended.wait()
+        finally:
+            self._stopped.set()
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        interval = self._storage.lease_ms / 3000
+        pulse = self._storage.pulse()
+        try:
+            wait = 0.0
+            while not self._stopped.wait(wait):
+                # Copied in one step of the interpreter, while the loop goes on changing it.
+                receipts = list(self._held)
+                try:
+                    lost = pulse.renew(receipts, self._consumer, self._describe())
+                except HueyException as error:
+                    logger.warning("The leases of %d tasks could not be renewed: %s", len(receipts), error)
+                    wait = min(_PAUSE_SECONDS, interval)
+                    continue
+                except Exception:
+                    # Whatever it is, giving up would make the fleet run what runs here a second time.
+                    logger.exception("The heartbeat failed, and goes on")
+                    wait = min(_PAUSE_SECONDS, interval)
+                    continue
+                wait = interval
+                if lost:
+                    loop.call_soon_threadsafe(self._lose, lost)
+        finally:
+            pulse.close()

@@ -1,0 +1,67 @@
+"""How a worker runs, validated once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..clock import span_ms
+from ..ids import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+DEFAULT_LEASE_SECONDS = 30.0
+SHORTEST_LEASE_SECONDS = 5.0
+MOST_CONCURRENCY = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """The options of one worker process. Times are seconds or timedeltas.
+
+    `concurrency` is how many tasks run at once, `threads` how many of them may be plain functions, `queues` which
+    queues are read (None: those of the registered tasks), `burst` whether to stop when nothing is left to do, `lease`
+    how long a task stays with a worker that gives no sign of life, `shutdown_timeout` how long running tasks may go on
+    after the worker was asked to stop, `max_crashes` how many deliveries of one task may end without a verdict.
+    """
+
+    concurrency: int = 100
+    threads: int = 16
+    queues: Sequence[str] | None = None
+    burst: bool = False
+    lease: float | timedelta = DEFAULT_LEASE_SECONDS
+    shutdown_timeout: float | timedelta = 25.0
+    max_crashes: int = 3
+
+    def __post_init__(self) -> None:
+        _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
+        _check_count("threads", self.threads, 1000)
+        _check_count("max_crashes", self.max_crashes, 1000)
+        if self.queues is not None:
+            if not isinstance(self.queues, (tuple, list)):
+                raise TypeError(f"queues must be a tuple of names, not {self.queues!r}")
+            if not self.queues:
+                raise ValueError("queues must name at least one queue")
+            for queue in self.queues:
+                check_name(queue, "queue")
+            object.__setattr__(self, "queues", tuple(dict.fromkeys(self.queues)))
+        if span_ms(self.lease, "lease") < SHORTEST_LEASE_SECONDS * 1000:
+            raise ValueError(f"lease must be at least {SHORTEST_LEASE_SECONDS:g} seconds, not {self.lease!r}")
+        span_ms(self.shutdown_timeout, "shutdown_timeout")
+
+    @property
+    def lease_ms(self) -> int:
+        return span_ms(self.lease, "lease")
+
+    @property
+    def shutdown_seconds(self) -> float:
+        return span_ms(self.shutdown_timeout, "shutdown_timeout") / 1000
+
+
+def _check_count(name: str, value: object, highest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {value!r}")
+    if not 1 <= value <= highest:
+        raise ValueError(f"{name} must be between 1 and {highest}, not {value!r}")

@@ -1,0 +1,203 @@
+"""One worker: its services, and the order in which they start and stop.
+
+Pulling, promoting and reclaiming bring work in; they stop first. Settling and the heartbeat serve the work that is
+still running; they stop last. They meet in the store, in the dispatcher's deliveries and in the settler's batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+import orjson
+
+from .._version import __version__
+from ..clock import SystemClock
+from ..exceptions import HueyException
+from ..ids import new_token
+from ..message import DEFAULT_QUEUE
+from ..runner import Runner
+from .dispatcher import Dispatcher
+from .fetcher import Fetcher
+from .heartbeat import Heartbeat
+from .promoter import Promoter
+from .reclaimer import Reclaimer
+from .settler import Settler
+
+if TYPE_CHECKING:
+    from ..client import Client
+    from ..clock import Clock
+    from ..hooks import Hooks
+    from ..message import Delivery, Receipt
+    from ..registry import Registry
+    from ..storage.protocol import Description
+    from .options import WorkerOptions
+
+logger = logging.getLogger("aqueue.worker")
+
+_LAST_SECONDS = 5.0
+
+
+class Application(Protocol):
+    """What a worker needs to know of the application whose tasks it runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def hooks(self) -> Hooks: ...
+    @property
+    def result_ttl_ms(self) -> int: ...
+
+    async def client(self) -> Client: ...
+
+
+class Worker:
+    """Runs the tasks of one application in the current event loop; made by ``huey.create_worker``."""
+
+    def __init__(self, application: Application, options: WorkerOptions, clock: Clock | None = None) -> None:
+        self._application = application
+        self.options = options
+        self._clock = clock or SystemClock()
+        self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
+        self._held: dict[Receipt, Delivery] = {}
+        self._fetcher: Fetcher | None = None
+        self._stopping = False
+        self._interrupting = asyncio.Event()
+        self.ready = asyncio.Event()
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The queues that it reads: those of its options, else those of the registered tasks."""
+        if self.options.queues is not None:
+            return tuple(self.options.queues)
+        declared = sorted({task.declared.queue for task in self._application.registry} - {DEFAULT_QUEUE})
+        return (DEFAULT_QUEUE, *declared)
+
+    async def stop(self) -> None:
+        """Pull nothing more, let running tasks finish, then return from ``run``."""
+        self._stopping = True
+        if self._fetcher is not None:
+            await self._fetcher.stop()
+
+    async def interrupt(self) -> None:
+        """Like ``stop``, but running tasks are cancelled and given back."""
+        self._interrupting.set()
+        await self.stop()
+
+    async def run(self) -> None:
+        """Work until stopped or, in a burst, until nothing is left to do.
+
+        Raises:
+            QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
+        """
+        client = await self._application.client()
+        client.storage.lease_ms = self.options.lease_ms
+        self._log_banner(await client.storage.describe())
+        await self._application.hooks.run_startup()
+        try:
+            await self._serve(client)
+        finally:
+            await self._application.hooks.run_shutdown()
+
+    async def _serve(self, client: Client) -> None:
+        storage, clock, queues = client.storage, self._clock, self.queues
+        hooks, registry = self._application.hooks, self._application.registry
+        settler = Settler(storage, clock, self._held)
+        runner = Runner(
+            registry,
+            hooks,
+            clock,
+            threads=self.options.threads,
+            result_ttl_ms=self._application.result_ttl_ms,
+            max_crashes=self.options.max_crashes,
+            report=client.report,
+        )
+        dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, self.options.concurrency)
+        fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
+        promoter = Promoter(storage, clock)
+        reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues)
+        heartbeat = Heartbeat(storage, self.consumer, self._describe_self, self._held, dispatcher.lose)
+        self._fetcher = fetcher
+        client.on_due = promoter.expect
+        client.start_listening()
+        try:
+            async with asyncio.TaskGroup() as serving:
+                services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
+                async with asyncio.TaskGroup() as supplying:
+                    suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
+                    self.ready.set()
+                    if not self._stopping:
+                        await fetcher.run()
+                    for supplier in suppliers:
+                        supplier.cancel()
+                await self._finish(dispatcher, settler)
+                for service in services:
+                    service.cancel()
+        finally:
+            dispatcher.interrupt_all()
+            client.on_due = None
+        with contextlib.suppress(HueyException):
+            await storage.retire(self.consumer)
+
+    async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
+        """Let what runs come to its end, or to the end of our patience, and give every verdict to the store."""
+        finished = asyncio.ensure_future(dispatcher.wait_until_idle())
+        interrupted = asyncio.ensure_future(self._interrupting.wait())
+        try:
+            await asyncio.wait(
+                [finished, interrupted],
+                timeout=self.options.shutdown_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if not finished.done():
+                why = "asked to" if interrupted.done() else f"{self.options.shutdown_seconds:g} s are over"
+                logger.warning("Interrupting %d tasks (%s); they are given back", dispatcher.running, why)
+                dispatcher.interrupt_all()
+                await asyncio.wait([finished], timeout=_LAST_SECONDS)
+                if not finished.done():
+                    logger.error("%d tasks do not stop; another worker will run them again", dispatcher.running)
+        finally:
+            finished.cancel()
+            interrupted.cancel()
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await settler.wait_until_below(1)
+        except TimeoutError:
+            logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
+
+    def _describe_self(self) -> bytes:
+        """What ``aqueue info`` shows of this worker."""
+        return orjson.dumps(
+            {
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "version": __version__,
+                "queues": self.queues,
+                "concurrency": self.options.concurrency,
+                "running": len(self._held),
+            }
+        )
+
+    def _log_banner(self, store: Description) -> None:
+        names = sorted(task.name for task in self._application.registry)
+        lines = [
+            f"aqueue {__version__} on Python {platform.python_version()}, worker {self.consumer}",
+            f"  application  {self._application.name}",
+            f"  store        {store.version} at {store.location}",
+            f"  durability   {store.durability}",
+            f"  queues       {', '.join(self.queues)}",
+            f"  concurrency  {self.options.concurrency} tasks, {self.options.threads} of them in threads",
+            f"  lease        {self.options.lease_ms / 1000:g} s",
+            f"  tasks        {len(names)}" + ("" if names else ": is the module that declares them imported?"),
+            *(f"    + {name}" for name in names),
+        ]
+        logger.info("%s", "\n".join(lines))
+        for warning in store.warnings:
+            logger.warning("%s", warning)
