@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, Self, TypeVar, overload
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from . import codec
-from .client import Client
 from .clock import SystemClock, instant_ms, span_ms
 from .exceptions import ConfigurationError
 from .hooks import Hooks
@@ -19,45 +18,48 @@ from .options import TaskOptions, check_known
 from .registry import Registry
 from .resources import Resource
 from .result import Result, ResultGroup
-from .storage import open_storage
+from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
-from .worker.options import DEFAULT_LEASE_SECONDS, WorkerOptions
-from .worker.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
     from datetime import timedelta
     from types import TracebackType
 
+    from .client import Client
     from .hooks import H, Handler
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
+    from .sync import SyncHuey
+    from .worker.worker import Worker
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+if TYPE_CHECKING:
+
+    class _TaskDecorator(Protocol):
+        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
+
+        @overload
+        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+    class _ResourceDecorator(Protocol):
+        """The type of ``huey.context_task(resource, True)``: callers do not pass the first argument."""
+
+        @overload
+        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+            self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> SyncTask[P, R]: ...
+
+
 URL_VARIABLE = "AQUEUE_URL"
-
-
-class _TaskDecorator(Protocol):
-    """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
-        self, function: Callable[P, Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
-
-
-class _ResourceDecorator(Protocol):
-    """The type of ``huey.context_task(resource, True)``: callers do not pass the first argument."""
-
-    @overload
-    def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
-        self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /
-    ) -> AsyncTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[Any, P], R], /) -> SyncTask[P, R]: ...
 
 
 class Huey:
@@ -137,10 +139,12 @@ class Huey:
         return declare if function is None else declare(function)
 
     @overload
-    def context_task(self, resource: Any, *, name: str | None = None, **options: Any) -> _TaskDecorator: ...
+    def context_task(
+        self, resource: Any, as_argument: Literal[False] = False, *, name: str | None = None, **options: Any
+    ) -> _TaskDecorator: ...
     @overload
     def context_task(
-        self, resource: Any, as_argument: bool, *, name: str | None = None, **options: Any
+        self, resource: Any, as_argument: Literal[True], *, name: str | None = None, **options: Any
     ) -> _ResourceDecorator: ...
 
     def context_task(self, resource: Any, as_argument: bool = False, *, name: str | None = None, **options: Any) -> Any:
@@ -273,6 +277,13 @@ class Huey:
         """The workers that gave a sign of life lately."""
         return await (await self.client()).storage.workers()
 
+    @functools.cached_property
+    def sync(self) -> SyncHuey:
+        """The same calls for code that cannot await: ``huey.sync.enqueue(add.s(1, 2)).get(timeout=5)``."""
+        from .sync import SyncHuey
+
+        return SyncHuey(self)
+
     # -- lifetime
 
     async def __aenter__(self) -> Self:
@@ -306,6 +317,9 @@ class Huey:
             async with self._opening.setdefault(loop, asyncio.Lock()):
                 client = self._clients.get(loop)
                 if client is None:
+                    # Imported on use, here and below: a module that only declares tasks has a fraction to load.
+                    from .client import Client
+
                     self._forget_closed_loops()
                     client = Client(self._take_storage())
                     await client.open()
@@ -318,10 +332,13 @@ class Huey:
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
         """
+        from .worker.options import WorkerOptions
+        from .worker.worker import Worker
+
         return Worker(self, WorkerOptions(**options))
 
     def _make_storage(self) -> Storage:
-        return open_storage(self.url, self.name, int(DEFAULT_LEASE_SECONDS * 1000))
+        return open_storage(self.url, self.name, DEFAULT_LEASE_MS)
 
     def _take_storage(self) -> Storage:
         storage, self._first_storage = self._first_storage, None
@@ -349,6 +366,8 @@ class RedisHuey(Huey):
         password: str | None = None,
         **options: Any,
     ) -> None:
+        from urllib.parse import quote
+
         parts = (host, port, db, username, password)
         if url is not None and any(part is not None for part in parts):
             raise ConfigurationError("give url=, or host=, port=, db=, username= and password=, not both")

@@ -74,7 +74,7 @@ def decode_message(task_id: str, payload: bytes) -> Message:
             document.get("k") or {},
             document.get("r", ""),
             document.get("x", 0),
-            document.get("o") or {},
+            document.get("o"),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise DecodeError(f"not a message: {_preview(payload)}") from error
@@ -83,7 +83,7 @@ def decode_message(task_id: str, payload: bytes) -> Message:
         and type(message.kwargs) is dict
         and type(message.reply) is str
         and type(message.expires_ms) is int
-        and type(message.overrides) is dict
+        and (message.overrides is None or type(message.overrides) is dict)
     ):
         raise DecodeError(f"not a message: {_preview(payload)}")
     return message

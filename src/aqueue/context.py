@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from .codec import encode_value
-from .exceptions import TaskTimeout
+from .exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .message import Delivery, Message
     from .options import TaskOptions
+
+
+logger = logging.getLogger("aqueue.task")
 
 
 class TaskRun:
@@ -109,7 +113,7 @@ class TaskRun:
     async def progress(self, done: float, total: float | None = None, message: str = "") -> bool:
         """Tell how far this run is: whoever follows ``result.progress()`` sees it at once.
 
-        Returns False when this run has lost its lease and nothing was recorded.
+        Returns False when nothing was recorded: this run has lost its lease, or the store did not answer.
 
         Raises:
             TypeError: `done` or `total` is no number, or `message` no str.
@@ -122,7 +126,12 @@ class TaskRun:
         if self._report is None:
             return True
         report = encode_value([done, total, message], "progress")
-        return await self._report(self.delivery, report, self.message.reply)
+        try:
+            return await self._report(self.delivery, report, self.message.reply)
+        except HueyException as error:
+            # Telling of the work must not end the work.
+            logger.warning("Task %s could not report its progress: %s", self.id, error)
+            return False
 
 
 _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")

@@ -4,16 +4,12 @@ Running a task gives an *Outcome*. ``decide`` turns it into a *Settlement*: what
 step, with the delivery. Nothing here reads a clock, draws on I/O or knows a store.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from random import Random
+from typing import NamedTuple, TypeAlias
 
-if TYPE_CHECKING:
-    from random import Random
-
-    from .message import Delivery, Receipt
-    from .retry import RetryPolicy
+from .message import Delivery, Receipt
+from .retry import RetryPolicy
 
 
 class State(StrEnum):

@@ -5,29 +5,37 @@ know to keep and order it. A *Delivery* is an envelope in the hands of one consu
 consumer still owns it. Times are integer milliseconds, UTC.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 DEFAULT_QUEUE = "default"
 
 
-@dataclass(slots=True)
 class Message:
     """One call of one task.
 
     `reply` names the client that may be waiting for the result ("" for none), `expires_ms` the instant after which the
-    task must not start any more (0 for never), and `overrides` the options that this call changes, by option name.
+    task must not start any more (0 for never), and `overrides` the options that this call changes, by name, if any.
     """
 
-    id: str
-    task: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    reply: str = ""
-    expires_ms: int = 0
-    overrides: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("args", "expires_ms", "id", "kwargs", "overrides", "reply", "task")
+
+    def __init__(
+        self,
+        task_id: str,
+        task: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        reply: str = "",
+        expires_ms: int = 0,
+        overrides: dict[str, Any] | None = None,
+    ) -> None:
+        self.id = task_id
+        self.task = task
+        self.args = args
+        self.kwargs = kwargs
+        self.reply = reply
+        self.expires_ms = expires_ms
+        self.overrides = overrides
 
 
 class Envelope(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -103,6 +102,8 @@ def check_known(names: Any) -> None:
     """Raise TypeError, with the nearest match, for the first of `names` that is no option."""
     for name in names:
         if name not in _NAMES:
+            import difflib  # only where something is wrong
+
             near = difflib.get_close_matches(name, _NAMES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(_NAMES)}"
             raise TypeError(f"unknown task option {name!r}: {hint}")

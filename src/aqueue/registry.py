@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +40,8 @@ class Registry:
 
     def nearest(self, name: str) -> str | None:
         """The registered name that looks most like `name`."""
+        import difflib  # only where something is wrong
+
         near = difflib.get_close_matches(name, self._tasks, 1)
         return near[0] if near else None
 

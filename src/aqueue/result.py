@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .storage.protocol import Record
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 class Progress(NamedTuple):
@@ -47,7 +47,7 @@ class ResultSource(Protocol):
         """Each progress report from now on, until the task has its verdict."""
 
 
-class Result(Generic[R]):
+class Result(Generic[R_co]):
     """A handle on one task. Awaiting it gives what the task returned.
 
     `created` is False when the task was known already: enqueueing the same id again gives the same task.
@@ -64,16 +64,16 @@ class Result(Generic[R]):
     def __repr__(self) -> str:
         return f"<Result {self.id}{'' if self.verdict is None else ' ' + self.verdict.state}>"
 
-    def __await__(self) -> Generator[Any, None, R]:
+    def __await__(self) -> Generator[Any, None, R_co]:
         return self.get().__await__()
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R: ...
+    async def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R_co: ...
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: bool) -> R | None: ...
+    async def get(self, *, timeout: float | None = None, blocking: bool) -> R_co | None: ...
 
-    async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R | None:
+    async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R_co | None:
         """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes).
 
         With ``blocking=False`` a task that has no verdict yet gives None, at once.
@@ -112,18 +112,18 @@ class Result(Generic[R]):
         async for report in self.source.follow(self.id):
             yield Progress(*decode_value(report))
 
-    def _value(self, record: Record) -> R:
+    def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:
             # A task declared with results=False keeps its verdict and no value.
-            return cast("R", decode_value(record.result) if record.result else None)
+            return cast("R_co", decode_value(record.result) if record.result else None)
         metadata = decode_value(record.result) if record.result else {"task_id": self.id}
         raise TaskException({**metadata, "state": str(record.state)})
 
 
-class ResultGroup(Generic[R]):
+class ResultGroup(Generic[R_co]):
     """Handles of tasks that were enqueued together, in that order. Awaiting it gives the list of what they returned."""
 
-    def __init__(self, results: Iterable[Result[R]]) -> None:
+    def __init__(self, results: Iterable[Result[R_co]]) -> None:
         self._results = list(results)
 
     def __repr__(self) -> str:
@@ -132,16 +132,16 @@ class ResultGroup(Generic[R]):
     def __len__(self) -> int:
         return len(self._results)
 
-    def __iter__(self) -> Iterator[Result[R]]:
+    def __iter__(self) -> Iterator[Result[R_co]]:
         return iter(self._results)
 
-    def __getitem__(self, index: int) -> Result[R]:
+    def __getitem__(self, index: int) -> Result[R_co]:
         return self._results[index]
 
-    def __await__(self) -> Generator[Any, None, list[R]]:
+    def __await__(self) -> Generator[Any, None, list[R_co]]:
         return self.get().__await__()
 
-    async def get(self, *, timeout: float | None = None) -> list[R]:
+    async def get(self, *, timeout: float | None = None) -> list[R_co]:
         """What the tasks returned, in order; `timeout` in seconds is one deadline for all of them.
 
         Raises:
@@ -157,7 +157,7 @@ class ResultGroup(Generic[R]):
                 result.verdict = record
         return [await result for result in self._results]
 
-    async def as_completed(self, *, timeout: float | None = None) -> AsyncIterator[Result[R]]:
+    async def as_completed(self, *, timeout: float | None = None) -> AsyncIterator[Result[R_co]]:
         """The handles, each as soon as its task has a verdict; awaiting one gives its value without waiting.
 
         Raises:
@@ -179,7 +179,7 @@ class ResultGroup(Generic[R]):
                 wait.cancel()
 
 
-async def _verdict_of(result: Result[R]) -> Result[R]:
+async def _verdict_of(result: Result[R_co]) -> Result[R_co]:
     with contextlib.suppress(TaskException):
         await result.get()
     return result

@@ -1,16 +1,10 @@
 """When a failed task runs again: a value, and the arithmetic of its waits."""
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from random import Random
+from random import Random
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """How often and how late a failed task is tried again. Times are milliseconds.
 
     The wait before retry number *n* (0 for the first) is ``delay_ms * backoff ** n``, at most `max_delay_ms`; `jitter`

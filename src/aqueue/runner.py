@@ -103,6 +103,8 @@ class Runner:
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
                 return Cancelled(_describe(error, run.delivery, run), final=True)
+            except BaseException as error:
+                return self._raised(run, error)
         try:
             plan.task.check_arguments(*run.args, **run.kwargs)
         except TypeError as error:
@@ -143,7 +145,7 @@ class Runner:
         return Terms(options.policy, ttl_ms, options.results)
 
     def _changed(self, plan: Plan, message: Message) -> tuple[TaskOptions, Terms]:
-        options = plan.task.declared.changed(**message.overrides)
+        options = plan.task.declared.changed(**(message.overrides or {}))
         return options, self._terms(options)
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:

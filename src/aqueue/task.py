@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from .clock import instant_ms, span_ms
@@ -20,23 +19,38 @@ if TYPE_CHECKING:
     from .options import TaskOptions
     from .resources import Resource
     from .result import Result, ResultGroup
+    from .sync import SyncHuey, SyncResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
 class Call(Generic[R_co]):
     """A task with its arguments, not sent yet. Due after `delay_ms` or at `eta_ms`; 0 and 0 mean at once."""
 
-    task: Task[..., R_co]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    options: TaskOptions
-    id: str | None = None
-    delay_ms: int = 0
-    eta_ms: int = 0
+    __slots__ = ("args", "delay_ms", "eta_ms", "id", "kwargs", "options", "task")
+
+    def __init__(
+        self,
+        task: Task[..., R_co],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        task_id: str | None = None,
+        delay_ms: int = 0,
+        eta_ms: int = 0,
+    ) -> None:
+        self.task = task
+        self.args = args
+        self.kwargs = kwargs
+        self.options = options
+        self.id = task_id
+        self.delay_ms = delay_ms
+        self.eta_ms = eta_ms
+
+    def __repr__(self) -> str:
+        return f"<Call of {self.task.name}>"
 
     async def enqueue(self) -> Result[R_co]:
         """Send it; see ``Task.enqueue``."""
@@ -49,6 +63,9 @@ class Sender(Protocol):
     async def send(self, call: Call[R]) -> Result[R]: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
+
+    @property
+    def sync(self) -> SyncHuey: ...
 
 
 class Task(Generic[P, R]):
@@ -106,6 +123,10 @@ class Task(Generic[P, R]):
         """
         self.check_arguments(*args, **kwargs)
         return await self.sender.send(Call(self, args, kwargs, self.declared))
+
+    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
+        """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
+        return self.sender.sync.enqueue(self.s(*args, **kwargs))
 
     def s(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
@@ -271,7 +292,8 @@ def task_name(function: Callable[..., Any], name: str | None) -> str:
         main = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         path = getattr(main, "__file__", None)
-        module = spec.name if spec is not None else Path(path).stem if path else "__main__"
+        file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
+        module = spec.name if spec is not None else file_name.removesuffix(".py")
     return check_task_name(f"{module}.{qualified}")
 
 

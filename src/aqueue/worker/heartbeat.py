@@ -7,6 +7,7 @@ does not run the worker's tasks a second time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ class Heartbeat:
             try:
                 self._beat(loop)
             finally:
-                loop.call_soon_threadsafe(ended.set)
+                self._in_loop(loop, ended.set)
 
         # A daemon: a store that does not answer must not keep the process from exiting.
         thread = threading.Thread(target=beat_until_stopped, name="aqueue-heartbeat", daemon=True)
@@ -81,6 +82,11 @@ class Heartbeat:
                     continue
                 wait = interval
                 if lost:
-                    loop.call_soon_threadsafe(self._lose, lost)
+                    self._in_loop(loop, self._lose, lost)
         finally:
             pulse.close()
+
+    def _in_loop(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
+        # A slow store can hold this thread back until the loop is closed; then there is nobody left to tell.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(callback, *arguments)

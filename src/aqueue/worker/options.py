@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..clock import span_ms
 from ..ids import check_name
+from ..storage import DEFAULT_LEASE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-DEFAULT_LEASE_SECONDS = 30.0
 SHORTEST_LEASE_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
 
@@ -31,7 +31,7 @@ class WorkerOptions:
     threads: int = 16
     queues: Sequence[str] | None = None
     burst: bool = False
-    lease: float | timedelta = DEFAULT_LEASE_SECONDS
+    lease: float | timedelta = DEFAULT_LEASE_MS / 1000
     shutdown_timeout: float | timedelta = 25.0
     max_crashes: int = 3
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ...message import Delivery, Receipt
@@ -132,7 +133,7 @@ class Reader:
                 await connection.connect()
                 await connection.send_command("CLIENT", "ID", check_health=False)
                 self._connection_id = await connection.read_response()
-            await connection.send_packed_command(connection.pack_command(*command), check_health=False)
+            await connection.send_packed_command(pack_command(command), check_health=False)
             return await connection.read_response()
 
     async def _create_groups(self, levels: list[str]) -> None:

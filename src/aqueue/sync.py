@@ -1,0 +1,143 @@
+"""The application from code that cannot await: Flask and Django views, scripts, threads, plain functions as tasks.
+
+There are no twin implementations. One daemon thread runs one event loop, and each call here runs its async counterpart
+there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from .lifecycle import State
+    from .result import Result, ResultGroup
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class Sendable(Protocol[R_co]):
+    """What can be enqueued: a task with its arguments."""
+
+    async def enqueue(self) -> Result[R_co]: ...
+
+
+class Application(Protocol):
+    """What the facade needs of the application behind it."""
+
+    async def enqueue_many(self, calls: Iterable[Any]) -> ResultGroup[Any]: ...
+    def result(self, task_id: str) -> Result[Any]: ...
+    async def close(self) -> None: ...
+
+
+class SyncResult(Generic[R]):
+    """A handle on one task, for code that cannot await; see ``Result``."""
+
+    def __init__(self, result: Result[R], portal: Portal) -> None:
+        self._result = result
+        self._portal = portal
+
+    def __repr__(self) -> str:
+        return f"<SyncResult {self.id}>"
+
+    @property
+    def id(self) -> str:
+        return self._result.id
+
+    @property
+    def created(self) -> bool:
+        return self._result.created
+
+    @overload
+    def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R: ...
+
+    @overload
+    def get(self, *, timeout: float | None = None, blocking: bool) -> R | None: ...
+
+    def get(self, *, timeout: float | None = None, blocking: bool = True) -> R | None:
+        """What the task returned; raises like ``Result.get``."""
+        return self._portal.call(self._result.get(timeout=timeout, blocking=blocking))
+
+    def status(self) -> State:
+        """Where the task is now; see ``Result.status``."""
+        return self._portal.call(self._result.status())
+
+
+class SyncHuey:
+    """``huey.sync``: the application's calls, each of which waits for its end."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._portal = Portal()
+
+    def enqueue(self, call: Sendable[R]) -> SyncResult[R]:
+        """Send one call, made with ``task.s(...)``; raises like ``Task.enqueue``."""
+        return SyncResult(self._portal.call(call.enqueue()), self._portal)
+
+    def enqueue_many(self, calls: Iterable[Sendable[R]]) -> list[SyncResult[R]]:
+        """Send many calls in as few round trips as the store allows."""
+        group = self._portal.call(self._application.enqueue_many(list(calls)))
+        return [SyncResult(result, self._portal) for result in group]
+
+    def result(self, task_id: str) -> SyncResult[Any]:
+        """A handle on the task of this id, whoever enqueued it."""
+        return SyncResult(self._application.result(task_id), self._portal)
+
+    def close(self) -> None:
+        """Close the connections. The next call opens them again."""
+        self._portal.close(self._application.close())
+
+
+class Portal:
+    """One event loop in one daemon thread, started by the first call. A forked child starts its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` in the loop and return its result.
+
+        Raises:
+            RuntimeError: called from an event loop, which it would block; await the async call there.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
+        coroutine.close()
+        raise RuntimeError("huey.sync would block this event loop: await the async call instead")
+
+    def close(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine` if the loop was ever used, and end the loop."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is None or self._pid != os.getpid():
+            coroutine.close()
+            return
+        asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                loop = self._loop = asyncio.new_event_loop()
+                self._pid = os.getpid()
+                # A daemon: a script that never closes still ends.
+                threading.Thread(target=_run_until_stopped, args=(loop,), name="aqueue-sync", daemon=True).start()
+            return self._loop
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
