@@ -3,8 +3,8 @@
 A storage keeps bytes under ids, orders them, lends them to consumers and takes verdicts back. It knows no task, no
 policy and no exception of the user. What passes ``aqueue.testing.conformance`` is a storage.
 
-Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Each call is
-idempotent: `push` by task id, everything about a delivery by its receipt, which a later delivery of the same task
+Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Where a batch
+names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a delivery by its receipt, which a later delivery of the same task
 voids. So a caller whose reply was lost simply calls again.
 
 A call that cannot reach the store within a few seconds raises ``QueueUnavailable``; ``push`` on a store without room
@@ -129,7 +129,7 @@ class Storage(Protocol):
         """
 
     async def close(self) -> None:
-        """Give back every connection. Calls in flight end with ``QueueUnavailable``."""
+        """Give back every connection. Calls in flight, `listen` among them, end with ``QueueUnavailable``."""
 
     async def describe(self) -> Description: ...
 
@@ -155,7 +155,10 @@ class Storage(Protocol):
         """Make a waiting `pull` return what it has, now."""
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        """Deliveries that are lent to `consumer` but missing from `held`: their reply was lost on the way."""
+        """Deliveries that are lent to `consumer` but missing from `held`: their reply was lost on the way.
+
+        May give some of them, and the rest when called again.
+        """
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """Carry out `settlements`; False for each whose receipt does not hold any more (it changed nothing)."""
@@ -179,7 +182,7 @@ class Storage(Protocol):
         """A new sign of life for one worker."""
 
     async def retire(self, consumer: str) -> None:
-        """Forget `consumer`, which holds nothing any more."""
+        """Forget `consumer`. What it still holds stays lent to it until its leases run out."""
 
     # -- looking
 

@@ -1,0 +1,369 @@
+"""The storage of one process: what every storage promises, in plain dicts, deques and heaps.
+
+Read it as the specification you can run. A task without a verdict is in exactly one of three places: `_ready` (in line,
+at its queue and priority), `_lent` (the lease table, by receipt) or `_scheduled` (by due instant). A move from one to
+the next happens between two awaits, which makes it atomic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count, islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..clock import SystemClock
+from ..exceptions import QueueUnavailable
+from ..lifecycle import VERDICTS, State
+from ..message import Delivery, Receipt
+from .protocol import Connected, Description, Due, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from ..clock import Clock
+    from ..lifecycle import Settlement
+    from ..message import Envelope
+    from .protocol import Event
+
+
+class _Level(NamedTuple):
+    """One queue at one priority."""
+
+    queue: str
+    priority: int
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """All that is known of one task.
+
+    Each time it gets in line it is a new `entry`, which `count` deliveries were made of; `earlier` counts those of the
+    entries before.
+    """
+
+    id: str
+    payload: bytes
+    level: _Level
+    state: State = State.QUEUED
+    failures: int = 0
+    earlier: int = 0
+    entry: str = ""
+    count: int = 0
+    receipt: Receipt | None = None
+    in_line_since_ms: int = 0
+    leased_until_ms: int = 0
+    result: bytes = b""
+    progress: bytes = b""
+
+
+class _Listener(NamedTuple):
+    """One ``listen`` call. None in the mailbox says that the storage was closed."""
+
+    client: str
+    mailbox: asyncio.Queue[Event | None]
+
+
+class MemoryStorage:
+    """Implements ``storage.protocol.Storage``.
+
+    The tasks live as long as the object: they outlast `close`, and the event loop. Two objects of one namespace share
+    nothing.
+    """
+
+    def __init__(self, namespace: str, lease_ms: int, clock: Clock | None = None) -> None:
+        self.lease_ms = lease_ms
+        self._namespace = namespace
+        self._clock = clock or SystemClock()
+        self._serial = count(1)
+        self._tasks: dict[str, _Task] = {}
+        self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
+        self._lent: dict[Receipt, _Task] = {}
+        self._scheduled: list[tuple[int, int, _Task]] = []
+        self._expiring: list[tuple[int, str]] = []
+        self._workers: dict[str, tuple[bytes, int]] = {}
+        self._waiting: set[asyncio.Event] = set()
+        self._interrupts = 0
+        self._listeners: list[_Listener] = []
+        self._closed = False
+        # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
+        self._reclaimed_ms = 0
+        self._grace_until_ms = 0
+
+    async def open(self) -> None:
+        self._closed = False
+
+    async def close(self) -> None:
+        self._closed = True
+        await self.interrupt_pull()
+        for listener in self._listeners:
+            listener.mailbox.put_nowait(None)
+
+    async def describe(self) -> Description:
+        return Description(
+            kind="memory",
+            location=f"{self._namespace} in this process",
+            version="",
+            durability="none: tasks live as long as this process",
+            warnings=("no other process sees these tasks, and they end with this one",),
+        )
+
+    # -- the way in
+
+    async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        self._forget_expired()
+        return [self._push(envelope) for envelope in envelopes]
+
+    def _push(self, envelope: Envelope) -> bool:
+        if envelope.id in self._tasks:
+            return False
+        task = _Task(envelope.id, envelope.payload, _Level(envelope.queue, envelope.priority))
+        self._tasks[task.id] = task
+        self._enter(task, envelope.delay_ms, envelope.eta_ms)
+        return True
+
+    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+        """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
+        now_ms = self._clock.now_ms()
+        due_ms = eta_ms or now_ms + delay_ms
+        if task.state is not State.RETRYING:
+            task.state = State.SCHEDULED if due_ms > now_ms else State.QUEUED
+        if due_ms > now_ms:
+            self._schedule(task, due_ms)
+        else:
+            self._line_up(task)
+
+    def _line_up(self, task: _Task) -> None:
+        task.entry = str(next(self._serial))
+        task.in_line_since_ms = self._clock.now_ms()
+        self._ready[task.level].append(task)
+        self._wake()
+
+    def _schedule(self, task: _Task, due_ms: int) -> None:
+        first = not self._scheduled or due_ms < self._scheduled[0][0]
+        heappush(self._scheduled, (due_ms, next(self._serial), task))
+        if first:
+            self._tell(None, Due(due_ms - self._clock.now_ms()))
+
+    # -- the way out
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        interrupts = self._interrupts
+        deadline = self._clock.monotonic() + wait_ms / 1000
+        deliveries = self._take(consumer, queues, limit)
+        while not deliveries and self._interrupts == interrupts:
+            woken = await self._sleep(deadline - self._clock.monotonic())
+            if self._closed:
+                raise QueueUnavailable("the memory storage was closed")
+            deliveries = self._take(consumer, queues, limit)
+            if not woken:
+                break
+        return deliveries
+
+    async def interrupt_pull(self) -> None:
+        self._interrupts += 1
+        self._wake()
+
+    async def _sleep(self, seconds: float) -> bool:
+        """Wait until something is put in line; False when `seconds` passed first."""
+        woken = asyncio.Event()
+        self._waiting.add(woken)
+        try:
+            return await self._clock.wait(woken, seconds)
+        finally:
+            self._waiting.remove(woken)
+
+    def _wake(self) -> None:
+        for woken in self._waiting:
+            woken.set()
+
+    def _take(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        deliveries: list[Delivery] = []
+        for level in self._in_order(queues):
+            line = self._ready[level]
+            while line and len(deliveries) < limit:
+                deliveries.append(self._lend(line.popleft(), consumer))
+            if not line:
+                del self._ready[level]
+        return deliveries
+
+    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+        """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
+        levels = [level for level in self._ready if level.queue in queues]
+        return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
+
+    def _lend(self, task: _Task, consumer: str) -> Delivery:
+        """Make `consumer` the owner of `task`, whoever owned it before."""
+        if task.receipt is not None:
+            del self._lent[task.receipt]
+        task.state = State.RUNNING
+        task.count += 1
+        task.receipt = Receipt(consumer, f"{task.level.queue}:{task.level.priority}", task.entry, task.count)
+        task.leased_until_ms = self._clock.now_ms() + self.lease_ms
+        self._lent[task.receipt] = task
+        return _delivery(task, task.receipt)
+
+    def _owned(self, receipt: Receipt) -> _Task | None:
+        """The task that `receipt` holds, if it still holds one."""
+        return self._lent.get(receipt)
+
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        known = set(held)
+        return [
+            _delivery(task, receipt)
+            for receipt, task in self._lent.items()
+            if receipt.consumer == consumer and task.level.queue in queues and receipt not in known
+        ]
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        return [self._settle(settlement) for settlement in settlements]
+
+    def _settle(self, settlement: Settlement) -> bool:
+        task = self._owned(settlement.receipt)
+        if task is None or task.receipt is None:
+            return False
+        del self._lent[task.receipt]
+        task.receipt = None
+        task.state = settlement.state
+        if settlement.state in VERDICTS:
+            self._end(task, settlement)
+        else:
+            self._put_back(task, settlement)
+        return True
+
+    def _end(self, task: _Task, settlement: Settlement) -> None:
+        task.payload = b""
+        task.result = settlement.result
+        heappush(self._expiring, (self._clock.now_ms() + settlement.ttl_ms, task.id))
+        self._tell(settlement.reply, Settled(task.id, task.state, task.result))
+
+    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+        task.failures = settlement.failures
+        task.earlier += task.count
+        task.count = 0
+        self._enter(task, settlement.delay_ms, settlement.eta_ms)
+
+    async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
+        task = self._owned(receipt)
+        if task is None:
+            return False
+        task.progress = progress
+        self._tell(reply, Progressed(task_id, progress))
+        return True
+
+    # -- upkeep
+
+    async def promote(self, limit: int) -> Promotion:
+        now_ms = self._clock.now_ms()
+        moved = 0
+        while moved < limit and self._scheduled and self._scheduled[0][0] <= now_ms:
+            _, _, task = heappop(self._scheduled)
+            self._promote(task)
+            moved += 1
+        return Promotion(moved, max(self._scheduled[0][0] - now_ms, 0) if self._scheduled else None)
+
+    def _promote(self, task: _Task) -> None:
+        if task.state is State.SCHEDULED:
+            task.state = State.QUEUED
+        self._line_up(task)
+
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        now_ms = self._clock.now_ms()
+        if now_ms - self._reclaimed_ms > self.lease_ms:
+            self._grace_until_ms = now_ms + self.lease_ms
+        self._reclaimed_ms = now_ms
+        if now_ms < self._grace_until_ms:
+            return []
+        lent = (task for task in self._lent.values() if task.level.queue in queues)
+        expired = islice((task for task in lent if task.leased_until_ms <= now_ms), limit)
+        return [self._lend(task, consumer) for task in list(expired)]
+
+    def pulse(self) -> MemoryPulse:
+        return MemoryPulse(self)
+
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        """What ``MemoryPulse.renew`` does, in the thread of its caller.
+
+        It needs no lock, because it writes nothing but one instant per task. Should a task change hands in between, its
+        new owner holds a lease that has just begun, and that is the one that begins again.
+        """
+        now_ms = self._clock.now_ms()
+        self._workers[consumer] = (description, now_ms)
+        lost = []
+        for receipt in receipts:
+            task = self._owned(receipt)
+            if task is None:
+                lost.append(receipt)
+            else:
+                task.leased_until_ms = now_ms + self.lease_ms
+        return lost
+
+    async def retire(self, consumer: str) -> None:
+        self._workers.pop(consumer, None)
+
+    # -- looking
+
+    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
+        self._forget_expired()
+        tasks = map(self._tasks.get, task_ids)
+        return [Record(task.state, task.result, task.progress) if task else None for task in tasks]
+
+    async def depths(self) -> list[QueueDepth]:
+        now_ms = self._clock.now_ms()
+        waits_ms: defaultdict[str, list[int]] = defaultdict(list)
+        for level, line in self._ready.items():
+            waits_ms[level.queue] += (now_ms - task.in_line_since_ms for task in line)
+        running = Counter(task.level.queue for task in self._lent.values())
+        scheduled = Counter(task.level.queue for _, _, task in self._scheduled)
+        return [
+            QueueDepth(queue, len(waits_ms[queue]), running[queue], scheduled[queue], max(waits_ms[queue], default=0))
+            for queue in sorted({*waits_ms, *running, *scheduled})
+        ]
+
+    async def workers(self) -> list[WorkerInfo]:
+        now_ms = self._clock.now_ms()
+        # A copy: a pulse may write to the original from its own thread.
+        seen = self._workers.copy()
+        return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        listener = _Listener(client, asyncio.Queue())
+        self._listeners.append(listener)
+        try:
+            handle(Connected())
+            while (event := await listener.mailbox.get()) is not None:
+                handle(event)
+            raise QueueUnavailable("the memory storage was closed")
+        finally:
+            self._listeners.remove(listener)
+
+    def _tell(self, client: str | None, event: Event) -> None:
+        """Tell `event` to `client`, or to everyone who listens when that is None."""
+        for listener in self._listeners:
+            if client is None or listener.client == client:
+                listener.mailbox.put_nowait(event)
+
+    def _forget_expired(self) -> None:
+        now_ms = self._clock.now_ms()
+        while self._expiring and self._expiring[0][0] <= now_ms:
+            _, task_id = heappop(self._expiring)
+            del self._tasks[task_id]
+
+
+class MemoryPulse:
+    """Implements ``storage.protocol.Pulse``."""
+
+    def __init__(self, storage: MemoryStorage) -> None:
+        self._storage = storage
+
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        return self._storage.renew(receipts, consumer, description)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _delivery(task: _Task, receipt: Receipt) -> Delivery:
+    return Delivery(task.id, task.payload, receipt, task.failures, task.earlier + task.count)
