@@ -1,0 +1,40 @@
+"""What makes a store a storage of aqueue: checks that any test runner can run.
+
+A check is an ``async def check_...(harness)`` that raises when a promise of ``aqueue.storage.protocol`` is broken. The
+one who runs it brings the harness: how to make the storage under test, and how to let time pass for it. Every storage
+passes `CHECKS`; one whose store serves several processes also passes `SHARED_CHECKS`. With pytest and anyio::
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    async def test_conformance(check):
+        await check(MyHarness())
+
+``pytest.register_assert_rewrite("aqueue.testing.conformance")`` makes a failing check say what it saw.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation
+from .harness import Harness, SharedHarness
+from .sharing import CHECKS as SHARED_CHECKS
+from .simulation import simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["CHECKS", "SHARED_CHECKS", "Harness", "SharedHarness", "simulate"]
+
+CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
+    *pushing.CHECKS,
+    *pulling.CHECKS,
+    *settling.CHECKS,
+    *owning.CHECKS,
+    *leasing.CHECKS,
+    *scheduling.CHECKS,
+    *results.CHECKS,
+    *events.CHECKS,
+    *inspection.CHECKS,
+    *edges.CHECKS,
+    *simulation.CHECKS,
+)

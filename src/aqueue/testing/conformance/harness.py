@@ -1,0 +1,196 @@
+"""What the suite needs from the one who runs it, and the few steps that most checks begin with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ...lifecycle import Settlement, State
+from ...message import DEFAULT_QUEUE, Envelope
+from ...storage.protocol import Connected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+
+    from ...message import Delivery, Receipt
+    from ...storage.protocol import Event, Promotion, Storage
+
+_T = TypeVar("_T")
+
+# How long a fact may take to come true before its check fails, on a machine that is busy with other things.
+PATIENCE_SECONDS = 15
+
+# A wait that only an event may end: it outlasts the patience.
+LONG_WAIT_MS = 60_000
+
+# Leases of checks that are not about leases never run out; those of the others are short, for real clocks have to wait.
+LONG_LEASE_MS = 60_000
+SHORT_LEASE_MS = 200
+
+KEEP_MS = 3_600_000
+
+QUEUES = (DEFAULT_QUEUE,)
+
+
+class Harness(Protocol):
+    """A storage under test."""
+
+    def make(self, lease_ms: int) -> Storage:
+        """A storage, not opened yet, over a store that is empty and nobody else's."""
+
+    def now_ms(self) -> int:
+        """Now, by the clock of the store: milliseconds since the epoch."""
+
+    async def advance(self, ms: int) -> None:
+        """Let at least `ms` milliseconds pass for the store, and let the other tasks of this event loop run.
+
+        With a manual clock this moves the clock; with a real one it waits.
+        """
+
+
+class SharedHarness(Harness, Protocol):
+    """A storage under test whose store serves several processes at once."""
+
+    def join(self, storage: Storage) -> Storage:
+        """Another handle, not opened yet, onto the store of `storage`."""
+
+
+@asynccontextmanager
+async def opened(storage: Storage) -> AsyncIterator[Storage]:
+    """`storage`, open."""
+    await storage.open()
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+# -- steps
+
+
+async def pull(
+    storage: Storage, limit: int = 10, *, consumer: str = "one", queues: Sequence[str] = QUEUES
+) -> list[Delivery]:
+    """What is ready now."""
+    return await storage.pull(consumer, queues, limit, 0)
+
+
+async def pull_one(storage: Storage, *, consumer: str = "one", queues: Sequence[str] = QUEUES) -> Delivery:
+    """The one task that is ready now."""
+    deliveries = await pull(storage, consumer=consumer, queues=queues)
+    assert len(deliveries) == 1, f"one task must be ready, and these were: {deliveries}"
+    return deliveries[0]
+
+
+async def lend(storage: Storage, task_id: str, *, consumer: str = "one") -> Delivery:
+    """A new task in the hands of `consumer`."""
+    assert await storage.push([Envelope(task_id, b"payload of " + task_id.encode())]) == [True]
+    return await pull_one(storage, consumer=consumer)
+
+
+def renew(
+    storage: Storage, receipts: Collection[Receipt], *, consumer: str = "one", description: bytes = b""
+) -> list[Receipt]:
+    """One sign of life of `consumer`; those of `receipts` that it does not hold any more."""
+    with closing(storage.pulse()) as pulse:
+        return pulse.renew(receipts, consumer, description)
+
+
+async def take_over(harness: Harness, storage: Storage, consumer: str) -> Delivery:
+    """Wait until the one lease that nobody renews has run out, and `consumer` has what it was for."""
+    for _ in range(200):
+        taken = await storage.reclaim(consumer, QUEUES, 100)
+        if taken:
+            assert len(taken) == 1, f"one lease has run out, and these were taken over: {taken}"
+            return taken[0]
+        await harness.advance(storage.lease_ms // 4)
+    raise AssertionError("a lease has run out long ago, and nothing was reclaimed")
+
+
+async def promote(harness: Harness, storage: Storage, count: int) -> Promotion:
+    """Wait until `count` scheduled tasks have become ready; the reply for the last of them."""
+    moved = 0
+    for _ in range(500):
+        promotion = await storage.promote(100)
+        moved += promotion.moved
+        if moved >= count:
+            assert moved == count, f"{count} tasks were due, and {moved} became ready"
+            return promotion
+        await harness.advance(20)
+    raise AssertionError(f"{count} tasks have been due for long, and {moved} became ready")
+
+
+async def state_of(storage: Storage, task_id: str) -> State | None:
+    """The state of one task; None when the store does not know it."""
+    [record] = await storage.records([task_id])
+    return record and record.state
+
+
+# -- settlements
+
+
+def verdict(
+    delivery: Delivery, result: bytes = b"", *, state: State = State.DONE, ttl_ms: int = KEEP_MS, reply: str = ""
+) -> Settlement:
+    """The end of a task."""
+    return Settlement(delivery.receipt, delivery.id, state, result, ttl_ms, reply)
+
+
+def put_back(
+    delivery: Delivery, state: State = State.QUEUED, *, delay_ms: int = 0, eta_ms: int = 0, failures: int | None = None
+) -> Settlement:
+    """The return of a task to the store, with as many failures as it came with unless told otherwise."""
+    kept = delivery.failures if failures is None else failures
+    return Settlement(delivery.receipt, delivery.id, state, delay_ms=delay_ms, eta_ms=eta_ms, failures=kept)
+
+
+# -- what happens meanwhile
+
+
+@asynccontextmanager
+async def background(coroutine: Coroutine[Any, Any, _T]) -> AsyncIterator[asyncio.Task[_T]]:
+    """`coroutine`, running for as long as the block does."""
+    task = asyncio.create_task(coroutine)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def outcome(task: asyncio.Task[_T]) -> _T:
+    """What `task` returns or raises, soon."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return await task
+
+
+class Mailbox:
+    """The events that one client was told."""
+
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+
+    def put(self, event: Event) -> None:
+        self._events.put_nowait(event)
+
+    async def next(self) -> Event:
+        """The next event, which must come soon."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self._events.get()
+
+    async def expect(self, *events: Event) -> None:
+        """The next events must be these, in this order."""
+        for expected in events:
+            event = await self.next()
+            # Events are tuples: equal ones may still be of different kinds.
+            assert (type(event), event) == (type(expected), expected)
+
+
+@asynccontextmanager
+async def listening(storage: Storage, client: str) -> AsyncIterator[Mailbox]:
+    """What `client` is told while the block runs."""
+    mailbox = Mailbox()
+    async with background(storage.listen(client, mailbox.put)):
+        await mailbox.expect(Connected())
+        yield mailbox

@@ -1,0 +1,180 @@
+"""Leases: how long a delivery is lent for, how its owner keeps it, and who gets it when the owner has vanished."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from ...lifecycle import State
+from ...message import Envelope
+from .harness import (
+    LONG_LEASE_MS,
+    PATIENCE_SECONDS,
+    QUEUES,
+    SHORT_LEASE_MS,
+    Harness,
+    lend,
+    opened,
+    pull,
+    renew,
+    state_of,
+    take_over,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from ...message import Delivery
+    from ...storage.protocol import Storage
+
+# -- running out
+
+
+async def check_a_running_lease_is_not_taken(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        # Once a lease has been taken over, no grace protects the next one any more.
+        await lend(storage, "witness")
+        await storage.settle([verdict(await take_over(harness, storage, "two"))])
+        delivery = await lend(storage, "task")
+        assert await storage.reclaim("two", QUEUES, 10) == []
+        assert await storage.settle([verdict(delivery)]) == [True]
+
+
+async def check_a_renewed_lease_is_not_taken(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        kept, left = await lend(storage, "kept"), await lend(storage, "left")
+        assert await _reclaim_while_renewing(harness, storage, kept) == {left.id}
+        # However often it was renewed, it is still the same delivery.
+        assert await storage.settle([verdict(kept)]) == [True]
+
+
+async def _reclaim_while_renewing(harness: Harness, storage: Storage, kept: Delivery) -> set[str]:
+    """What "two" gets in three leases, and until it gets something, while the owner of `kept` gives signs of life.
+
+    Should the machine stall for a lease between a sign and the reclaim after it, the grace is what protects the owner.
+    """
+    taken: set[str] = set()
+    for step in range(200):
+        await harness.advance(SHORT_LEASE_MS // 4)
+        assert renew(storage, [kept.receipt]) == []
+        taken |= {delivery.id for delivery in await storage.reclaim("two", QUEUES, 10)}
+        if taken and step >= 12:
+            break
+    return taken
+
+
+async def check_owners_get_a_lease_to_speak_up_when_reclaiming_begins(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        alive = await lend(storage, "alive")
+        await lend(storage, "vanished")
+        await harness.advance(2 * SHORT_LEASE_MS)
+        assert await storage.reclaim("two", QUEUES, 10) == []
+        assert await _reclaim_while_renewing(harness, storage, alive) == {"vanished"}
+
+
+async def check_owners_get_a_lease_to_speak_up_after_a_pause(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        await lend(storage, "witness")
+        await take_over(harness, storage, "two")
+        alive = await lend(storage, "alive")
+        # Nobody reclaims and nobody renews, as when every machine was suspended.
+        await harness.advance(2 * SHORT_LEASE_MS)
+        assert await storage.reclaim("two", QUEUES, 10) == []
+        assert await _reclaim_while_renewing(harness, storage, alive) == {"witness"}
+
+
+async def check_reclaim_keeps_to_its_limit_and_queues(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        await storage.push([Envelope(f"{queue}{n}", b"", queue, n) for queue in "ab" for n in range(5)])
+        assert len(await pull(storage, queues=["a", "b"])) == 10
+        taken: set[str] = set()
+        for _ in range(200):
+            some = await storage.reclaim("two", ["a"], 2)
+            assert len(some) <= 2
+            taken |= {delivery.id for delivery in some}
+            if len(taken) >= 5:
+                break
+            await harness.advance(SHORT_LEASE_MS // 8)
+        assert taken == {f"a{n}" for n in range(5)}
+
+
+async def check_a_taken_over_lease_runs_anew(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        fences = [(await lend(storage, "task")).fence]
+        for consumer in ("two", "three", "two"):
+            fences.append((await take_over(harness, storage, consumer)).fence)
+            # The lease of `consumer` has only just begun.
+            assert await storage.reclaim("four", QUEUES, 10) == []
+        assert fences == [1, 2, 3, 4]
+
+
+# -- signs of life
+
+
+async def check_renew_names_what_is_lost_and_keeps_the_rest(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        lost = await lend(storage, "lost")
+        taken = await take_over(harness, storage, "two")
+        ended = await lend(storage, "ended")
+        await storage.settle([verdict(ended)])
+        kept = await lend(storage, "kept")
+        receipts = [ended.receipt, kept.receipt, lost.receipt]
+        for _ in range(3):
+            assert set(renew(storage, receipts)) == {ended.receipt, lost.receipt}
+        assert renew(storage, [taken.receipt], consumer="two") == []
+        assert await storage.settle([verdict(taken), verdict(kept)]) == [True, True]
+        assert await state_of(storage, "ended") is State.DONE
+        assert set(renew(storage, receipts)) == set(receipts)
+
+
+async def check_a_pulse_beats_while_the_event_loop_stands_still(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        delivery = await lend(storage, "task")
+        pulse = storage.pulse()
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            # The event loop runs in this thread, which waits here for the other one.
+            for _ in range(3):
+                assert thread.submit(pulse.renew, [delivery.receipt], "one", b"busy").result(PATIENCE_SECONDS) == []
+            thread.submit(pulse.close).result(PATIENCE_SECONDS)
+        [worker] = await storage.workers()
+        assert (worker.consumer, worker.description) == ("one", b"busy")
+
+
+# -- adopting what got lost on its way to its owner
+
+
+async def check_a_consumer_adopts_what_it_is_lent_but_does_not_hold(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope(f"t{number}", b"%d" % number, priority=number) for number in range(4)])
+        missed, held, also_missed, _ = await pull(storage, consumer="me")
+        expected = {(missed.id, missed.payload), (also_missed.id, also_missed.payload), ("t0", b"0")}
+        for _ in range(2):
+            adopted = await storage.adopt("me", QUEUES, [held.receipt])
+            assert {(delivery.id, delivery.payload) for delivery in adopted} == expected
+            assert {delivery.receipt.consumer for delivery in adopted} == {"me"}
+        assert await storage.adopt("me", QUEUES, [held.receipt, *(delivery.receipt for delivery in adopted)]) == []
+        assert await storage.settle([verdict(delivery) for delivery in (held, *adopted)]) == [True] * 4
+        assert await storage.adopt("me", QUEUES, []) == []
+
+
+async def check_a_consumer_adopts_from_nobody_else(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope("mine", b"", "a"), Envelope("theirs", b"", "b"), Envelope("ready", b"", "c")])
+        assert len(await pull(storage, consumer="me", queues=["a"])) == 1
+        assert len(await pull(storage, consumer="they", queues=["b"])) == 1
+        assert [delivery.id for delivery in await storage.adopt("me", ["a", "b", "c"], [])] == ["mine"]
+        assert await storage.adopt("me", ["b", "c"], []) == []
+        assert await storage.adopt("nobody", ["a", "b", "c"], []) == []
+
+
+CHECKS = (
+    check_a_running_lease_is_not_taken,
+    check_a_renewed_lease_is_not_taken,
+    check_owners_get_a_lease_to_speak_up_when_reclaiming_begins,
+    check_owners_get_a_lease_to_speak_up_after_a_pause,
+    check_reclaim_keeps_to_its_limit_and_queues,
+    check_a_taken_over_lease_runs_anew,
+    check_renew_names_what_is_lost_and_keeps_the_rest,
+    check_a_pulse_beats_while_the_event_loop_stands_still,
+    check_a_consumer_adopts_what_it_is_lent_but_does_not_hold,
+    check_a_consumer_adopts_from_nobody_else,
+)

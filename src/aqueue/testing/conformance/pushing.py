@@ -1,0 +1,110 @@
+"""The way in: a task is kept once, however often it is pushed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ...lifecycle import State
+from ...message import Delivery, Envelope
+from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, pull_one, put_back, verdict
+
+if TYPE_CHECKING:
+    from ...storage.protocol import Storage
+
+
+async def check_a_task_is_delivered_as_it_was_pushed(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        assert await storage.push([Envelope("task", b"payload")]) == [True]
+        delivery = await pull_one(storage, consumer="me")
+        assert delivery == Delivery("task", b"payload", delivery.receipt, failures=0, fence=1)
+        assert (delivery.receipt.consumer, delivery.receipt.count) == ("me", 1)
+
+
+async def check_push_tells_which_tasks_are_new(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        assert await storage.push([Envelope("a", b""), Envelope("b", b"", "other", 3)]) == [True, True]
+        batch = [Envelope("c", b""), Envelope("a", b""), Envelope("d", b"", delay_ms=5_000), Envelope("b", b"")]
+        assert await storage.push(batch) == [True, False, True, False]
+
+
+async def check_an_id_twice_in_one_batch_is_one_task(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        assert await storage.push([Envelope("a", b"first"), Envelope("a", b"second")]) == [True, False]
+        assert (await pull_one(storage)).payload == b"first"
+        assert await pull(storage) == []
+
+
+async def check_a_known_id_is_the_same_task_at_every_stage(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope("task", b"first")])
+        await _push_again(storage, State.QUEUED)
+
+        delivery = await pull_one(storage)
+        assert delivery.payload == b"first"
+        await _push_again(storage, State.RUNNING)
+
+        assert await storage.settle([put_back(delivery, State.RETRYING, failures=1)]) == [True]
+        await _push_again(storage, State.RETRYING)
+
+        delivery = await pull_one(storage)
+        assert delivery.payload == b"first"
+        assert await storage.settle([put_back(delivery, State.RETRYING, delay_ms=60_000, failures=2)]) == [True]
+        await _push_again(storage, State.RETRYING)
+        assert await pull(storage) == []
+
+
+async def _push_again(storage: Storage, state: State) -> None:
+    """Push the task once more, ready and scheduled, here and into another queue: it stays where it is."""
+    copies = [
+        Envelope("task", b"second"),
+        Envelope("task", b"third", "elsewhere", priority=9),
+        Envelope("task", b"fourth", delay_ms=60_000),
+    ]
+    for copy in copies:
+        assert await storage.push([copy]) == [False]
+    assert await pull(storage, queues=["elsewhere"]) == []
+    [record] = await storage.records(["task"])
+    assert record is not None
+    assert record.state is state
+
+
+async def check_a_scheduled_id_is_not_pushed_again(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        assert await storage.push([Envelope("task", b"first", delay_ms=60_000)]) == [True]
+        assert await storage.push([Envelope("task", b"second")]) == [False]
+        assert await pull(storage) == []
+
+
+async def check_an_ended_id_is_not_pushed_again(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        delivery = await lend(storage, "task")
+        assert await storage.settle([verdict(delivery, b"result")]) == [True]
+        assert await storage.push([Envelope("task", b"again"), Envelope("task", b"later", delay_ms=1)]) == [
+            False,
+            False,
+        ]
+        assert await pull(storage) == []
+        [record] = await storage.records(["task"])
+        assert record is not None
+        assert (record.state, record.result) == (State.DONE, b"result")
+
+
+async def check_concurrent_pushes_of_one_id_keep_one(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        batches = [[Envelope(f"task-{number}", b"") for number in range(5)] for _ in range(10)]
+        replies = await asyncio.gather(*map(storage.push, batches))
+        for number in range(5):
+            assert [reply[number] for reply in replies].count(True) == 1
+        assert len(await pull(storage, 100)) == 5
+
+
+CHECKS = (
+    check_a_task_is_delivered_as_it_was_pushed,
+    check_push_tells_which_tasks_are_new,
+    check_an_id_twice_in_one_batch_is_one_task,
+    check_a_known_id_is_the_same_task_at_every_stage,
+    check_a_scheduled_id_is_not_pushed_again,
+    check_an_ended_id_is_not_pushed_again,
+    check_concurrent_pushes_of_one_id_keep_one,
+)

@@ -1,0 +1,90 @@
+"""What is left of a task: its verdict and result, which everybody may read until they expire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lifecycle import VERDICTS, State
+from ...message import Envelope
+from ...storage.protocol import Record
+from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, pull_one, put_back, state_of, verdict
+
+if TYPE_CHECKING:
+    from ...storage.protocol import Storage
+
+
+async def check_a_result_is_kept_as_it_is(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        results = [b"", bytes(range(256)), b"\r\n\x00", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
+        for number, result in enumerate(results):
+            await storage.settle([verdict(await lend(storage, f"t{number}"), result)])
+        records = await storage.records([f"t{number}" for number in range(len(results))])
+        assert records == [Record(State.DONE, result) for result in results]
+
+
+async def check_reading_a_result_leaves_it_there(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.settle([verdict(await lend(storage, "task"), b"result")])
+        for _ in range(3):
+            assert await storage.records(["task", "task"]) == [Record(State.DONE, b"result")] * 2
+
+
+async def check_a_result_expires_and_frees_its_id(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        for state in sorted(VERDICTS):
+            delivery = await lend(storage, "task")
+            assert delivery.fence == 1
+            assert await storage.settle([verdict(delivery, b"result", state=state, ttl_ms=50)]) == [True]
+            await _wait_until_unknown(harness, storage, "task")
+
+
+async def _wait_until_unknown(harness: Harness, storage: Storage, task_id: str) -> None:
+    for _ in range(500):
+        if await storage.records([task_id]) == [None]:
+            return
+        await harness.advance(20)
+    raise AssertionError(f"the result of {task_id} should have expired long ago")
+
+
+async def check_each_result_of_a_batch_expires_in_its_own_time(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        late, soon = await lend(storage, "late"), await lend(storage, "soon")
+        await storage.settle([verdict(late, ttl_ms=3_600_000), verdict(soon, ttl_ms=50)])
+        await _wait_until_unknown(harness, storage, "soon")
+        assert await state_of(storage, "late") is State.DONE
+        assert await storage.push([Envelope("late", b""), Envelope("soon", b"")]) == [False, True]
+
+
+async def check_a_new_task_does_not_inherit_the_expiry_of_its_id(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.settle([verdict(await lend(storage, "task"), b"old", ttl_ms=50)])
+        await _wait_until_unknown(harness, storage, "task")
+        assert await storage.push([Envelope("task", b"new")]) == [True]
+        await harness.advance(150)
+        assert await storage.records(["task"]) == [Record(State.QUEUED)]
+        delivery = await pull_one(storage)
+        await harness.advance(150)
+        assert delivery.payload == b"new"
+        assert await storage.settle([verdict(delivery, b"new")]) == [True]
+        assert await storage.records(["task"]) == [Record(State.DONE, b"new")]
+
+
+async def check_a_task_without_a_verdict_does_not_expire(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        # A put-back that names a time to live: it is meant for results.
+        delivery = await lend(storage, "task")
+        assert await storage.settle([put_back(delivery, State.RETRYING, failures=1)._replace(ttl_ms=20)]) == [True]
+        await harness.advance(100)
+        assert await state_of(storage, "task") is State.RETRYING
+        assert (await pull_one(storage)).failures == 1
+        assert await pull(storage) == []
+
+
+CHECKS = (
+    check_a_result_is_kept_as_it_is,
+    check_reading_a_result_leaves_it_there,
+    check_a_result_expires_and_frees_its_id,
+    check_each_result_of_a_batch_expires_in_its_own_time,
+    check_a_new_task_does_not_inherit_the_expiry_of_its_id,
+    check_a_task_without_a_verdict_does_not_expire,
+)

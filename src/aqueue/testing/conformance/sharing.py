@@ -1,0 +1,159 @@
+"""Several processes at one store, each with its own handle: for storages that serve more than one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from ...lifecycle import State
+from ...message import Envelope
+from ...storage.protocol import Due, Progressed, Record, Settled
+from .harness import (
+    LONG_LEASE_MS,
+    LONG_WAIT_MS,
+    QUEUES,
+    SHORT_LEASE_MS,
+    SharedHarness,
+    background,
+    lend,
+    listening,
+    opened,
+    outcome,
+    promote,
+    pull,
+    pull_one,
+    put_back,
+    renew,
+    take_over,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ...storage.protocol import Storage
+
+
+@asynccontextmanager
+async def _two(harness: SharedHarness, lease_ms: int) -> AsyncIterator[tuple[Storage, Storage]]:
+    """Two open handles onto one new store."""
+    async with opened(harness.make(lease_ms)) as first, opened(harness.join(first)) as second:
+        yield first, second
+
+
+async def check_a_task_travels_between_processes(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker):
+        assert await pull(worker) == []
+        assert await client.push([Envelope("task", b"payload", priority=4)]) == [True]
+        assert await worker.push([Envelope("task", b"copy")]) == [False]
+        delivery = await pull_one(worker)
+        assert delivery.payload == b"payload"
+        assert await client.records(["task"]) == [Record(State.RUNNING)]
+        assert await pull(client) == []
+        assert await worker.settle([verdict(delivery, b"result")]) == [True]
+        assert await client.records(["task"]) == [Record(State.DONE, b"result")]
+
+
+async def check_a_receipt_holds_at_every_handle(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (one, other):
+        for number in range(2):
+            delivery = await lend(one, f"t{number}")
+            assert renew(other, [delivery.receipt]) == []
+            assert await other.report(delivery.receipt, delivery.id, b"1/2", "")
+            assert await other.adopt("one", QUEUES, [delivery.receipt]) == []
+            assert await other.settle([verdict(delivery)]) == [True]
+            assert await one.settle([verdict(delivery)]) == [False]
+            one, other = other, one
+
+
+async def check_a_waiting_pull_is_woken_from_elsewhere(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker):
+        for number, priority in enumerate([0, 0, 7, -7, 7]):
+            async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+                await harness.advance(20)
+                await client.push([Envelope(f"t{number}", b"", priority=priority)])
+                assert [delivery.id for delivery in await outcome(task)] == [f"t{number}"]
+        delivery = await lend(client, "returned", consumer="two")
+        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+            await harness.advance(20)
+            await client.settle([put_back(delivery)])
+            assert [delivery.id for delivery in await outcome(task)] == ["returned"]
+        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+            await client.push([Envelope("delayed", b"", delay_ms=20)])
+            await promote(harness, client, 1)
+            assert [delivery.id for delivery in await outcome(task)] == ["delayed"]
+
+
+async def check_events_reach_other_processes(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(client, "me") as mailbox:
+        delivery = await lend(worker, "task")
+        assert await worker.report(delivery.receipt, "task", b"1/2", "me")
+        await mailbox.expect(Progressed("task", b"1/2"))
+        await worker.settle([verdict(delivery, b"result", reply="me")])
+        await mailbox.expect(Settled("task", State.DONE, b"result"))
+        await worker.push([Envelope("later", b"", delay_ms=3_600_000)])
+        assert isinstance(await mailbox.next(), Due)
+
+
+async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as survivor:
+        async with opened(harness.join(survivor)) as victim:
+            lost = await lend(victim, "task", consumer="victim")
+            renew(victim, [lost.receipt], consumer="victim", description=b"alive")
+        [worker] = await survivor.workers()
+        assert (worker.consumer, worker.description) == ("victim", b"alive")
+        taken = await take_over(harness, survivor, "survivor")
+        async with opened(harness.join(survivor)) as revenant:
+            assert renew(revenant, [lost.receipt], consumer="victim") == [lost.receipt]
+            assert await revenant.settle([verdict(lost)]) == [False]
+        assert await survivor.settle([verdict(taken, b"result")]) == [True]
+
+
+async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> None:
+    """Four of them push the same tasks and take what they can get: each task is pushed once, lent once, ended once."""
+    ids = [f"t{number}" for number in range(200)]
+    batches = [[Envelope(task_id, b"", priority=n % 3) for task_id in ids[n * 20 : n * 20 + 20]] for n in range(10)]
+    pushed: list[bool] = []
+    lent: list[str] = []
+    settled: list[bool] = []
+
+    async def work(storage: Storage, consumer: str) -> None:
+        for batch in batches:
+            pushed.extend(await storage.push(batch))
+            await run(storage, consumer)
+        while await run(storage, consumer):
+            pass
+
+    async def run(storage: Storage, consumer: str) -> bool:
+        deliveries = await pull(storage, 10, consumer=consumer)
+        lent.extend(delivery.id for delivery in deliveries)
+        settled.extend(await storage.settle([verdict(delivery) for delivery in deliveries]))
+        return bool(deliveries)
+
+    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+        await asyncio.gather(*(work(storage, f"c{number}") for number, storage in enumerate((a, b, c, d))))
+        assert sorted(lent) == sorted(ids)
+        assert pushed.count(True) == 200
+        assert settled == [True] * 200
+        assert [record and record.state for record in await a.records(ids)] == [State.DONE] * 200
+
+
+async def check_closing_one_handle_leaves_the_others_alone(harness: SharedHarness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as stays:
+        async with opened(harness.join(stays)) as leaves:
+            delivery = await lend(leaves, "task")
+            await leaves.push([Envelope("ready", b"")])
+        assert await stays.settle([verdict(delivery)]) == [True]
+        assert (await pull_one(stays)).id == "ready"
+
+
+CHECKS = (
+    check_a_task_travels_between_processes,
+    check_a_receipt_holds_at_every_handle,
+    check_a_waiting_pull_is_woken_from_elsewhere,
+    check_events_reach_other_processes,
+    check_a_vanished_process_is_replaced,
+    check_concurrent_processes_share_the_work,
+    check_closing_one_handle_leaves_the_others_alone,
+)

@@ -1,0 +1,275 @@
+"""Histories that no test author would think of, and the promises that must hold in each of them.
+
+A seeded adversary pushes, pulls, settles, reports, renews and adopts in any order and in batches of any mix, on behalf
+of every consumer that ever held a delivery, as often and as late as it likes; leases run out in between. Beside the
+store runs a ledger that knows who owns what. It predicts every single answer, so that a settlement that is accepted
+from anyone but the owner is found at once, not by what it destroys later.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from random import Random
+from typing import TYPE_CHECKING
+
+from ...lifecycle import VERDICTS, State
+from ...message import Envelope
+from ...storage.protocol import Record
+from .harness import Harness, opened, put_back, renew, verdict
+
+if TYPE_CHECKING:
+    from ...lifecycle import Settlement
+    from ...message import Delivery, Receipt
+    from ...storage.protocol import Storage
+
+# Short enough to let leases run out all the time, long enough for a sign of life to matter.
+_LEASE_MS = 25
+_STEPS = 150
+_TASKS = 12
+_CONSUMERS = ("c0", "c1", "c2")
+_QUEUES = ("a", "b")
+
+
+async def check_an_adversary_breaks_no_promise(harness: Harness) -> None:
+    for seed in range(3):
+        await simulate(harness, seed)
+
+
+async def simulate(harness: Harness, seed: int) -> None:
+    """Play the history of `seed` and assert that every promise holds. With a manual clock it replays exactly.
+
+    Nothing is lost, each task gets exactly one verdict and keeps it with its result, its fence grows with every
+    delivery, whatever a delivery does is accepted from its present owner and from nobody else, and no sign of life
+    changes owners.
+    """
+    async with opened(harness.make(_LEASE_MS)) as storage:
+        adversary = _Adversary(harness, storage, Random(seed))
+        for _ in range(_STEPS):
+            await adversary.move()
+        await adversary.finish()
+
+
+class _Ledger:
+    """What must be true of the store, from the answers that it gave so far."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, bytes] = {}
+        self.owned: dict[str, Receipt] = {}
+        self.ended: dict[str, Record] = {}
+        self.failures: defaultdict[str, int] = defaultdict(int)
+        self.fences: defaultdict[str, int] = defaultdict(int)
+        self.retrying: set[str] = set()
+        self.progress: dict[str, bytes] = {}
+        # Every delivery there ever was: a past owner may come back at any time.
+        self.deliveries: list[Delivery] = []
+
+    def push(self, envelope: Envelope) -> bool:
+        """Whether `envelope` must be kept."""
+        if envelope.id in self.pushed:
+            return False
+        self.pushed[envelope.id] = envelope.payload
+        return True
+
+    def lend(self, consumer: str, delivery: Delivery) -> None:
+        """`delivery` was handed out; it must be one that there could be."""
+        assert delivery.id not in self.ended, "an ended task was delivered again"
+        assert delivery.payload == self.pushed[delivery.id]
+        assert delivery.failures == self.failures[delivery.id]
+        assert delivery.fence > self.fences[delivery.id], "the fence did not grow"
+        assert delivery.receipt.consumer == consumer
+        self.fences[delivery.id] = delivery.fence
+        self.owned[delivery.id] = delivery.receipt
+        self.progress.pop(delivery.id, None)
+        self.deliveries.append(delivery)
+
+    def holds(self, delivery: Delivery) -> bool:
+        return self.owned.get(delivery.id) == delivery.receipt
+
+    def settle(self, settlement: Settlement) -> bool:
+        """Whether `settlement` must be accepted."""
+        if self.owned.get(settlement.id) != settlement.receipt:
+            return False
+        del self.owned[settlement.id]
+        self.progress.pop(settlement.id, None)
+        if settlement.state in VERDICTS:
+            self.ended[settlement.id] = Record(settlement.state, settlement.result)
+        else:
+            self.failures[settlement.id] = settlement.failures
+            (self.retrying.add if settlement.state is State.RETRYING else self.retrying.discard)(settlement.id)
+        return True
+
+    def states(self, task_id: str) -> frozenset[State | None]:
+        """What the record of the task may say."""
+        if task_id not in self.pushed:
+            return frozenset({None})
+        if task_id in self.ended:
+            return frozenset({self.ended[task_id].state})
+        if task_id in self.owned:
+            return frozenset({State.RUNNING})
+        return frozenset({State.RETRYING} if task_id in self.retrying else {State.QUEUED, State.SCHEDULED})
+
+
+class _Adversary:
+    """Makes the moves, and holds each answer against the ledger."""
+
+    def __init__(self, harness: Harness, storage: Storage, random: Random) -> None:
+        self._harness = harness
+        self._storage = storage
+        self._random = random
+        self._ledger = _Ledger()
+        self._results = 0
+
+    async def move(self) -> None:
+        moves = {
+            self._push: 3,
+            self._pull: 6,
+            self._settle: 6,
+            self._renew: 4,
+            self._report: 2,
+            self._adopt: 1,
+            self._promote: 3,
+            self._let_leases_run_out: 2,
+            self._look: 2,
+        }
+        [chosen] = self._random.choices(list(moves), list(moves.values()))
+        await chosen()
+
+    async def finish(self) -> None:
+        """Run everything that is left, honestly, and see that it all comes to its end."""
+        await self._push_these([Envelope(f"t{number}", b"payload %d" % number, _QUEUES[0]) for number in range(_TASKS)])
+        for _ in range(500):
+            await self._storage.promote(100)
+            await self._pull()
+            await self._reclaim()
+            honest = [delivery for delivery in self._ledger.deliveries if self._ledger.holds(delivery)]
+            await self._settle_these([verdict(delivery, self._new_result()) for delivery in honest])
+            if len(self._ledger.ended) == _TASKS:
+                break
+            await self._harness.advance(_LEASE_MS // 4)
+        assert set(self._ledger.ended) == set(self._ledger.pushed), "a task was lost"
+        await self._look()
+        await self._settle_these([verdict(delivery, b"late") for delivery in self._ledger.deliveries])
+        await self._look()
+        assert await self._storage.pull("c0", _QUEUES, 100, 0) == []
+        assert await self._storage.promote(100) == (0, None)
+        for consumer in _CONSUMERS:
+            assert await self._storage.adopt(consumer, _QUEUES, []) == []
+
+    # -- moves
+
+    async def _push(self) -> None:
+        numbers = self._random.sample(range(_TASKS), self._random.randrange(1, 6))
+        envelopes = [
+            Envelope(
+                f"t{number}",
+                b"payload %d" % number,
+                self._random.choice(_QUEUES),
+                self._random.choice((-1, 0, 5)),
+                self._random.choice((0, 0, 0, 8)),
+            )
+            for number in numbers
+        ]
+        await self._push_these([*envelopes, *self._random.sample(envelopes, len(envelopes) // 2)])
+
+    async def _push_these(self, envelopes: list[Envelope]) -> None:
+        expected = [self._ledger.push(envelope) for envelope in envelopes]
+        assert await self._storage.push(envelopes) == expected
+
+    async def _pull(self) -> None:
+        consumer, limit = self._random.choice(_CONSUMERS), self._random.randrange(1, 5)
+        deliveries = await self._storage.pull(consumer, self._some_queues(), limit, 0)
+        assert len(deliveries) <= limit
+        for delivery in deliveries:
+            assert delivery.id not in self._ledger.owned, "a task that is lent was pulled"
+            self._ledger.lend(consumer, delivery)
+
+    async def _settle(self) -> None:
+        deliveries = self._some_deliveries()
+        await self._settle_these([self._fate_of(delivery) for delivery in deliveries])
+
+    async def _settle_these(self, settlements: list[Settlement]) -> None:
+        expected = [self._ledger.settle(settlement) for settlement in settlements]
+        assert await self._storage.settle(settlements) == expected, f"of {settlements}"
+
+    async def _renew(self) -> None:
+        consumer = self._random.choice(_CONSUMERS)
+        mine = [delivery for delivery in self._ledger.deliveries if delivery.receipt.consumer == consumer]
+        some = self._random.sample(mine, self._random.randint(0, len(mine)))
+        lost = renew(self._storage, [delivery.receipt for delivery in some], consumer=consumer)
+        assert set(lost) == {delivery.receipt for delivery in some if not self._ledger.holds(delivery)}
+
+    async def _report(self) -> None:
+        for delivery in self._some_deliveries():
+            progress = self._new_result()
+            held = self._ledger.holds(delivery)
+            assert await self._storage.report(delivery.receipt, delivery.id, progress, "") is held
+            if held:
+                self._ledger.progress[delivery.id] = progress
+
+    async def _adopt(self) -> None:
+        consumer = self._random.choice(_CONSUMERS)
+        mine = {task_id: owner for task_id, owner in self._ledger.owned.items() if owner.consumer == consumer}
+        held = self._random.sample(sorted(mine), self._random.randint(0, len(mine)))
+        adopted = await self._storage.adopt(consumer, _QUEUES, [mine[task_id] for task_id in held])
+        assert {delivery.id for delivery in adopted} == set(mine) - set(held)
+        for delivery in adopted:
+            if not self._ledger.holds(delivery):
+                self._ledger.lend(consumer, delivery)
+
+    async def _promote(self) -> None:
+        limit = self._random.randrange(1, 4)
+        assert (await self._storage.promote(limit)).moved <= limit
+
+    async def _let_leases_run_out(self) -> None:
+        for _ in range(3):
+            await self._reclaim()
+            await self._harness.advance(_LEASE_MS // 2)
+        await self._reclaim()
+
+    async def _reclaim(self) -> None:
+        consumer, limit = self._random.choice(_CONSUMERS), self._random.randrange(1, 5)
+        deliveries = await self._storage.reclaim(consumer, self._some_queues(), limit)
+        assert len(deliveries) <= limit
+        for delivery in deliveries:
+            assert delivery.id in self._ledger.owned, "a task that nobody owned was taken over"
+            self._ledger.lend(consumer, delivery)
+
+    async def _look(self) -> None:
+        ids = [f"t{number}" for number in range(_TASKS)]
+        for task_id, record in zip(ids, await self._storage.records(ids), strict=True):
+            state = record and record.state
+            assert state in self._ledger.states(task_id), f"{task_id} is {state}"
+            if record is not None and task_id in self._ledger.ended:
+                assert record.result == self._ledger.ended[task_id].result
+            if record is not None and task_id in self._ledger.progress:
+                assert record.progress == self._ledger.progress[task_id]
+        depths = await self._storage.depths()
+        assert sum(depth.running for depth in depths) == len(self._ledger.owned)
+        waiting = len(self._ledger.pushed) - len(self._ledger.ended) - len(self._ledger.owned)
+        assert sum(depth.ready + depth.scheduled for depth in depths) == waiting, "a task is in no place, or in two"
+
+    # -- chances
+
+    def _some_queues(self) -> list[str]:
+        return self._random.choice((["a"], ["b"], ["a", "b"], ["b", "a"], ["a", "b"]))
+
+    def _some_deliveries(self) -> list[Delivery]:
+        """Present owners and past ones, each at most once: within one batch a storage may choose its order."""
+        deliveries = self._ledger.deliveries
+        recent = deliveries[-6:] * 2
+        chosen = self._random.choices([*deliveries, *recent], k=self._random.randrange(1, 5)) if deliveries else []
+        return list(dict.fromkeys(chosen))
+
+    def _fate_of(self, delivery: Delivery) -> Settlement:
+        if self._random.random() < 0.2:
+            return verdict(delivery, self._new_result(), state=self._random.choice(sorted(VERDICTS)))
+        state = self._random.choice((State.QUEUED, State.RETRYING, State.SCHEDULED))
+        failures = delivery.failures + (state is State.RETRYING)
+        return put_back(delivery, state, delay_ms=self._random.choice((0, 0, 8)), failures=failures)
+
+    def _new_result(self) -> bytes:
+        self._results += 1
+        return b"result %d" % self._results
+
+
+CHECKS = (check_an_adversary_breaks_no_promise,)

@@ -1,0 +1,175 @@
+"""Broken rules of who owns a delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aqueue.message import Receipt
+from aqueue.storage.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from aqueue.message import Delivery
+    from aqueue.storage.memory import _Task
+    from aqueue.storage.protocol import WorkerInfo
+
+
+# -- receipts
+
+
+class _Lax(MemoryStorage):
+    """Compares some parts of a receipt only."""
+
+    compared: tuple[str, ...] = Receipt._fields
+
+    def _owned(self, receipt: Receipt) -> _Task | None:
+        wanted = self._part(receipt)
+        return next((task for owner, task in self._lent.items() if self._part(owner) == wanted), None)
+
+    def _part(self, receipt: Receipt) -> tuple[object, ...]:
+        return tuple(getattr(receipt, name) for name in self.compared)
+
+
+class TheCountIsNotCompared(_Lax):
+    compared = ("consumer", "place", "entry")
+
+
+class TheConsumerIsNotCompared(_Lax):
+    compared = ("place", "entry", "count")
+
+
+class TheEntryIsNotCompared(_Lax):
+    compared = ("consumer", "place", "count")
+
+
+class ThePlaceIsNotCompared(_Lax):
+    compared = ("consumer", "entry", "count")
+
+
+class OnlyTheConsumerIsCompared(_Lax):
+    compared = ("consumer",)
+
+
+class OnlyTheEntryIsCompared(_Lax):
+    compared = ("entry",)
+
+
+# -- leases
+
+
+class RenewSteals(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        entries = {receipt.entry for receipt in receipts}
+        for owner, task in list(self._lent.items()):
+            if owner.entry in entries:
+                task.receipt = owner._replace(consumer=consumer)
+                self._lent[task.receipt] = self._lent.pop(owner)
+        return super().renew(receipts, consumer, description)
+
+
+class RenewIsADelivery(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        lost = super().renew(receipts, consumer, description)
+        for receipt in set(receipts) - set(lost):
+            self._lend(self._lent[receipt], consumer)
+        return lost
+
+
+class RenewDoesNotExtend(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        before = {task: task.leased_until_ms for task in self._lent.values()}
+        lost = super().renew(receipts, consumer, description)
+        for task, until_ms in before.items():
+            task.leased_until_ms = until_ms
+        return lost
+
+
+class RenewHidesWhatIsLost(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        super().renew(receipts, consumer, description)
+        return []
+
+
+class ThereIsNoGrace(MemoryStorage):
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        self._reclaimed_ms = self._clock.now_ms()
+        return await super().reclaim(consumer, queues, limit)
+
+
+class ThereIsGraceAtTheBeginningOnly(MemoryStorage):
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        if self._reclaimed_ms:
+            self._reclaimed_ms = self._clock.now_ms()
+        return await super().reclaim(consumer, queues, limit)
+
+
+class ALeaseIsNotRespected(MemoryStorage):
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        for task in self._lent.values():
+            task.leased_until_ms = 0
+        return await super().reclaim(consumer, queues, limit)
+
+
+class AReclaimIsNoDelivery(MemoryStorage):
+    def _lend(self, task: _Task, consumer: str) -> Delivery:
+        if task.receipt is not None:
+            task.count -= 1
+        return super()._lend(task, consumer)
+
+
+class AReclaimStartsNoLease(MemoryStorage):
+    def _lend(self, task: _Task, consumer: str) -> Delivery:
+        until_ms, again = task.leased_until_ms, task.receipt is not None
+        delivery = super()._lend(task, consumer)
+        if again:
+            task.leased_until_ms = until_ms
+        return delivery
+
+
+class ReclaimIgnoresItsQueues(MemoryStorage):
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        return await super().reclaim(consumer, [task.level.queue for task in self._lent.values()], limit)
+
+
+class ReclaimIgnoresItsLimit(MemoryStorage):
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        return await super().reclaim(consumer, queues, limit + 1)
+
+
+class AdoptionRobsOthers(MemoryStorage):
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        others = {receipt.consumer for receipt in self._lent}
+        return [delivery for other in others for delivery in await super().adopt(other, queues, held)]
+
+
+class AdoptionRepeatsWhatIsHeld(MemoryStorage):
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        return await super().adopt(consumer, queues, [])
+
+
+class NothingIsAdopted(MemoryStorage):
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        return []
+
+
+class RetiringDropsWhatIsHeld(MemoryStorage):
+    async def retire(self, consumer: str) -> None:
+        await super().retire(consumer)
+        self._lent = {receipt: task for receipt, task in self._lent.items() if receipt.consumer != consumer}
+
+
+class RetiringDoesNotForget(MemoryStorage):
+    async def retire(self, consumer: str) -> None:
+        pass
+
+
+class AWorkerLeavesNoTrace(MemoryStorage):
+    async def workers(self) -> list[WorkerInfo]:
+        return []
+
+
+class ADescriptionIsNotRenewed(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+        known, _ = self._workers.get(consumer, (description, 0))
+        return super().renew(receipts, consumer, known)

@@ -1,0 +1,84 @@
+"""What the memory storage does beyond the contract, and the adversary at length: here its histories take no time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from aqueue.lifecycle import Settlement, State
+from aqueue.message import Envelope
+from aqueue.storage import open_storage
+from aqueue.storage.memory import MemoryStorage
+from aqueue.testing import ManualClock
+from aqueue.testing.conformance import simulate
+
+from .conftest import MemoryHarness
+
+
+@pytest.mark.parametrize("seed", range(100, 160))
+async def test_no_history_breaks_a_promise(seed: int) -> None:
+    await simulate(MemoryHarness(), seed)
+
+
+async def test_two_storages_of_one_namespace_are_two_stores() -> None:
+    one, other = MemoryStorage("shop", 1_000), MemoryStorage("shop", 1_000)
+    await one.push([Envelope("task", b"")])
+    assert await other.records(["task"]) == [None]
+    assert await other.push([Envelope("task", b"")]) == [True]
+
+
+async def test_the_url_opens_it_on_the_clock_of_the_machine() -> None:
+    storage = open_storage("memory://", "shop", 1_000)
+    await storage.open()
+    await storage.push([Envelope("task", b"", delay_ms=1)])
+    async with asyncio.timeout(10):
+        while (await storage.promote(1)).moved == 0:
+            await storage.pull("one", ["default"], 1, 1)
+    assert [delivery.id for delivery in await storage.pull("one", ["default"], 1, 0)] == ["task"]
+    await storage.close()
+
+
+async def test_nothing_is_left_of_a_task_whose_result_has_expired() -> None:
+    clock = ManualClock()
+    storage = MemoryStorage("shop", 1_000, clock)
+    for _ in range(3):
+        await storage.push([Envelope(f"t{number}", b"", f"q{number}", number, number % 2) for number in range(10)])
+        clock.advance(0.001)
+        await storage.promote(10)
+        deliveries = await storage.pull("one", [f"q{number}" for number in range(10)], 10, 0)
+        await storage.settle(
+            [Settlement(delivery.receipt, delivery.id, State.DONE, b"", 50) for delivery in deliveries]
+        )
+        clock.advance(0.05)
+        assert await storage.push([]) == []
+    left = storage._tasks, storage._ready, storage._lent, storage._scheduled, storage._expiring, storage._waiting
+    assert not any(left)
+
+
+async def test_many_threads_may_renew_while_tasks_come_and_go() -> None:
+    storage = MemoryStorage("shop", 60_000)
+    stop = threading.Event()
+    await storage.push([Envelope("kept", b"")])
+    [kept] = await storage.pull("one", ["default"], 1, 0)
+
+    def beat(consumer: str) -> None:
+        pulse = storage.pulse()
+        while not stop.is_set():
+            assert pulse.renew([kept.receipt], consumer, b"") == []
+
+    with ThreadPoolExecutor() as threads:
+        beats = [threads.submit(beat, f"w{number}") for number in range(3)]
+        try:
+            for number in range(2_000):
+                await storage.push([Envelope(f"t{number}", b"")])
+                [delivery] = await storage.pull("one", ["default"], 1, 0)
+                assert await storage.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"", 1)]) == [True]
+                await storage.retire(f"w{number % 3}")
+                await storage.workers()
+        finally:
+            stop.set()
+    for ended in beats:
+        ended.result()
