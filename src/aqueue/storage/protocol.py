@@ -4,8 +4,9 @@ A storage keeps bytes under ids, orders them, lends them to consumers and takes 
 policy and no exception of the user. What passes ``aqueue.testing.conformance`` is a storage.
 
 Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Where a batch
-names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a delivery by its receipt, which a later delivery of the same task
-voids. So a caller whose reply was lost simply calls again.
+names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a
+delivery by its receipt, which a later delivery of the same task voids. So a caller whose reply was lost simply calls
+again.
 
 A call that cannot reach the store within a few seconds raises ``QueueUnavailable``; ``push`` on a store without room
 raises ``QueueFull``. No other error leaves a storage in normal operation.
