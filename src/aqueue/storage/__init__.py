@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from ..exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from .protocol import Storage
+
+DEFAULT_LEASE_MS = 30_000
 
 _SCHEMES = "redis://, rediss://, unix:// (a Redis or Valkey server), sqlite:// (a file), memory:// (this process)"
 
@@ -19,7 +20,7 @@ def open_storage(url: str, namespace: str, lease_ms: int) -> Storage:
     Raises:
         ConfigurationError: no storage goes by this URL; the message says what is wrong with it.
     """
-    scheme = urlsplit(url).scheme if "://" in url else ""
+    scheme, separator, _ = url.partition("://")
     if scheme in {"redis", "rediss", "unix"}:
         from .redis.store import RedisStorage
 
@@ -32,4 +33,6 @@ def open_storage(url: str, namespace: str, lease_ms: int) -> Storage:
         from .memory import MemoryStorage
 
         return MemoryStorage(namespace, lease_ms)
-    raise ConfigurationError(f"no storage goes by the URL {url!r}: accepted are {_SCHEMES}")
+    # Only its beginning is shown: a URL may carry a password.
+    shown = scheme + separator if separator else url.partition("@")[0]
+    raise ConfigurationError(f"no storage goes by the URL {shown!r}: accepted are {_SCHEMES}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,6 +57,7 @@ class _Task:
     leased_until_ms: int = 0
     result: bytes = b""
     progress: bytes = b""
+    watchers: set[str] = field(default_factory=set)
 
 
 class _Listener(NamedTuple):
@@ -237,7 +238,7 @@ class MemoryStorage:
         task.payload = b""
         task.result = settlement.result
         heappush(self._expiring, (self._clock.now_ms() + settlement.ttl_ms, task.id))
-        self._tell(settlement.reply, Settled(task.id, task.state, task.result))
+        self._tell({settlement.reply, *task.watchers}, Settled(task.id, task.state, task.result))
 
     def _put_back(self, task: _Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
@@ -250,7 +251,7 @@ class MemoryStorage:
         if task is None:
             return False
         task.progress = progress
-        self._tell(reply, Progressed(task_id, progress))
+        self._tell({reply, *task.watchers}, Progressed(task_id, progress))
         return True
 
     # -- upkeep
@@ -305,9 +306,12 @@ class MemoryStorage:
 
     # -- looking
 
-    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         self._forget_expired()
-        tasks = map(self._tasks.get, task_ids)
+        tasks = [self._tasks.get(task_id) for task_id in task_ids]
+        for task in tasks:
+            if watcher and task is not None and task.state not in VERDICTS:
+                task.watchers.add(watcher)
         return [Record(task.state, task.result, task.progress) if task else None for task in tasks]
 
     async def depths(self) -> list[QueueDepth]:
@@ -339,10 +343,10 @@ class MemoryStorage:
         finally:
             self._listeners.remove(listener)
 
-    def _tell(self, client: str | None, event: Event) -> None:
-        """Tell `event` to `client`, or to everyone who listens when that is None."""
+    def _tell(self, clients: set[str] | None, event: Event) -> None:
+        """Tell `event` to `clients`, or to everyone who listens when that is None."""
         for listener in self._listeners:
-            if client is None or listener.client == client:
+            if clients is None or listener.client in clients:
                 listener.mailbox.put_nowait(event)
 
     def _forget_expired(self) -> None:

@@ -187,15 +187,19 @@ class Storage(Protocol):
 
     # -- looking
 
-    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        """What is known of each task; None for an id that the store does not know."""
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        """What is known of each task; None for an id that the store does not know.
+
+        From now on the client `watcher` is told what happens to those that have no verdict yet, as the client is that
+        enqueued them.
+        """
 
     async def depths(self) -> list[QueueDepth]: ...
 
     async def workers(self) -> list[WorkerInfo]: ...
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        """Call `handle` with what happens to the tasks of `client`, and with each ``Due``, until cancelled.
+        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due``.
 
         Reconnects by itself; tells ``Connected`` each time it is up.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..protocol import Event
     from .address import Address
     from .keys import Keys
+
+logger = logging.getLogger("aqueue.redis")
 
 # A silent connection is asked for a sign of life this often: a half-open one would otherwise stay silent for ever.
 _SILENCE_SECONDS = 10.0
@@ -68,11 +71,14 @@ class EventStream:
 
     async def _hear(self, reply_channel: bytes, handle: Callable[[Event], None]) -> None:
         _, channel, data = await self._next_message()
-        if channel == reply_channel:
-            for event in _replies(data):
-                handle(event)
-        elif data.startswith(b"due "):
-            handle(Due(int(data[4:])))
+        try:
+            events = list(_replies(data) if channel == reply_channel else _hints(data))
+        except ValueError:
+            # Anybody can publish here, and push an id that this format cannot carry: only a second look is late then.
+            logger.warning("Not a message of aqueue on a channel of its own: %.100r", data)
+            return
+        for event in events:
+            handle(event)
 
     async def _next_message(self) -> list[bytes]:
         silent = False
@@ -89,6 +95,12 @@ class EventStream:
                 silent = False
                 if message[0] == b"message":
                     return message
+
+
+def _hints(data: bytes) -> Iterator[Event]:
+    """The events in one message of the control channel; put_back.lua and schedule.lua are where it is written."""
+    if data.startswith(b"due "):
+        yield Due(int(data[4:]))
 
 
 def _replies(data: bytes) -> Iterator[Event]:

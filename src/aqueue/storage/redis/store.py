@@ -136,7 +136,7 @@ class RedisStorage:
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, keys.reply_prefix, TOLD_BYTES]
         for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
-        return await self._server.run_noting_repeats(SETTLE, (keys.stream(level),), *arguments)
+        return await self._server.run_noting_repeats(SETTLE, (keys.stream(level), keys.watchers), *arguments)
 
     async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
         keys = self._keys
@@ -147,12 +147,9 @@ class RedisStorage:
         return await self._server.run_noting_repeats(PUT_BACK, streams, *arguments)
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
-        keys = (self._keys.stream(receipt.place), self._keys.record(task_id))
-        channel = self._keys.reply(reply) if reply else ""
-        answer = await self._server.run(
-            REPORT, keys, GROUP, receipt.consumer, receipt.entry, receipt.count, progress, channel, task_id
-        )
-        return bool(answer)
+        keys = (self._keys.stream(receipt.place), self._keys.record(task_id), self._keys.watchers)
+        owner = (GROUP, receipt.consumer, receipt.entry, receipt.count)
+        return bool(await self._server.run(REPORT, keys, *owner, progress, reply, task_id, self._keys.reply_prefix))
 
     # -- upkeep
 
@@ -177,11 +174,13 @@ class RedisStorage:
 
     # -- looking
 
-    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        keys = self._keys
+        arguments = (GROUP, keys.stream_prefix, len(keys.record_prefix), watcher)
         records: list[Record | None] = []
         for start in range(0, len(task_ids), BATCH):
-            keys = [self._keys.record(task_id) for task_id in task_ids[start : start + BATCH]]
-            for state, result, progress in await self._server.run(LOOK, keys, GROUP, self._keys.stream_prefix):
+            looked_at = map(keys.record, task_ids[start : start + BATCH])
+            for state, result, progress in await self._server.run(LOOK, (keys.watchers, *looked_at), *arguments):
                 records.append(Record(State(state.decode()), result, progress) if state else None)
         return records
 

@@ -13,6 +13,7 @@ from .harness import (
     lend,
     listening,
     opened,
+    pull,
     pull_one,
     put_back,
     take_over,
@@ -57,6 +58,35 @@ async def check_a_verdict_is_told_once(harness: Harness) -> None:
         assert await storage.settle([timely]) == [False]
         await storage.settle([verdict(await lend(storage, "next"), b"", reply="me")])
         await mailbox.expect(Settled("task", State.DONE, b"timely"), Settled("next", State.DONE, b""))
+
+
+async def check_a_client_that_watches_is_told_too(harness: Harness) -> None:
+    async with (
+        opened(harness.make(LONG_LEASE_MS)) as storage,
+        listening(storage, "me") as mine,
+        listening(storage, "you") as yours,
+    ):
+        await storage.push([Envelope("task", b""), Envelope("other", b"")])
+        for _ in range(2):
+            queued, unknown = await storage.records(["task", "nobody"], "you")
+            assert (queued and queued.state, unknown) == (State.QUEUED, None)
+        task, other = await pull(storage)
+        assert await storage.report(task.receipt, "task", b"1/2", "me")
+        await storage.settle([verdict(task, b"r", reply="me"), verdict(other, b"o", reply="me")])
+        await mine.expect(
+            Progressed("task", b"1/2"), Settled("task", State.DONE, b"r"), Settled("other", State.DONE, b"o")
+        )
+        await yours.expect(Progressed("task", b"1/2"), Settled("task", State.DONE, b"r"))
+        assert await storage.records(["task"], "you") == [Record(State.DONE, b"r", b"1/2")]
+
+
+async def check_who_watches_a_retried_task_is_told_of_its_verdict(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "you") as mailbox:
+        delivery = await lend(storage, "task")
+        await storage.records(["task"], "you")
+        await storage.settle([put_back(delivery, State.RETRYING, failures=1)])
+        await storage.settle([verdict(await pull_one(storage), b"done", reply="you")])
+        await mailbox.expect(Settled("task", State.DONE, b"done"))
 
 
 async def check_a_put_back_is_not_told(harness: Harness) -> None:
@@ -140,6 +170,8 @@ CHECKS = (
     check_a_client_is_told_of_each_verdict,
     check_only_the_named_client_is_told,
     check_a_verdict_is_told_once,
+    check_a_client_that_watches_is_told_too,
+    check_who_watches_a_retried_task_is_told_of_its_verdict,
     check_a_put_back_is_not_told,
     check_a_large_result_is_told_or_can_be_looked_up,
     check_progress_is_kept_and_told,

@@ -3,7 +3,7 @@
 -- Atomic because verdict, acknowledgement, deletion and result are one fact: between any two of them a crash would run
 -- the task twice, lose its result, or let a worker that lost its lease overwrite the result of its successor.
 --
--- KEYS  1 stream of the level
+-- KEYS  1 stream of the level   2 watchers
 -- ARGV  1 group   2 consumer   3 prefix of record keys   4 prefix of reply channels   5 longest result that is told
 --       then per task: entry, count, id, state, result, ttl ms, client that waits ('' for none)
 -- Returns per task 1 (settled), 0 (someone else owns it) or -1 (the entry is gone). Cost: O(log pending) per task.
@@ -11,6 +11,7 @@ local stream, group, consumer, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 -- A write that frees memory first: after it, a server that is full accepts the rest of the script.
 redis.call('XACK', stream, group, '0-1')
 local replies, settled, is_settled, answer = {}, {}, {}, {}
+local watched = redis.call('EXISTS', KEYS[2]) == 1
 
 local function tell(client, id, state, result)
   local parts = replies[client]
@@ -47,6 +48,14 @@ for i = 6, #ARGV, 7 do
     answer[#answer + 1] = 1
     if ARGV[i + 6] ~= '' then
       tell(ARGV[i + 6], id, state, result)
+    end
+    if watched then
+      for client in string.gmatch(redis.call('HGET', KEYS[2], id) or '', '%S+') do
+        if client ~= ARGV[i + 6] then
+          tell(client, id, state, result)
+        end
+      end
+      redis.call('HDEL', KEYS[2], id)
     end
   end
 end

@@ -1,0 +1,328 @@
+"""What can be done to the tasks of one namespace, each as a function that runs inside a transaction.
+
+A task is in one of four places: ready (in line), scheduled, leased or settled. Whoever changes a leased task names its
+number, its consumer and its count; when that is not the present delivery any more, no row matches and nothing changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...lifecycle import VERDICTS, State
+from ...message import Delivery, Receipt
+from ..protocol import Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from .queries import QUERIES
+from .wakeup import READY, client_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from ...lifecycle import Settlement
+    from ...message import Envelope
+    from .connection import Transaction
+
+# What a receipt says of the place and the entry: there is one table, and its rows have numbers.
+_PLACE = "task"
+_ENTRY = re.compile(r"[1-9][0-9]{0,17}")
+# An expired result is not shown any more, but its row stays this long: its client may have yet to look.
+_SLACK_MS = 60_000
+_FORGOTTEN_AT_ONCE = 500
+_LARGEST_TOLD = 64 * 1024
+_MOST_TOLD = 500
+
+
+class News(NamedTuple):
+    """What happened after a number, up to the number `last`, and when the next scheduled task is due.
+
+    Numbers can be compared as long as the `connection` is the same.
+    """
+
+    connection: int
+    events: list[Settled | Progressed]
+    last: int
+    next_due_ms: int | None
+    is_partial: bool = False
+
+
+# -- the way in
+
+
+def push(transaction: Transaction, envelopes: Sequence[Envelope]) -> list[bool]:
+    """Keep `envelopes`; True for each that is new."""
+    transaction.check_room()
+    return [_push(transaction, envelope) for envelope in envelopes]
+
+
+def _push(transaction: Transaction, envelope: Envelope) -> bool:
+    task_id, payload, queue, priority, delay_ms, eta_ms = envelope
+    place, state, at_ms = _entrance(transaction.now_ms, State.QUEUED, delay_ms, eta_ms)
+    namespace = transaction.namespace
+    row = (transaction.next_number(), namespace, task_id, queue, priority, place, state, at_ms, payload)
+    if transaction.execute(QUERIES["push"], row).rowcount == 0:
+        if transaction.execute(QUERIES["free_id"], (namespace, task_id, transaction.now_ms)).rowcount == 0:
+            return False
+        transaction.execute(QUERIES["push"], row)
+    _entered(transaction, place, at_ms)
+    return True
+
+
+def _entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[str, str, int]:
+    """Place, state and instant of a task that gets in line, now or later. One that failed is retrying either way."""
+    due_ms = eta_ms or now_ms + delay_ms
+    if due_ms > now_ms:
+        return "scheduled", (state if state is State.RETRYING else State.SCHEDULED).value, due_ms
+    return "ready", (state if state is State.RETRYING else State.QUEUED).value, now_ms
+
+
+def _entered(transaction: Transaction, place: str, at_ms: int) -> None:
+    if place == "ready":
+        transaction.news.add(READY)
+    else:
+        transaction.note_scheduled(at_ms)
+
+
+# -- the way out
+
+
+def claim(transaction: Transaction, consumer: str, queues: Sequence[str], limit: int, lease_ms: int) -> list[Delivery]:
+    """Lend up to `limit` ready tasks: by priority, then in the order of `queues`, then the oldest first."""
+    until_ms = transaction.now_ms + lease_ms
+    arguments = {
+        "namespace": transaction.namespace,
+        "consumer": consumer,
+        "until_ms": until_ms,
+        "queues": json.dumps(queues),
+        "limit": max(limit, 0),
+    }
+    rows = transaction.execute(QUERIES["claim"], arguments).fetchall()
+    rows.sort(key=lambda row: (-row[6], queues.index(row[7]), row[0]))
+    return [_delivery(consumer, *row[:6]) for row in rows]
+
+
+def adopt(transaction: Transaction, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+    """What is lent to `consumer` and not in `held`."""
+    known = set(held)
+    rows = transaction.execute(QUERIES["lent"], (transaction.namespace, consumer, json.dumps(queues)))
+    deliveries = [_delivery(consumer, *row) for row in rows]
+    return [delivery for delivery in deliveries if delivery.receipt not in known]
+
+
+def _delivery(
+    consumer: str, number: int, task_id: str, payload: bytes, failures: int, earlier: int, count: int
+) -> Delivery:
+    return Delivery(task_id, payload, Receipt(consumer, _PLACE, str(number), count), failures, earlier + count)
+
+
+# -- the way back
+
+
+def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
+    """Carry out `settlements`; False for each whose delivery is not the present one."""
+    accepted = [_settle(transaction, settlement) for settlement in settlements]
+    # Twice as many as may have been added, so that results of the past never pile up.
+    _forget_expired(transaction, 2 * len(settlements))
+    return accepted
+
+
+def _settle(transaction: Transaction, settlement: Settlement) -> bool:
+    owner = _owner(transaction, settlement.receipt)
+    if owner is None:
+        return False
+    if settlement.state in VERDICTS:
+        return _end(transaction, settlement, owner)
+    return _put_back(transaction, settlement, owner)
+
+
+def _end(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
+    told = transaction.next_number()
+    until_ms = transaction.now_ms + settlement.ttl_ms
+    values = (settlement.state.value, settlement.result, until_ms, settlement.reply, told, *owner)
+    if transaction.execute(QUERIES["end"], values).rowcount == 0:
+        return False
+    _tell(transaction, owner[0], settlement.reply, told)
+    return True
+
+
+def _put_back(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
+    place, state, at_ms = _entrance(transaction.now_ms, settlement.state, settlement.delay_ms, settlement.eta_ms)
+    values = (transaction.next_number(), place, state, at_ms, settlement.failures, *owner)
+    if transaction.execute(QUERIES["put_back"], values).rowcount == 0:
+        return False
+    _entered(transaction, place, at_ms)
+    return True
+
+
+def report(transaction: Transaction, receipt: Receipt, progress: bytes, reply: str) -> bool:
+    """Keep and announce progress; False when the delivery is not the present one."""
+    owner = _owner(transaction, receipt)
+    if owner is None:
+        return False
+    told = transaction.next_number()
+    if transaction.execute(QUERIES["report"], (progress, reply, told, *owner)).rowcount == 0:
+        return False
+    _tell(transaction, owner[0], reply, told)
+    return True
+
+
+def _tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
+    """Let the client that enqueued the task `number` know, and those who watch it."""
+    if reply:
+        transaction.news.add(client_topic(reply))
+    if transaction.is_watched:
+        arguments = (told, transaction.namespace, number, reply)
+        watchers = transaction.execute(QUERIES["tell_watchers"], arguments).fetchall()
+        transaction.news.update(client_topic(client) for (client,) in watchers)
+
+
+def _owner(transaction: Transaction, receipt: Receipt) -> tuple[int, int, str, int] | None:
+    """What the row of a present delivery says; None when no row can say so."""
+    consumer, place, entry, count = receipt
+    if place != _PLACE or not _ENTRY.fullmatch(entry):
+        return None
+    return int(entry), transaction.namespace, consumer, count
+
+
+def _forget_expired(transaction: Transaction, limit: int) -> None:
+    transaction.execute(QUERIES["forget"], (transaction.namespace, transaction.now_ms - _SLACK_MS, limit))
+
+
+# -- upkeep
+
+
+def promote(transaction: Transaction, limit: int) -> Promotion:
+    """Put up to `limit` scheduled tasks that are due in line."""
+    now_ms = transaction.now_ms
+    due = transaction.execute(QUERIES["due"], (transaction.namespace, now_ms, max(limit, 0))).fetchall()
+    for (number,) in due:
+        transaction.execute(QUERIES["promote"], (transaction.next_number(), now_ms, number))
+    if due:
+        transaction.news.add(READY)
+    _forget_expired(transaction, _FORGOTTEN_AT_ONCE)
+    next_due_ms = transaction.next_due_ms()
+    return Promotion(len(due), None if next_due_ms is None else max(next_due_ms - now_ms, 0))
+
+
+def reclaim(
+    transaction: Transaction, consumer: str, queues: Sequence[str], limit: int, lease_ms: int
+) -> list[Delivery]:
+    """Lend to `consumer` up to `limit` deliveries whose lease has run out, unless their owners may still speak up."""
+    _forget_expired(transaction, _FORGOTTEN_AT_ONCE)
+    now_ms, until_ms = transaction.now_ms, transaction.now_ms + lease_ms
+    if _is_grace(transaction, lease_ms):
+        return []
+    arguments = {
+        "namespace": transaction.namespace,
+        "consumer": consumer,
+        "now_ms": now_ms,
+        "until_ms": until_ms,
+        "queues": json.dumps(queues),
+        "limit": max(limit, 0),
+    }
+    rows = transaction.execute(QUERIES["reclaim"], arguments).fetchall()
+    return [_delivery(consumer, *row) for row in sorted(rows)]
+
+
+def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
+    """Whether owners may still speak up.
+
+    They may for one lease after nobody has looked for a lease (the machine was suspended, every worker was down, the
+    clock was set forward) and after the clock was set back.
+    """
+    now_ms, namespace = transaction.now_ms, transaction.namespace
+    reclaimed_ms: int
+    grace_until_ms: int
+    [(reclaimed_ms, grace_until_ms)] = transaction.execute(QUERIES["last_reclaim"], (namespace,))
+    if now_ms < reclaimed_ms:
+        transaction.execute(QUERIES["shorten_leases"], {"namespace": namespace, "latest_ms": now_ms + lease_ms})
+    if not 0 <= now_ms - reclaimed_ms <= lease_ms:
+        grace_until_ms = now_ms + lease_ms
+    transaction.execute(QUERIES["save_reclaim"], (now_ms, grace_until_ms, namespace))
+    return now_ms < grace_until_ms
+
+
+def renew(
+    transaction: Transaction, receipts: Collection[Receipt], consumer: str, description: bytes, lease_ms: int
+) -> list[Receipt]:
+    """A sign of life of `consumer`, and new leases; those of `receipts` that are not the present deliveries."""
+    transaction.execute(QUERIES["see_worker"], (transaction.namespace, consumer, description, transaction.now_ms))
+    until_ms = transaction.now_ms + lease_ms
+    return [receipt for receipt in receipts if not _renew(transaction, receipt, until_ms)]
+
+
+def _renew(transaction: Transaction, receipt: Receipt, until_ms: int) -> bool:
+    owner = _owner(transaction, receipt)
+    if owner is None:
+        return False
+    return bool(transaction.execute(QUERIES["renew"], (until_ms, *owner)).rowcount)
+
+
+def retire(transaction: Transaction, consumer: str) -> None:
+    transaction.execute(QUERIES["retire"], (transaction.namespace, consumer))
+
+
+# -- looking
+
+
+def records(transaction: Transaction, task_ids: Sequence[str]) -> list[Record | None]:
+    """What is known of each task."""
+    return [_record(transaction, task_id) for task_id in task_ids]
+
+
+def watch(transaction: Transaction, task_ids: Sequence[str], watcher: str) -> list[Record | None]:
+    """What is known of each task; from now on `watcher` is told of those without a verdict."""
+    found = records(transaction, task_ids)
+    for task_id, record in zip(task_ids, found, strict=True):
+        if record is not None and record.state not in VERDICTS:
+            transaction.execute(QUERIES["watch"], (transaction.namespace, task_id, watcher))
+    return found
+
+
+def _record(transaction: Transaction, task_id: str) -> Record | None:
+    arguments = (transaction.namespace, task_id, transaction.now_ms)
+    row = transaction.execute(QUERIES["record"], arguments).fetchone()
+    return None if row is None else Record(State(row[0]), row[1], row[2])
+
+
+def depths(transaction: Transaction) -> list[QueueDepth]:
+    """How full each queue is that holds anything."""
+    namespace, now_ms = (transaction.namespace,), transaction.now_ms
+    ready = {queue: (count, since) for queue, count, since in transaction.execute(QUERIES["count_ready"], namespace)}
+    leased = dict(transaction.execute(QUERIES["count_leased"], namespace).fetchall())
+    scheduled = dict(transaction.execute(QUERIES["count_scheduled"], namespace).fetchall())
+    found = []
+    for queue in sorted({*ready, *leased, *scheduled}):
+        count, since = ready.get(queue, (0, now_ms))
+        found.append(QueueDepth(queue, count, leased.get(queue, 0), scheduled.get(queue, 0), max(now_ms - since, 0)))
+    return found
+
+
+def workers(transaction: Transaction) -> list[WorkerInfo]:
+    """Those who gave a sign of life and did not retire."""
+    rows = transaction.execute(QUERIES["workers"], (transaction.namespace,))
+    return [
+        WorkerInfo(consumer, description, max(transaction.now_ms - seen, 0)) for consumer, description, seen in rows
+    ]
+
+
+def last_news(transaction: Transaction) -> News:
+    """Where the news begin for someone who has just come."""
+    return News(transaction.connection, [], transaction.last_number(), transaction.next_due_ms())
+
+
+def news(transaction: Transaction, client: str, last: int) -> News:
+    """What `client` is to be told after the number `last`, as much as goes in one step."""
+    arguments = {
+        "namespace": transaction.namespace,
+        "client": client,
+        "last": last,
+        "largest": _LARGEST_TOLD,
+        "limit": _MOST_TOLD,
+    }
+    events: list[Settled | Progressed] = []
+    for number, task_id, state, result, progress in transaction.execute(QUERIES["news"], arguments):
+        last = number
+        verdict = State(state) in VERDICTS
+        events.append(Settled(task_id, State(state), result) if verdict else Progressed(task_id, progress))
+    return News(transaction.connection, events, last, transaction.next_due_ms(), len(events) == _MOST_TOLD)

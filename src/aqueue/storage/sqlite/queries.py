@@ -1,0 +1,21 @@
+"""The statements of ``queries.sql`` by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_HEADING = re.compile(r"^-- (\w+): .+$", re.MULTILINE)
+
+
+def _load(text: str) -> Mapping[str, str]:
+    _, *parts = _HEADING.split(text)
+    return {name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)}
+
+
+SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+QUERIES = _load(Path(__file__).with_name("queries.sql").read_text(encoding="utf-8"))

@@ -1,0 +1,134 @@
+-- Every statement that runs more than once, as `-- name: what it is for` and its text.
+
+-- next_number: the last number that was given out
+SELECT last FROM sequence
+
+-- save_number: the last number that is given out now
+UPDATE sequence SET last = ?
+
+-- push: a new task; nothing happens when its id is known
+INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, payload)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (namespace, id) DO NOTHING
+
+-- free_id: forget a task whose result has expired, so that its id can be pushed again
+DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at <= ?
+
+-- claim: lend the first ready tasks; the inner query reads no more than the limit in each queue, however long it is
+UPDATE task SET place = 'leased', state = 'running', consumer = :consumer, at = :until_ms, count = count + 1
+WHERE seq IN (
+    SELECT first.seq
+    FROM json_each(:queues) AS line
+    CROSS JOIN task AS first ON first.seq IN (
+        SELECT seq FROM task
+        WHERE namespace = :namespace AND queue = line.value AND place = 'ready'
+        ORDER BY priority DESC, seq
+        LIMIT :limit
+    )
+    ORDER BY first.priority DESC, line.key, first.seq
+    LIMIT :limit
+)
+RETURNING seq, id, payload, failures, earlier, count, priority, queue
+
+-- lent: what is lent to a consumer
+SELECT seq, id, payload, failures, earlier, count
+FROM task
+WHERE namespace = ? AND place = 'leased' AND consumer = ? AND queue IN (SELECT value FROM json_each(?))
+
+-- end: the verdict on a task, if its delivery is still the present one
+UPDATE task
+SET place = 'settled', state = ?, result = ?, at = ?, client = ?, told = ?, payload = x'', consumer = ''
+WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- put_back: a task gets in line again under a new number, if its delivery is still the present one
+UPDATE task
+SET seq = ?, place = ?, state = ?, at = ?, failures = ?, earlier = earlier + count, count = 0, consumer = ''
+WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- report: the progress of a task, if its delivery is still the present one
+UPDATE task SET progress = ?, client = ?, told = ?
+WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- renew: a new lease, if the delivery is still the present one
+UPDATE task SET at = ?
+WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- forget: drop tasks whose result has expired, the oldest first
+DELETE FROM task WHERE seq IN (
+    SELECT seq FROM task WHERE namespace = ? AND place = 'settled' AND at <= ? ORDER BY at LIMIT ?
+)
+
+-- due: scheduled tasks that are due, the earliest first
+SELECT seq FROM task WHERE namespace = ? AND place = 'scheduled' AND at <= ? ORDER BY at, seq LIMIT ?
+
+-- promote: a scheduled task gets in line; one that failed is retrying until it runs
+UPDATE task SET seq = ?, place = 'ready', at = ?, state = CASE state WHEN 'scheduled' THEN 'queued' ELSE state END
+WHERE seq = ?
+
+-- next_due: when the next scheduled task is due
+SELECT min(at) FROM task WHERE namespace = ? AND place = 'scheduled'
+
+-- last_reclaim: when somebody last looked for leases that have run out, and how long owners may still speak up
+SELECT reclaimed_at, grace_until FROM namespace WHERE id = ?
+
+-- save_reclaim: somebody looks for leases that have run out
+UPDATE namespace SET reclaimed_at = ?, grace_until = ? WHERE id = ?
+
+-- shorten_leases: no lease ends later than one that begins now, as they would after the clock was set back
+UPDATE task SET at = :latest_ms WHERE namespace = :namespace AND place = 'leased' AND at > :latest_ms
+
+-- reclaim: lend tasks whose lease has run out to another consumer
+UPDATE task SET consumer = :consumer, at = :until_ms, count = count + 1
+WHERE seq IN (
+    SELECT seq FROM task
+    WHERE namespace = :namespace AND place = 'leased' AND at <= :now_ms
+        AND queue IN (SELECT value FROM json_each(:queues))
+    ORDER BY at
+    LIMIT :limit
+)
+RETURNING seq, id, payload, failures, earlier, count
+
+-- see_worker: a sign of life
+INSERT INTO worker (namespace, consumer, description, seen) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET description = excluded.description, seen = excluded.seen
+
+-- retire: a worker that is gone
+DELETE FROM worker WHERE namespace = ? AND consumer = ?
+
+-- workers: those that are not retired
+SELECT consumer, description, seen FROM worker WHERE namespace = ? ORDER BY consumer
+
+-- record: what is known of a task, unless its result has expired
+SELECT state, result, progress FROM task
+WHERE namespace = ? AND id = ? AND NOT (place = 'settled' AND at <= ?)
+
+-- count_ready: how many tasks wait in each queue, and since when
+SELECT queue, count(*), min(at) FROM task WHERE namespace = ? AND place = 'ready' GROUP BY queue
+
+-- count_leased: how many tasks of each queue run
+SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'leased' GROUP BY queue
+
+-- count_scheduled: how many tasks of each queue are due later
+SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'scheduled' GROUP BY queue
+
+-- watch: a client wants to be told of a task that it did not enqueue
+INSERT INTO watch (namespace, id, client) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- is_watched: whether anybody watches anything
+SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
+
+-- tell_watchers: there is something to tell of a task; its own client knows already
+UPDATE watch SET told = ? WHERE namespace = ? AND id = (SELECT id FROM task WHERE seq = ?) AND client <> ?
+RETURNING client
+
+-- news: what a client is to be told since a number, of its tasks and of others; large results are left out
+SELECT told, id, state, CASE WHEN length(result) <= :largest THEN result END, progress
+FROM task
+WHERE namespace = :namespace AND client = :client AND client <> '' AND told > :last
+UNION ALL
+SELECT watch.told, task.id, state, CASE WHEN length(result) <= :largest THEN result END, progress
+FROM watch
+CROSS JOIN task ON task.namespace = watch.namespace AND task.id = watch.id
+WHERE watch.namespace = :namespace AND watch.client = :client AND watch.told > 0 AND watch.told > :last
+ORDER BY told
+LIMIT :limit

@@ -1,0 +1,65 @@
+-- The tables of one file, which any number of namespaces share. Instants are milliseconds since the epoch (UTC).
+-- Several processes may find the file empty at the same moment, so all of this can be run again.
+
+CREATE TABLE IF NOT EXISTS namespace (
+    id            INTEGER PRIMARY KEY,
+    name          TEXT    NOT NULL UNIQUE,
+    reclaimed_at  INTEGER NOT NULL DEFAULT 0,   -- when somebody last looked for leases that have run out
+    grace_until   INTEGER NOT NULL DEFAULT 0    -- until then no delivery is taken from its owner
+) STRICT;
+
+-- One row. Its number only grows, so whatever is numbered by it is unique for ever and in the order of the commits.
+CREATE TABLE IF NOT EXISTS sequence (
+    last  INTEGER NOT NULL
+) STRICT;
+INSERT INTO sequence (last) SELECT 0 WHERE NOT EXISTS (SELECT * FROM sequence);
+
+-- Every task from its push until its result has expired.
+CREATE TABLE IF NOT EXISTS task (
+    seq        INTEGER PRIMARY KEY,             -- its number in line; a new one each time that it gets in line
+    namespace  INTEGER NOT NULL,
+    id         TEXT    NOT NULL,
+    queue      TEXT    NOT NULL,
+    priority   INTEGER NOT NULL,
+    place      TEXT    NOT NULL,                -- ready, scheduled, leased or settled
+    state      TEXT    NOT NULL,                -- what its record says: one of aqueue.lifecycle.State
+    at         INTEGER NOT NULL,                -- ready since, scheduled for, leased until, settled and kept until
+    failures   INTEGER NOT NULL DEFAULT 0,      -- runs that failed and were retried
+    earlier    INTEGER NOT NULL DEFAULT 0,      -- deliveries under its earlier numbers
+    count      INTEGER NOT NULL DEFAULT 0,      -- deliveries under this number; earlier + count is the fence
+    consumer   TEXT    NOT NULL DEFAULT '',     -- who it is leased to
+    client     TEXT    NOT NULL DEFAULT '',     -- who enqueued it and is told of its progress and verdict
+    told       INTEGER NOT NULL DEFAULT 0,      -- the number of the last thing to tell
+    payload    BLOB    NOT NULL,                -- the message; empty once it is settled
+    result     BLOB    NOT NULL DEFAULT x'',
+    progress   BLOB    NOT NULL DEFAULT x'',
+    UNIQUE (namespace, id)
+) STRICT;
+
+-- Each task is in one of these, and a step of one kind never meets the tasks in the others.
+CREATE INDEX IF NOT EXISTS task_ready ON task (namespace, queue, priority DESC, seq, at) WHERE place = 'ready';
+CREATE INDEX IF NOT EXISTS task_scheduled ON task (namespace, at, queue) WHERE place = 'scheduled';
+CREATE INDEX IF NOT EXISTS task_leased ON task (namespace, at, queue) WHERE place = 'leased';
+CREATE INDEX IF NOT EXISTS task_settled ON task (namespace, at) WHERE place = 'settled';
+CREATE INDEX IF NOT EXISTS task_told ON task (namespace, client, told) WHERE client <> '';
+
+-- Who is told of a task beside the client that enqueued it.
+CREATE TABLE IF NOT EXISTS watch (
+    namespace  INTEGER NOT NULL,
+    id         TEXT    NOT NULL,                -- of the task
+    client     TEXT    NOT NULL,
+    told       INTEGER NOT NULL DEFAULT 0,      -- the number of the last thing to tell; 0 until there is any
+    PRIMARY KEY (namespace, id, client)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS watch_told ON watch (namespace, client, told) WHERE told > 0;
+CREATE TRIGGER IF NOT EXISTS task_forgotten AFTER DELETE ON task BEGIN
+    DELETE FROM watch WHERE namespace = OLD.namespace AND id = OLD.id;
+END;
+
+CREATE TABLE IF NOT EXISTS worker (
+    namespace    INTEGER NOT NULL,
+    consumer     TEXT    NOT NULL,
+    description  BLOB    NOT NULL,              -- how it describes itself
+    seen         INTEGER NOT NULL,              -- its last sign of life
+    PRIMARY KEY (namespace, consumer)
+) STRICT, WITHOUT ROWID;

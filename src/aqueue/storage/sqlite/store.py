@@ -1,0 +1,271 @@
+"""The embedded storage: one file, used by any number of processes of one machine at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import weakref
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from ...clock import SystemClock
+from ...exceptions import QueueFull, QueueUnavailable
+from ..protocol import Connected, Description, Due
+from . import operations
+from .connection import Link
+from .location import Location
+from .pulse import SqlitePulse
+from .thread import WriterThread
+from .wakeup import DUE, READY, Bells, Neighbours, client_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from ...clock import Clock
+    from ...lifecycle import Settlement
+    from ...message import Delivery, Envelope, Receipt
+    from ..protocol import Event, Promotion, QueueDepth, Record, WorkerInfo
+    from .connection import Transaction
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+# A transaction of this many takes a tenth of a second, in which nobody else can write.
+_LARGEST_TRANSACTION = 20_000
+_RECONNECT_SECONDS = 1.0
+_DURABILITY = {
+    "normal": "survives a crash of the process; a power cut may lose the last commits",
+    "full": "every commit is on disk",
+}
+_RESET_FIXED = (3, 51, 3)
+
+
+class _Session:
+    """What a storage has between `open` and `close`, in one process."""
+
+    def __init__(self, location: Location, namespace: str, clock: Clock, *, create: bool) -> None:
+        self.pid = os.getpid()
+        self.is_closed = False
+        self.interrupts = 0
+        self.bells = Bells()
+        self.neighbours = Neighbours(location.path, namespace, self.bells.ring)
+        self.writer = WriterThread(location, namespace, clock, self.bells, self.neighbours, create=create)
+        # A storage that was dropped without `close` takes its thread along.
+        weakref.finalize(self, self.writer.stop_unheard)
+
+    async def close(self) -> None:
+        self.is_closed = True
+        self.bells.ring_all()
+        await self.writer.stop()
+        self.neighbours.close()
+
+
+class SqliteStorage:
+    """Implements ``storage.protocol.Storage``.
+
+    `url` is ``sqlite:///relative.db`` or ``sqlite:////absolute.db``, with ``?synchronous=full`` when every commit shall
+    survive a power cut.
+
+    Raises:
+        ConfigurationError: `url` names no file.
+    """
+
+    def __init__(self, url: str, namespace: str, lease_ms: int, clock: Clock | None = None) -> None:
+        self.lease_ms = lease_ms
+        self._location = Location.parse(url)
+        self._namespace = namespace
+        self._clock = clock or SystemClock()
+        self._present: _Session | None = None
+
+    # -- lifetime
+
+    async def open(self) -> None:
+        if self._present is not None and self._present.pid == os.getpid():
+            return
+        session = self._begin_session(create=True)
+        try:
+            await session.writer.look(operations.last_news)
+        except BaseException:
+            await session.close()
+            raise
+        self._present = session
+
+    async def close(self) -> None:
+        session, self._present = self._present, None
+        if session is None:
+            return
+        if session.pid == os.getpid():
+            await session.close()
+        else:
+            session.neighbours.abandon()
+
+    async def describe(self) -> Description:
+        warnings = []
+        if sqlite3.sqlite_version_info < _RESET_FIXED:
+            warnings.append(
+                f"SQLite {sqlite3.sqlite_version} has a rare bug in its write-ahead log that 3.51.3 fixes "
+                "(https://sqlite.org/wal.html#walresetbug); your distribution may have fixed it, too"
+            )
+        if self._present is not None and not self._present.neighbours.can_be_heard:
+            warnings.append("no unix sockets: what another process does is noticed within a second, not at once")
+        return Description(
+            kind="SQLite",
+            location=os.fspath(self._location.path),
+            version=f"SQLite {sqlite3.sqlite_version}",
+            durability=_DURABILITY[self._location.synchronous],
+            warnings=tuple(warnings),
+        )
+
+    def _begin_session(self, *, create: bool) -> _Session:
+        if self._present is not None:
+            # Inherited in a fork: its thread is not here, and its sockets are the parent's.
+            self._present.neighbours.abandon()
+        return _Session(self._location, self._namespace, self._clock, create=create)
+
+    def _session(self) -> _Session:
+        """The present session; in a forked process, a new one."""
+        if self._present is None:
+            raise QueueUnavailable(f"{self._location.path} is not open")
+        if self._present.pid != os.getpid():
+            self._present = self._begin_session(create=False)
+        return self._present
+
+    async def _do(
+        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """The result of `operation`, once it is committed."""
+        try:
+            return await self._session().writer.submit(operation, *args, **kwargs)
+        except QueueFull as error:
+            raise QueueUnavailable(str(error)) from error
+
+    # -- the way in
+
+    async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        """See ``Storage.push``. A batch of more than 20 000 that meets ``QueueFull`` may be kept in part."""
+        new: list[bool] = []
+        for part in _parts(envelopes):
+            new += await self._session().writer.submit(operations.push, part)
+        return new
+
+    # -- the way out
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        session = self._session()
+        interrupts = session.interrupts
+        deadline = self._clock.monotonic() + wait_ms / 1000
+        with session.bells.waiting(READY) as bell:
+            while True:
+                bell.clear()
+                deliveries = await self._do(operations.claim, consumer, queues, limit, self.lease_ms)
+                seconds = deadline - self._clock.monotonic()
+                if deliveries or seconds <= 0 or session.interrupts != interrupts:
+                    return deliveries
+                # What was pushed before the door was open has not been heard.
+                if not session.neighbours.listen_for(READY):
+                    await self._clock.wait(bell, seconds)
+                if session.is_closed:
+                    raise QueueUnavailable(f"{self._location.path} was closed")
+
+    async def interrupt_pull(self) -> None:
+        session = self._session()
+        session.interrupts += 1
+        session.bells.ring((READY,))
+
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        return await self._look(operations.adopt, consumer, queues, held)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        accepted: list[bool] = []
+        for part in _parts(settlements):
+            accepted += await self._do(operations.settle, part)
+        return accepted
+
+    async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
+        return await self._do(operations.report, receipt, progress, reply)
+
+    # -- upkeep
+
+    async def promote(self, limit: int) -> Promotion:
+        return await self._do(operations.promote, limit)
+
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+        return await self._do(operations.reclaim, consumer, queues, limit, self.lease_ms)
+
+    def pulse(self) -> SqlitePulse:
+        return SqlitePulse(self._location, self._namespace, self.lease_ms, self._clock)
+
+    async def retire(self, consumer: str) -> None:
+        await self._do(operations.retire, consumer)
+
+    # -- looking
+
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        found: list[Record | None] = []
+        for part in _parts(task_ids):
+            if watcher:
+                found += await self._do(operations.watch, part, watcher)
+            else:
+                found += await self._look(operations.records, part)
+        return found
+
+    async def depths(self) -> list[QueueDepth]:
+        self._session()
+        return await asyncio.to_thread(self._count)
+
+    def _count(self) -> list[QueueDepth]:
+        """Counting reads every entry of every line, so it is done beside the writer thread and holds nobody up."""
+        link = Link(self._location, self._namespace, create=False)
+        try:
+            with link.transaction(self._clock, writes=False) as transaction:
+                return operations.depths(transaction)
+        finally:
+            link.close()
+
+    async def workers(self) -> list[WorkerInfo]:
+        return await self._look(operations.workers)
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        while True:
+            session = self._session()
+            try:
+                await self._listen(session, client, handle)
+            except QueueUnavailable:
+                if session.is_closed:
+                    raise
+                await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
+
+    async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
+        topics = (client_topic(client), DUE)
+        with session.bells.waiting(*topics) as bell:
+            for topic in topics:
+                session.neighbours.listen_for(topic)
+            seen = await self._look(operations.last_news)
+            handle(Connected())
+            while True:
+                await bell.wait()
+                if session.is_closed:
+                    raise QueueUnavailable(f"{self._location.path} was closed")
+                bell.clear()
+                news = await self._look(operations.news, client, seen.last)
+                if news.connection != seen.connection:
+                    # The file may be another one, in which the numbers mean nothing.
+                    return
+                for event in news.events:
+                    handle(event)
+                if news.next_due_ms is not None and news.next_due_ms != seen.next_due_ms:
+                    handle(Due(max(news.next_due_ms - self._clock.now_ms(), 0)))
+                if news.is_partial:
+                    bell.set()
+                seen = news
+
+    async def _look(
+        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """The result of `operation`, which writes nothing."""
+        return await self._session().writer.look(operation, *args, **kwargs)
+
+
+def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), _LARGEST_TRANSACTION):
+        yield items[start : start + _LARGEST_TRANSACTION]

@@ -1,0 +1,183 @@
+"""The one thread of a process that touches the file.
+
+It owns the connection and runs whatever has been asked of it since the last commit in one transaction: a group commit.
+So a call costs one transaction when it is alone, and a fraction of one when there are many. The connection is a local
+variable of the thread: a forked child, in which the thread does not exist, can neither use nor close it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+from ...exceptions import QueueUnavailable
+from .connection import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from ...clock import Clock
+    from .connection import Transaction
+    from .location import Location
+    from .wakeup import Bells, Neighbours
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
+# How often the file is looked at for commits of others, while somebody waits: the net below the wake-up calls.
+_LOOK_SECONDS = 1.0
+_LARGEST_BATCH = 500
+
+
+class _Job(NamedTuple):
+    operation: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+    writes: bool
+
+
+class _Stop(NamedTuple):
+    future: asyncio.Future[Any] | None
+
+
+class _Outcome(NamedTuple):
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: Exception | None = None
+
+
+class WriterThread:
+    """Runs operations. Its methods are called in an event loop; what happens in the thread is private.
+
+    It is a daemon, because a storage that nobody closed must not keep the interpreter from exiting: what is committed
+    by then is safe, and what is not was never promised.
+    """
+
+    def __init__(
+        self, location: Location, namespace: str, clock: Clock, bells: Bells, neighbours: Neighbours, *, create: bool
+    ) -> None:
+        self._location = location
+        self._namespace = namespace
+        self._clock = clock
+        self._bells = bells
+        self._neighbours = neighbours
+        self._create = create
+        self._asked: SimpleQueue[_Job | _Stop] = SimpleQueue()
+        threading.Thread(target=self._run, name="aqueue-sqlite", daemon=True).start()
+
+    def submit(
+        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
+        """Run `operation` in the next transaction; the future is done once that is committed.
+
+        Whoever stops waiting for the future disturbs nobody. An operation may run more than once, each time in a new
+        transaction: it must change nothing but the file.
+        """
+        return self._ask(lambda transaction: operation(transaction, *args, **kwargs), writes=True)
+
+    def look(
+        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> asyncio.Future[_T]:
+        """Run `operation`, which writes nothing and so waits for no lock."""
+        return self._ask(lambda transaction: operation(transaction, *args, **kwargs), writes=False)
+
+    def _ask(self, operation: Callable[[Transaction], _T], *, writes: bool) -> asyncio.Future[_T]:
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._asked.put(_Job(operation, future, writes))
+        return future
+
+    def stop(self) -> asyncio.Future[None]:
+        """End the thread and its connection, after what was submitted so far."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.put(_Stop(future))
+        return future
+
+    def stop_unheard(self) -> None:
+        """End the thread when there is nobody left who could wait for that."""
+        self._asked.put(_Stop(None))
+
+    def _run(self) -> None:
+        link: Link | None = None
+        stop: _Stop | None = None
+        while stop is None:
+            jobs, stop = self._next_jobs(link)
+            if jobs:
+                link = self._work(link, jobs)
+        if link is not None:
+            link.close()
+        if stop.future is not None:
+            self._deliver([_Outcome(stop.future)], ())
+
+    def _next_jobs(self, link: Link | None) -> tuple[list[_Job], _Stop | None]:
+        """What was asked meanwhile; waits for it, and looks at the file now and then while somebody waits for news."""
+        jobs: list[_Job] = []
+        while len(jobs) < _LARGEST_BATCH:
+            try:
+                if jobs:
+                    asked = self._asked.get_nowait()
+                else:
+                    asked = self._asked.get(timeout=_LOOK_SECONDS if self._bells.anyone_waits else None)
+            except Empty:
+                if jobs:
+                    break
+                if link is None or link.has_changed():
+                    self._bells.ring_all()
+                continue
+            if isinstance(asked, _Stop):
+                return jobs, asked
+            if not asked.future.cancelled():
+                jobs.append(asked)
+        return jobs, None
+
+    def _work(self, link: Link | None, jobs: list[_Job]) -> Link | None:
+        """Do `jobs` and tell everyone; the connection for the next ones, or None when they shall have a new one."""
+        news: set[str] = set()
+        try:
+            if link is None:
+                link = Link(self._location, self._namespace, create=self._create)
+                self._create = False
+            outcomes = self._commit(link, jobs, news)
+        except Exception as error:
+            if link is not None:
+                link.close()
+            link = None
+            outcomes = [_Outcome(job.future, error=error) for job in jobs]
+        self._neighbours.announce(news)
+        self._deliver(outcomes, news)
+        return link
+
+    def _commit(self, link: Link, jobs: list[_Job], news: set[str]) -> list[_Outcome]:
+        """Do `jobs` in one transaction; if one of them fails, each in its own, so that it spoils nothing for the rest.
+
+        Raises:
+            QueueUnavailable: none of them can be done now.
+        """
+        try:
+            with link.transaction(self._clock, writes=any(job.writes for job in jobs)) as transaction:
+                values = [job.operation(transaction) for job in jobs]
+        except QueueUnavailable:
+            raise
+        except Exception as error:
+            if len(jobs) == 1:
+                return [_Outcome(jobs[0].future, error=error)]
+            return [outcome for job in jobs for outcome in self._commit(link, [job], news)]
+        news |= transaction.news
+        return [_Outcome(job.future, value) for job, value in zip(jobs, values, strict=True)]
+
+    def _deliver(self, outcomes: list[_Outcome], news: Collection[str]) -> None:
+        for loop in {outcome.future.get_loop() for outcome in outcomes}:
+            # Nobody waits in a loop that was closed.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._resolve, loop, outcomes, news)
+
+    def _resolve(self, loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome], news: Collection[str]) -> None:
+        self._bells.ring(news)
+        for future, value, error in outcomes:
+            if future.get_loop() is not loop or future.done():
+                continue
+            if error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)

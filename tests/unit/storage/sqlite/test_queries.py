@@ -1,0 +1,55 @@
+"""The statements: all of them work, and none of those on the way of a task reads more than it must."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aqueue.storage.sqlite import operations
+from aqueue.storage.sqlite.queries import QUERIES, SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def database() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        yield connection
+
+
+def _plan(database: sqlite3.Connection, statement: str) -> str:
+    # Any value does: by name where the statement names its parameters, else one for each of them.
+    arguments = [None] * statement.count("?") or defaultdict(lambda: None)
+    rows = database.execute(f"EXPLAIN QUERY PLAN {statement}", arguments).fetchall()
+    return "\n".join(row[3] for row in rows)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_statement_finds_its_tasks_by_an_index(database: sqlite3.Connection, name: str) -> None:
+    assert "SCAN task" not in _plan(database, QUERIES[name])
+
+
+@pytest.mark.parametrize("name", ["claim", "due", "reclaim", "forget", "news"])
+def test_a_statement_with_a_limit_sorts_no_more_than_that(database: sqlite3.Connection, name: str) -> None:
+    """A sort comes before the limit: only what a line was cut to may be sorted."""
+    plan = _plan(database, QUERIES[name])
+    assert plan.count("USE TEMP B-TREE FOR ORDER BY") == (1 if name == "claim" else 0), plan
+
+
+def test_the_schema_can_be_run_again(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE sequence SET last = 7")
+    database.executescript(SCHEMA)
+    assert database.execute("SELECT last FROM sequence").fetchall() == [(7,)]
+
+
+def test_every_statement_is_used() -> None:
+    package = Path(operations.__file__).parent
+    code = "".join(file.read_text() for file in package.glob("*.py"))
+    assert [name for name in QUERIES if f'QUERIES["{name}"]' not in code] == []

@@ -1,0 +1,37 @@
+"""Receipts that this storage never wrote."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aqueue.lifecycle import Settlement, State
+from aqueue.message import Envelope
+
+if TYPE_CHECKING:
+    from .conftest import Opened
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"place": "default:0"},
+        {"entry": ""},
+        {"entry": "1-0"},
+        {"entry": "-1"},
+        {"entry": "9" * 40},
+        {"entry": "\u0661"},
+    ],
+    ids=str,
+)
+async def test_a_foreign_receipt_holds_nothing(opened: Opened, change: dict[str, str]) -> None:
+    async with opened() as storage:
+        await storage.push([Envelope("task", b"")])
+        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        receipt = delivery.receipt._replace(**change)
+        assert await storage.settle([Settlement(receipt, "task", State.DONE, b"", 60_000)]) == [False]
+        assert not await storage.report(receipt, "task", b"half", "")
+        with closing(storage.pulse()) as pulse:
+            assert pulse.renew([receipt, delivery.receipt], "me", b"") == [receipt]
