@@ -7,6 +7,7 @@ import functools
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from urllib.parse import quote
 
 from . import codec
 from .clock import SystemClock, instant_ms, span_ms
@@ -90,7 +91,6 @@ class Huey:
         self._clock = SystemClock()
         self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
-        self._entered = 0
         # Made now so that a bad URL is an error here; each event loop gets one of its own.
         self._first_storage: Storage | None = self._make_storage()
 
@@ -254,17 +254,17 @@ class Huey:
         Raises:
             TypeError, ValueError: `task_id` can be no id.
         """
-        return Result(check_task_id(task_id), self)
+        return Result(check_task_id(task_id), self, created=False)
 
     async def look(self, task_id: str) -> Record | None:
         return await (await self.client()).look(task_id)
 
-    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
-        return await (await self.client()).wait_all(task_ids, timeout)
+    async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
+        return await (await self.client()).wait_all(task_ids, timeout, foreign)
 
-    async def follow(self, task_id: str) -> AsyncIterator[bytes]:
+    async def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
         client = await self.client()
-        async for progress in client.follow(task_id):
+        async for progress in client.follow(task_id, foreign):
             yield progress
 
     # -- looking
@@ -287,16 +287,17 @@ class Huey:
     # -- lifetime
 
     async def __aenter__(self) -> Self:
-        self._entered += 1
-        await self.client()
+        (await self.client()).entered += 1
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered -= 1
-        if not self._entered:
-            await self.close()
+        client = self._clients.get(asyncio.get_running_loop())
+        if client is not None:
+            client.entered -= 1
+            if client.entered <= 0:
+                await self.close()
 
     async def close(self) -> None:
         """Close the connections of the running event loop. The next use opens them again."""
@@ -345,10 +346,11 @@ class Huey:
         return storage or self._make_storage()
 
     def _forget_closed_loops(self) -> None:
-        for loop in [loop for loop in self._clients if loop.is_closed()]:
-            del self._clients[loop]
-        for loop in [loop for loop in self._opening if loop.is_closed()]:
-            del self._opening[loop]
+        # Copied first: other threads open clients for their own event loops meanwhile.
+        for loop in [*self._clients, *self._opening]:
+            if loop.is_closed():
+                self._clients.pop(loop, None)
+                self._opening.pop(loop, None)
 
 
 class RedisHuey(Huey):
@@ -382,7 +384,8 @@ class SqliteHuey(Huey):
     """An application on a file of this machine; several processes may share it."""
 
     def __init__(self, name: str = "huey", filename: str | os.PathLike[str] | None = None, **options: Any) -> None:
-        super().__init__(name, f"sqlite:///{os.fspath(filename) if filename is not None else name + '.db'}", **options)
+        path = f"{name}.db" if filename is None else quote(os.fspath(filename))
+        super().__init__(name, f"sqlite:///{path}", **options)
 
 
 class MemoryHuey(Huey):

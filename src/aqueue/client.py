@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from .clock import span_ms
 from .exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
 from .group_commit import GroupCommit
 from .ids import new_token
@@ -17,7 +18,7 @@ from .lifecycle import VERDICTS
 from .storage.protocol import Connected, Due, Progressed, Record, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from .message import Delivery, Envelope
     from .storage.protocol import Event, Storage
@@ -29,15 +30,18 @@ _MOST_LOOKED_AT = 1000
 class Client:
     """Pushes for, and delivers results to, everyone in one event loop.
 
-    `token` names it to the workers. `on_due` is called with the milliseconds after which a task is due that was just
-    scheduled before all others; a worker in the same loop sets it.
+    `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for. `on_due` is called
+    with the milliseconds after which a task is due that was just scheduled before all others; a worker in the same loop
+    sets it.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.token = new_token()
+        self.entered = 0
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
+        self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
         # In the order of their last look, so that every waiter has its turn however many there are.
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
@@ -67,6 +71,7 @@ class Client:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pushes.run())
                 group.create_task(self._looks.run())
+                group.create_task(self._watches.run())
                 group.create_task(self._listen())
                 group.create_task(self._keep_looking())
         finally:
@@ -95,15 +100,17 @@ class Client:
         """What the store knows of a task now."""
         return await self._looks.submit(task_id)
 
-    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
+    async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
         """The verdicts of `task_ids`; see ``ResultSource.wait_all``."""
+        if timeout is not None and span_ms(timeout, "timeout") == 0:
+            return await self._look_once(task_ids)
         waits: list[tuple[str, asyncio.Future[Record]]] = []
         try:
             async with asyncio.timeout(timeout):
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
-                await self._look_at(task_ids)
+                await self._look_at(task_ids, foreign)
                 return [await future for _, future in waits]
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
@@ -114,7 +121,17 @@ class Client:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
 
-    async def follow(self, task_id: str) -> AsyncIterator[bytes]:
+    async def _look_once(self, task_ids: list[str]) -> list[Record]:
+        records = []
+        for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
+            if record is None:
+                raise _unknown(task_id)
+            if record.state not in VERDICTS:
+                raise ResultTimeout(f"result {task_id} is not there yet: the task is {record.state}")
+            records.append(record)
+        return records
+
+    async def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
         """Each progress report of a task, the last one so far first, until its verdict."""
         self.start_listening()
         await self._listening.wait()
@@ -123,13 +140,19 @@ class Client:
         verdict = self._wait(task_id)
         verdict.add_done_callback(lambda _: queue.put_nowait(None))
         try:
-            record = await self._looks.submit(task_id)
+            record = await (self._watches if foreign else self._looks).submit(task_id)
             if record is not None and record.progress:
                 queue.put_nowait(record.progress)
             self._learn(task_id, record)
+            told = b""
             while (progress := await queue.get()) is not None:
+                told = progress
                 yield progress
             verdict.result()
+            # The verdict may have overtaken the last report.
+            record = await self._looks.submit(task_id)
+            if record is not None and record.progress not in {b"", told}:
+                yield record.progress
         finally:
             self._stop_waiting(task_id, verdict)
             self._followers[task_id].remove(queue)
@@ -161,11 +184,13 @@ class Client:
                     self.on_due(in_ms)
             case Connected():
                 self._listening.set()
-                self._look_soon(set(self._waiters))
+                self._look_soon(self._waiters)
 
-    def _look_soon(self, task_ids: set[str]) -> None:
-        self._to_look_at |= task_ids
-        self._look_now.set()
+    def _look_soon(self, task_ids: Iterable[str]) -> None:
+        waited_for = self._waiters.keys() & task_ids
+        if waited_for:
+            self._to_look_at |= waited_for
+            self._look_now.set()
 
     async def _keep_looking(self) -> None:
         """Look where a message said so, at once; every few seconds, look at those who wait longest without a look."""
@@ -180,12 +205,18 @@ class Client:
             with contextlib.suppress(QueueUnavailable):
                 await self._look_at(task_ids or list(self._waiters)[:_MOST_LOOKED_AT])
 
-    async def _look_at(self, task_ids: list[str]) -> None:
+    async def _look_at(self, task_ids: list[str], foreign: bool = False) -> None:
+        """Learn what the store knows; of tasks that someone else enqueued, ask it to tell us too."""
         if len(task_ids) == 1:
-            self._learn(task_ids[0], await self._looks.submit(task_ids[0]))
+            looks = self._watches if foreign else self._looks
+            self._learn(task_ids[0], await looks.submit(task_ids[0]))
         elif task_ids:
-            for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
+            records = await (self._watch(task_ids) if foreign else self.storage.records(task_ids))
+            for task_id, record in zip(task_ids, records, strict=True):
                 self._learn(task_id, record)
+
+    async def _watch(self, task_ids: list[str]) -> list[Record | None]:
+        return await self.storage.records(task_ids, self.token)
 
     # -- who waits for what
 
@@ -205,8 +236,7 @@ class Client:
     def _learn(self, task_id: str, record: Record | None) -> None:
         """A look or a message told of a task: wake its waiters if that was a verdict, or if there will never be one."""
         if record is None:
-            error = f"the store knows no task {task_id!r}: it was never enqueued here, or its result has expired"
-            self._fail(task_id, ResultNotFound(error))
+            self._fail(task_id, _unknown(task_id))
         elif record.state in VERDICTS:
             for future in self._waiters.pop(task_id, ()):
                 if not future.done():
@@ -220,3 +250,7 @@ class Client:
                 future.set_exception(error)
                 # Its waiter may have gone meanwhile, which is no reason for a warning.
                 future.exception()
+
+
+def _unknown(task_id: str) -> ResultNotFound:
+    return ResultNotFound(f"the store knows no task {task_id!r}: it was never enqueued here, or its result has expired")

@@ -49,7 +49,7 @@ def encode_message(message: Message) -> bytes:
     if message.args:
         document["a"] = _encodable_sequence(message.args, "args")
     if message.kwargs:
-        document["k"] = {name: _encodable(value, f"kwargs[{name!r}]", 0) for name, value in message.kwargs.items()}
+        document["k"] = _encodable_dict(message.kwargs, "kwargs", 0)
     if message.reply:
         document["r"] = message.reply
     if message.expires_ms:
@@ -67,10 +67,11 @@ def decode_message(task_id: str, payload: bytes) -> Message:
     """
     document = _loads(payload)
     try:
+        args = document.get("a", [])
         message = Message(
             task_id,
             document["t"],
-            tuple(document.get("a", ())),
+            tuple(args),
             document.get("k") or {},
             document.get("r", ""),
             document.get("x", 0),
@@ -80,6 +81,7 @@ def decode_message(task_id: str, payload: bytes) -> Message:
         raise DecodeError(f"not a message: {_preview(payload)}") from error
     if not (
         type(message.task) is str
+        and type(args) is list
         and type(message.kwargs) is dict
         and type(message.reply) is str
         and type(message.expires_ms) is int
@@ -111,10 +113,6 @@ def describe_exception(exception: BaseException) -> tuple[str, str, str]:
     """Class name, text and traceback of an exception, whatever its own methods do when they are asked."""
     name = type(exception).__qualname__
     try:
-        text = repr(exception)
-    except BaseException as error:
-        text = f"{name} (its repr raised {type(error).__qualname__})"
-    try:
         lines = "".join(
             traceback.format_exception(type(exception), exception, _from_user_code(exception.__traceback__))
         )
@@ -122,7 +120,16 @@ def describe_exception(exception: BaseException) -> tuple[str, str, str]:
         lines = f"{name} (its traceback raised {type(error).__qualname__})"
     if len(lines) > MAX_TRACEBACK:
         lines = f"{lines[: MAX_TRACEBACK // 2]}\n[... shortened ...]\n{lines[-MAX_TRACEBACK // 2 :]}"
-    return name, _clean(text[:MAX_TRACEBACK]), _clean(lines)
+    return _clean(name), exception_text(exception), _clean(lines)
+
+
+def exception_text(exception: BaseException) -> str:
+    """The repr of an exception, whatever its own methods do, and of a bounded length."""
+    try:
+        text = repr(exception)
+    except BaseException as error:
+        text = f"{type(exception).__qualname__} (its repr raised {type(error).__qualname__})"
+    return _clean(text[:MAX_TRACEBACK])
 
 
 def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
@@ -202,6 +209,12 @@ def _write_text(tag: str, text: Callable[[Any], str]) -> Callable[[Any, str, int
     return write
 
 
+def _write_time(value: time, path: str, depth: int) -> Any:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise EncodeError(f"{path} is a time in a zone whose offset depends on the day: pass a datetime")
+    return _tagged("time", value.isoformat())
+
+
 _WRITERS: dict[type, Callable[[Any, str, int], Any]] = {
     tuple: _write_members("tuple"),
     set: _write_members("set"),
@@ -211,7 +224,7 @@ _WRITERS: dict[type, Callable[[Any, str, int], Any]] = {
     Decimal: _write_text("decimal", str),
     datetime: _write_text("datetime", datetime.isoformat),
     date: _write_text("date", date.isoformat),
-    time: _write_text("time", time.isoformat),
+    time: _write_time,
     timedelta: lambda value, path, depth: _tagged("timedelta", [value.days, value.seconds, value.microseconds]),
     UUID: _write_text("uuid", str),
     complex: lambda value, path, depth: _tagged("complex", [repr(value.real), repr(value.imag)]),
@@ -282,7 +295,7 @@ def _loads(data: bytes) -> Any:
     try:
         document = orjson.loads(data)
         return _untag(document) if _TAG_BYTES in data else document
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError) as error:
         raise DecodeError(f"not a value of this codec: {_preview(data)}") from error
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .exceptions import QueueUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -17,12 +19,14 @@ Reply = TypeVar("Reply")
 
 # How many items may wait before callers do: a million concurrent enqueues must not become a million encoded messages.
 _ROOM = 10_000
+_CLOSED = "the application was closed while a call was under way"
 
 
 class GroupCommit(Generic[Item, Reply]):
     """Collects items for `commit`, which takes a batch and gives one reply per item, in order.
 
-    A batch that raises fails every caller in it with that error.
+    A batch that raises fails every caller in it with that error. Whoever waits when `run` ends, or comes later, gets
+    ``QueueUnavailable``.
     """
 
     def __init__(self, commit: Callable[[list[Item]], Awaitable[Sequence[Reply]]], largest_batch: int = 500) -> None:
@@ -31,10 +35,13 @@ class GroupCommit(Generic[Item, Reply]):
         self._waiting: list[tuple[Item, asyncio.Future[Reply]]] = []
         self._arrived = asyncio.Event()
         self._room = asyncio.Semaphore(_ROOM)
+        self._ended = False
 
     async def submit(self, item: Item) -> Reply:
         """Put `item` into the next batch and return its reply."""
         async with self._room:
+            if self._ended:
+                raise QueueUnavailable(_CLOSED)
             future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
             self._waiting.append((item, future))
             self._arrived.set()
@@ -52,8 +59,12 @@ class GroupCommit(Generic[Item, Reply]):
                     del self._waiting[: self._largest_batch]
                     await self._commit_batch(batch)
         finally:
+            self._ended = True
             for _, future in batch + self._waiting:
-                future.cancel()
+                if not future.done():
+                    future.set_exception(QueueUnavailable(_CLOSED))
+                    # Its caller may have gone meanwhile, which is no reason for a warning.
+                    future.exception()
 
     async def _commit_batch(self, batch: list[tuple[Item, asyncio.Future[Reply]]]) -> None:
         try:

@@ -35,12 +35,21 @@ class Hooks:
 
     @staticmethod
     def register(handlers: dict[str, Handler], name: str | None) -> Callable[[H], H]:
-        """A decorator that adds a handler to `handlers` and returns it unchanged."""
+        """A decorator that adds a handler to `handlers` and returns it unchanged.
+
+        Raises:
+            TypeError: `name` is no str (the decorator was written without parentheses), or the handler no function.
+        """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of a hook must be a str, not {name!r}: write the decorator with parentheses")
 
         def decorate(handler: H) -> H:
             if not callable(handler):
-                raise TypeError(f"a hook must be a function, not {handler!r}: write the decorator with parentheses")
-            handlers[name or handler.__name__] = handler
+                raise TypeError(f"a hook must be a function, not {handler!r}")
+            own_name = name or getattr(handler, "__name__", None)
+            if own_name is None:
+                raise TypeError(f"{handler!r} has no name of its own: give the decorator one")
+            handlers[own_name] = handler
             return handler
 
         return decorate
@@ -48,8 +57,10 @@ class Hooks:
     @staticmethod
     def unregister(handlers: dict[str, Handler], name_or_handler: str | Handler) -> bool:
         """Remove a handler by its name or by itself; False when there was none."""
-        name = name_or_handler if isinstance(name_or_handler, str) else name_or_handler.__name__
-        return handlers.pop(name, None) is not None
+        names = [name for name, handler in handlers.items() if name_or_handler in (name, handler)]
+        for name in names:
+            del handlers[name]
+        return bool(names)
 
     async def run_startup(self) -> None:
         await self._run_all("on_startup", self.startup)
@@ -79,5 +90,6 @@ class Hooks:
                 if kind == "pre_execute":
                     raise
                 logger.exception("%s hook %r raised CancelExecution, which only a pre_execute hook may", kind, name)
-            except Exception:
+            except (Exception, SystemExit):
+                # A hook does not end its worker either.
                 logger.exception("%s hook %r failed", kind, name)

@@ -62,7 +62,7 @@ class Receipt(NamedTuple):
     consumer: str
     place: str
     entry: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which says nothing of a receipt
 
 
 class Delivery(NamedTuple):

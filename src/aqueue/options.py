@@ -19,7 +19,12 @@ HIGHEST_PRIORITY = 100
 Span = float | timedelta
 
 # What a worker needs to know of a call that differs from the declaration: these travel in the message.
-_TRAVELLING = ("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay", "timeout", "results")
+_TRAVELLING = (
+    *("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay"),
+    *("timeout", "queue", "priority", "results", "result_ttl"),
+)
+# A class cannot travel, and a function takes its run or does not.
+_OF_THE_DECLARATION = frozenset({"retry_on", "context"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +69,12 @@ class TaskOptions:
         """These options with `overrides`; ``None`` leaves an option as it is.
 
         Raises:
-            TypeError, ValueError: an override is unknown or out of range.
+            TypeError, ValueError: an override is unknown, out of range, or belongs to the declaration alone.
         """
         overrides = {name: value for name, value in overrides.items() if value is not None}
         check_known(overrides)
+        for name in _OF_THE_DECLARATION.intersection(overrides):
+            raise TypeError(f"{name} belongs to the declaration of a task: a call cannot change it")
         return dataclasses.replace(self, **overrides) if overrides else self
 
     def travelling(self, declared: TaskOptions) -> dict[str, Any]:

@@ -48,12 +48,23 @@ class Resource:
             raise ConfigurationError(
                 f"{manager!r} is an async context manager: it cannot be entered without an event loop"
             )
+        return self.call_inside(manager, function, args, kwargs)
+
+    def call_inside(
+        self, manager: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Call a plain `function` inside a sync `manager` that ``make`` gave."""
         with manager as value:
             return function(*self._given(value, args), **kwargs)
 
     async def await_call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Await a coroutine `function` inside the resource; an async protocol is preferred where there are both."""
-        manager = self.make()
+        return await self.await_inside(self.make(), function, args, kwargs)
+
+    async def await_inside(
+        self, manager: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Await a coroutine `function` inside a `manager` that ``make`` gave."""
         if is_async_manager(manager):
             async with manager as value:
                 return await function(*self._given(value, args), **kwargs)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
+from .clock import span_ms
 from .codec import decode_value
 from .exceptions import ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
@@ -35,22 +36,22 @@ class ResultSource(Protocol):
     async def look(self, task_id: str) -> Record | None:
         """What the store knows now."""
 
-    async def wait_all(self, task_ids: list[str], timeout: float | None) -> list[Record]:
-        """The records, once each is a verdict.
+    async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
+        """The records, once each is a verdict; `foreign` when someone else may have enqueued the tasks.
 
         Raises:
             ResultTimeout: they were not within `timeout` seconds.
             ResultNotFound: the store does not know one of the tasks.
         """
 
-    def follow(self, task_id: str) -> AsyncIterator[bytes]:
+    def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
         """Each progress report from now on, until the task has its verdict."""
 
 
 class Result(Generic[R_co]):
     """A handle on one task. Awaiting it gives what the task returned.
 
-    `created` is False when the task was known already: enqueueing the same id again gives the same task.
+    `created` is False when this handle did not create the task: it was known already, or is looked up by its id.
     """
 
     __slots__ = ("created", "id", "source", "verdict")
@@ -74,7 +75,7 @@ class Result(Generic[R_co]):
     async def get(self, *, timeout: float | None = None, blocking: bool) -> R_co | None: ...
 
     async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R_co | None:
-        """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes).
+        """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes; 0: not at all).
 
         With ``blocking=False`` a task that has no verdict yet gives None, at once.
 
@@ -86,7 +87,7 @@ class Result(Generic[R_co]):
         record = self.verdict
         if record is None:
             if blocking:
-                (record,) = await self.source.wait_all([self.id], timeout)
+                (record,) = await self.source.wait_all([self.id], timeout, not self.created)
             else:
                 found = await self.source.look(self.id)
                 if found is None or found.state not in VERDICTS:
@@ -109,7 +110,7 @@ class Result(Generic[R_co]):
 
     async def progress(self) -> AsyncIterator[Progress]:
         """What the task tells of its progress, from now until its verdict."""
-        async for report in self.source.follow(self.id):
+        async for report in self.source.follow(self.id, not self.created):
             yield Progress(*decode_value(report))
 
     def _value(self, record: Record) -> R_co:
@@ -152,7 +153,8 @@ class ResultGroup(Generic[R_co]):
             return []
         missing = [result for result in self._results if result.verdict is None]
         if missing:
-            records = await missing[0].source.wait_all([result.id for result in missing], timeout)
+            foreign = not all(result.created for result in missing)
+            records = await missing[0].source.wait_all([result.id for result in missing], timeout, foreign)
             for result, record in zip(missing, records, strict=True):
                 result.verdict = record
         return [await result for result in self._results]
@@ -164,19 +166,25 @@ class ResultGroup(Generic[R_co]):
             ResultTimeout: not every verdict was there within `timeout` seconds.
         """
         loop = asyncio.get_running_loop()
-        deadline = None if timeout is None else loop.time() + timeout
-        waits = {loop.create_task(_verdict_of(result)) for result in self._results}
+        deadline = None if timeout is None else loop.time() + span_ms(timeout, "timeout") / 1000
+        waits = [loop.create_task(_verdict_of(result)) for result in self._results]
+        # Not asyncio.wait() in a loop, which looks at every task again for each that is done.
+        ended: asyncio.Queue[asyncio.Task[Result[R_co]]] = asyncio.Queue()
+        for wait in waits:
+            wait.add_done_callback(ended.put_nowait)
         try:
-            while waits:
-                left = None if deadline is None else max(deadline - loop.time(), 0)
-                done, waits = await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-                if not done:
-                    raise ResultTimeout(f"{len(waits)} of {len(self)} results did not arrive within {timeout} s")
-                for wait in done:
-                    yield wait.result()
+            for left in range(len(waits), 0, -1):
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        wait = await ended.get()
+                except TimeoutError:
+                    raise ResultTimeout(f"{left} of {len(self)} results did not arrive within {timeout} s") from None
+                yield wait.result()
         finally:
             for wait in waits:
                 wait.cancel()
+            # Retrieves the errors of those that nobody came for.
+            await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:

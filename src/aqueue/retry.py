@@ -24,7 +24,7 @@ class RetryPolicy(NamedTuple):
         wait: float = self.delay_ms
         if self.backoff and wait:
             try:
-                wait *= self.backoff**failures
+                wait *= float(self.backoff) ** failures
             except OverflowError:
                 wait = self.max_delay_ms
         wait = min(wait, self.max_delay_ms)

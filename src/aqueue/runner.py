@@ -14,7 +14,7 @@ from .clock import instant_ms, span_ms
 from .context import TaskRun, current_task, set_current_task
 from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
 from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
-from .resources import is_async_manager
+from .resources import is_sync_manager
 from .retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .message import Delivery, Message
     from .options import TaskOptions
     from .registry import Registry
+    from .resources import Resource
     from .task import Task
 
 logger = logging.getLogger("aqueue.runner")
@@ -79,7 +80,9 @@ class Runner:
             message = codec.decode_message(delivery.id, delivery.payload)
         except DecodeError as error:
             return Ran(Unusable(_describe(error, delivery)))
-        plan = self._plans.get(message.task) or self._plan(message.task)
+        plan = self._plans.get(message.task)
+        if plan is None or plan.task is not self._registry.get(message.task):
+            plan = self._plan(message.task)
         if plan is None:
             return Ran(Unknown(message.task), reply=message.reply)
         try:
@@ -159,16 +162,27 @@ class Runner:
             return lambda run: resource.await_call(function, run.args, run.kwargs)
         if resource is None:
             return lambda run: self._in_thread(function, run.args, run.kwargs)
-        if is_async_manager(resource.source):
-            return lambda run: resource.await_call(
-                lambda *a, **k: self._in_thread(function, a, k), run.args, run.kwargs
-            )
-        return lambda run: self._in_thread(resource.call, (function, run.args, run.kwargs), {})
+        return lambda run: self._in_thread_inside(resource, function, run)
 
     async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Abandoned, not awaited, when it is cancelled: nothing can stop a thread, but its task gets its verdict.
         call = functools.partial(function, *args, **kwargs)
         return await to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+
+    async def _in_thread_inside(self, resource: Resource, function: Callable[..., Any], run: TaskRun) -> Any:
+        def call_or_hand_over() -> tuple[Any, Any]:
+            # Made in the thread that uses it: making it may block, and what is made may belong to its thread.
+            manager = resource.make()
+            if is_sync_manager(manager):
+                return None, resource.call_inside(manager, function, run.args, run.kwargs)
+            return manager, None
+
+        manager, value = await self._in_thread(call_or_hand_over, (), {})
+        if manager is None:
+            return value
+        return await resource.await_inside(
+            manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
+        )
 
 
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -98,7 +99,7 @@ class Task(Generic[P, R]):
         """Whether the function is ``async def``; otherwise a worker runs it in a thread."""
         return inspect.iscoroutinefunction(self.func)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the function here and now, inside its resource; no queue, no hooks, no retries."""
         if self.resource is None:
             return self.func(*args, **kwargs)
@@ -106,11 +107,11 @@ class Task(Generic[P, R]):
             return self.resource.await_call(self.func, args, kwargs)
         return self.resource.call(self.func, args, kwargs)
 
-    def call_local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Huey's name for calling the task."""
         return self(*args, **kwargs)
 
-    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Send the task to a worker. Every argument goes to the function.
 
         When this returns, the store has the task.
@@ -124,11 +125,11 @@ class Task(Generic[P, R]):
         self.check_arguments(*args, **kwargs)
         return await self.sender.send(Call(self, args, kwargs, self.declared))
 
-    def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
+    def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
         return self.sender.sync.enqueue(self.s(*args, **kwargs))
 
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
         self.check_arguments(*args, **kwargs)
         return Call(self, args, kwargs, self.declared)
@@ -211,12 +212,18 @@ class Task(Generic[P, R]):
 
     def _injected(self) -> frozenset[str]:
         """Parameters of the function that the worker fills in, so that no caller passes them."""
-        injected = {"task"} if self.declared.context else set()
+        injected = set()
+        parameters = list(inspect.signature(self.func).parameters.values())
+        if self.declared.context:
+            if not any(_takes_keyword(parameter, "task") for parameter in parameters):
+                raise ConfigurationError(f"{self.name} takes no argument 'task': context=True gives it the run")
+            injected.add("task")
         if self.resource is not None and self.resource.as_argument:
-            parameters = list(inspect.signature(self.func).parameters)
-            if not parameters:
+            first = parameters[0] if parameters else None
+            if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
                 raise ConfigurationError(f"{self.name} takes no argument: as_argument=True gives it the resource")
-            injected.add(parameters[0])
+            if first.kind is not first.VAR_POSITIONAL:
+                injected.add(first.name)
         return frozenset(injected)
 
 
@@ -225,8 +232,8 @@ class AsyncTask(Task[P, R]):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
-        def call_local(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
 
 
 class SyncTask(Task[P, R]):
@@ -234,8 +241,8 @@ class SyncTask(Task[P, R]):
 
     if TYPE_CHECKING:
 
-        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-        def call_local(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class ConfiguredTask(Generic[P, R]):
@@ -250,11 +257,11 @@ class ConfiguredTask(Generic[P, R]):
         self._delay_ms = delay_ms
         self._eta_ms = eta_ms
 
-    async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
         """Send the task with these options; see ``Task.enqueue``."""
         return await self._task.sender.send(self.s(*args, **kwargs))
 
-    def s(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""
         call = self._task.s(*args, **kwargs)
         return Call(self._task, call.args, call.kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
@@ -311,6 +318,11 @@ def check_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
 
 
+def _takes_keyword(parameter: inspect.Parameter, name: str) -> bool:
+    named = parameter.name == name and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    return named or parameter.kind is parameter.VAR_KEYWORD
+
+
 def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) -> Callable[..., None]:
     """A function that raises TypeError for arguments that `function` would not take, and does nothing else.
 
@@ -326,7 +338,9 @@ def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) ->
         if parameter.name not in injected
     ]
     bare = inspect.Signature(parameters)
-    name = function.__name__ if getattr(function, "__name__", "").isidentifier() else "task"
+    name = getattr(function, "__name__", "")
+    if not name.isidentifier() or keyword.iskeyword(name):
+        name = "task"
     namespace: dict[str, Any] = {}
     exec(f"def {name}{bare}: pass", namespace)  # noqa: S102 - built from identifiers alone
     checker: Callable[..., None] = namespace[name]

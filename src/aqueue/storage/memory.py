@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..clock import SystemClock
@@ -270,16 +270,20 @@ class MemoryStorage:
             task.state = State.QUEUED
         self._line_up(task)
 
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(
+        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
+    ) -> list[Delivery]:
         now_ms = self._clock.now_ms()
         if now_ms - self._reclaimed_ms > self.lease_ms:
             self._grace_until_ms = now_ms + self.lease_ms
         self._reclaimed_ms = now_ms
         if now_ms < self._grace_until_ms:
             return []
-        lent = (task for task in self._lent.values() if task.level.queue in queues)
-        expired = islice((task for task in lent if task.leased_until_ms <= now_ms), limit)
-        return [self._lend(task, consumer) for task in list(expired)]
+        lent = [task for task in self._lent.values() if task.level.queue in queues]
+        expired = [task for task in lent if task.leased_until_ms <= now_ms]
+        suspects = [task for task in expired if suspect_count and task.count >= suspect_count]
+        others = [task for task in expired if task not in suspects]
+        return [self._lend(task, consumer) for task in (others + suspects[:most_suspects])[: max(limit, 0)]]
 
     def pulse(self) -> MemoryPulse:
         return MemoryPulse(self)

@@ -172,8 +172,13 @@ class Storage(Protocol):
     async def promote(self, limit: int) -> Promotion:
         """Make up to `limit` scheduled tasks that are due ready."""
 
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(
+        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
+    ) -> list[Delivery]:
         """Lend to `consumer` up to `limit` deliveries whose lease has run out.
+
+        Those that were made `suspect_count` times or more (0: none) are suspects; at most `most_suspects` of the
+        `limit` are.
 
         After an outage of the store, or when nobody called this for a lease, owners that are still alive get one more
         lease to say so before anything is taken from them.

@@ -1,8 +1,8 @@
 """From a delivery to its settlement: run it, decide what follows, hand that over.
 
 At most `concurrency` deliveries run at once; what was pulled beyond that waits here, leased and renewed like the rest.
-A delivery that earlier workers did not survive is a suspect: only one of them runs at a time, so that the next crash
-tells which it was.
+A delivery whose loss would be the end of its task is a suspect: too many workers did not survive earlier ones. Only one
+suspect is held at a time, so that a further crash accuses nobody who just stood beside.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from ..codec import exception_text
 from ..lifecycle import Interrupted, Raised, Settlement, State, Unknown, decide
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Dispatcher:
         registry: Registry,
         held: dict[Receipt, Delivery],
         concurrency: int,
+        max_crashes: int,
     ) -> None:
         self._runner = runner
         self._settler = settler
@@ -46,6 +48,7 @@ class Dispatcher:
         self._registry = registry
         self.held = held
         self._concurrency = concurrency
+        self._max_crashes = max_crashes
         self._random = Random()
         self._waiting: deque[Delivery] = deque()
         self._suspects: deque[Delivery] = deque()
@@ -53,6 +56,7 @@ class Dispatcher:
         self._running: dict[Receipt, asyncio.Task[None]] = {}
         self._interrupted: set[Receipt] = set()
         self._moved = asyncio.Event()
+        self.suspect_ended = asyncio.Event()
         self.started = 0
 
     # -- slots
@@ -65,6 +69,11 @@ class Dispatcher:
     @property
     def running(self) -> int:
         return len(self._running)
+
+    @property
+    def has_suspect(self) -> bool:
+        """Whether a suspect runs, or waits for its turn to."""
+        return self._suspect is not None or bool(self._suspects)
 
     @property
     def is_busy(self) -> bool:
@@ -90,7 +99,7 @@ class Dispatcher:
         """Take `deliveries` on; each starts as soon as it has a slot."""
         for delivery in deliveries:
             self.held[delivery.receipt] = delivery
-            if delivery.receipt.count > 1:
+            if delivery.receipt.count == self._max_crashes > 1:
                 self._suspects.append(delivery)
             else:
                 self._waiting.append(delivery)
@@ -122,6 +131,7 @@ class Dispatcher:
     def _ended(self, receipt: Receipt) -> None:
         if self._suspect == receipt:
             self._suspect = None
+            self.suspect_ended.set()
 
     # -- one delivery
 
@@ -157,9 +167,9 @@ class Dispatcher:
         exception = run.exception if run is not None else None
         if isinstance(ran.outcome, Unknown):
             near = self._registry.nearest(ran.outcome.task)
-            hint = f"; did you mean {near!r}?" if near else ""
+            hint = f"; did you mean {near!r}?" if near else "."
             logger.warning(
-                "Task %s: no task is named %r here%s. It is kept, and offered again in %.0f s: is its module imported "
+                "Task %s: no task is named %r here%s It is kept, and offered again in %.0f s: is its module imported "
                 "where the application object is?",
                 settlement.id,
                 ran.outcome.task,
@@ -167,7 +177,8 @@ class Dispatcher:
                 settlement.delay_ms / 1000,
             )
         elif settlement.state is State.RETRYING:
-            logger.warning("Task %s (%s) will be retried: %r", settlement.id, name, exception)
+            why = exception_text(exception) if exception is not None else ""
+            logger.warning("Task %s (%s) will be retried: %s", settlement.id, name, why)
         elif settlement.state is State.FAILED:
             logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
         elif settlement.state is not State.QUEUED:
@@ -189,6 +200,10 @@ class Dispatcher:
         """Stop what runs and give it back, with what waits."""
         for receipt in list(self._running):
             self._interrupt(receipt)
+        self.give_back_waiting()
+
+    def give_back_waiting(self) -> None:
+        """Return what has no slot yet."""
         for delivery in [*self._waiting, *self._suspects]:
             self.give_back(delivery)
         self._waiting.clear()

@@ -60,6 +60,10 @@ class Heartbeat:
             await ended.wait()
         finally:
             self._stopped.set()
+            # A renewal that is still under way would list a worker again that has just been retired.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PAUSE_SECONDS):
+                    await ended.wait()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
         interval = self._storage.lease_ms / 3000

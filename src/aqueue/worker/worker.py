@@ -119,10 +119,11 @@ class Worker:
             max_crashes=self.options.max_crashes,
             report=client.report,
         )
-        dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, self.options.concurrency)
+        concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
+        dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
         fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
         promoter = Promoter(storage, clock)
-        reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues)
+        reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
         heartbeat = Heartbeat(storage, self.consumer, self._describe_self, self._held, dispatcher.lose)
         self._fetcher = fetcher
         client.on_due = promoter.expect
@@ -147,7 +148,8 @@ class Worker:
             await storage.retire(self.consumer)
 
     async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
-        """Let what runs come to its end, or to the end of our patience, and give every verdict to the store."""
+        """Give back what waits, let what runs come to its end, or to the end of our patience, and settle it all."""
+        dispatcher.give_back_waiting()
         finished = asyncio.ensure_future(dispatcher.wait_until_idle())
         interrupted = asyncio.ensure_future(self._interrupting.wait())
         try:

@@ -159,10 +159,13 @@ class RedisStorage:
         moved, next_ms = await self._server.run(PROMOTE, (keys.levels,), *prefixes, min(limit, BATCH))
         return Promotion(moved, next_ms if next_ms >= 0 else None)
 
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(
+        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
+    ) -> list[Delivery]:
         levels = (await self._insight.levels()).of(queues)
         keys = (self._keys.epoch, *map(self._keys.stream, levels))
-        taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, min(limit, BATCH))
+        limits = (min(limit, BATCH), suspect_count, most_suspects)
+        taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, *limits)
         return _deliveries(consumer, levels, taken)
 
     def pulse(self) -> Pulse:

@@ -31,6 +31,7 @@ _SLACK_MS = 60_000
 _FORGOTTEN_AT_ONCE = 500
 _LARGEST_TOLD = 64 * 1024
 _MOST_TOLD = 500
+_MOST_DELIVERIES = 2**62
 
 
 class News(NamedTuple):
@@ -205,22 +206,29 @@ def promote(transaction: Transaction, limit: int) -> Promotion:
 
 
 def reclaim(
-    transaction: Transaction, consumer: str, queues: Sequence[str], limit: int, lease_ms: int
+    transaction: Transaction, consumer: str, queues: Sequence[str], limits: tuple[int, int, int], lease_ms: int
 ) -> list[Delivery]:
-    """Lend to `consumer` up to `limit` deliveries whose lease has run out, unless their owners may still speak up."""
+    """Lend to `consumer` deliveries whose lease has run out, unless their owners may still speak up.
+
+    `limits` are how many, how often made they are suspects (0: none is), and how many suspects may be among them.
+    """
     _forget_expired(transaction, _FORGOTTEN_AT_ONCE)
-    now_ms, until_ms = transaction.now_ms, transaction.now_ms + lease_ms
     if _is_grace(transaction, lease_ms):
         return []
+    limit, suspect_count, most_suspects = limits
     arguments = {
         "namespace": transaction.namespace,
         "consumer": consumer,
-        "now_ms": now_ms,
-        "until_ms": until_ms,
+        "now_ms": transaction.now_ms,
+        "until_ms": transaction.now_ms + lease_ms,
         "queues": json.dumps(queues),
-        "limit": max(limit, 0),
     }
-    rows = transaction.execute(QUERIES["reclaim"], arguments).fetchall()
+    others = {"fewest": 0, "most": suspect_count - 1 if suspect_count else _MOST_DELIVERIES, "limit": max(limit, 0)}
+    rows = transaction.execute(QUERIES["reclaim"], arguments | others).fetchall()
+    if suspect_count:
+        room = max(min(most_suspects, limit - len(rows)), 0)
+        suspects = {"fewest": suspect_count, "most": _MOST_DELIVERIES, "limit": room}
+        rows += transaction.execute(QUERIES["reclaim"], arguments | suspects).fetchall()
     return [_delivery(consumer, *row) for row in sorted(rows)]
 
 

@@ -81,7 +81,7 @@ UPDATE task SET at = :latest_ms WHERE namespace = :namespace AND place = 'leased
 UPDATE task SET consumer = :consumer, at = :until_ms, count = count + 1
 WHERE seq IN (
     SELECT seq FROM task
-    WHERE namespace = :namespace AND place = 'leased' AND at <= :now_ms
+    WHERE namespace = :namespace AND place = 'leased' AND at <= :now_ms AND count BETWEEN :fewest AND :most
         AND queue IN (SELECT value FROM json_each(:queues))
     ORDER BY at
     LIMIT :limit

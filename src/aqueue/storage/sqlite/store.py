@@ -189,8 +189,11 @@ class SqliteStorage:
     async def promote(self, limit: int) -> Promotion:
         return await self._do(operations.promote, limit)
 
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
-        return await self._do(operations.reclaim, consumer, queues, limit, self.lease_ms)
+    async def reclaim(
+        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
+    ) -> list[Delivery]:
+        limits = (limit, suspect_count, most_suspects)
+        return await self._do(operations.reclaim, consumer, queues, limits, self.lease_ms)
 
     def pulse(self) -> SqlitePulse:
         return SqlitePulse(self._location, self._namespace, self.lease_ms, self._clock)

@@ -139,6 +139,28 @@ async def check_a_pulse_beats_while_the_event_loop_stands_still(harness: Harness
         assert (worker.consumer, worker.description) == ("one", b"busy")
 
 
+async def check_suspects_are_taken_over_a_few_at_a_time(harness: Harness) -> None:
+    async def taken(consumer: str, most_suspects: int, count: int) -> set[str]:
+        ids: set[str] = set()
+        for _ in range(200):
+            ids |= {item.id for item in await storage.reclaim(consumer, QUEUES, 10, 2, most_suspects)}
+            if len(ids) >= count:
+                break
+            await harness.advance(SHORT_LEASE_MS // 4)
+        return ids
+
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        await lend(storage, "a", consumer="one")
+        await lend(storage, "b", consumer="one")
+        assert await taken("two", 0, 2) == {"a", "b"}
+        await lend(storage, "c", consumer="two")
+        assert await taken("three", 0, 1) == {"c"}
+        first = await storage.reclaim("four", QUEUES, 10, 2, 1)
+        second = await storage.reclaim("five", QUEUES, 10, 2, 1)
+        assert [(item.receipt.count, item.fence) for item in first + second] == [(3, 3)] * 2
+        assert {item.id for item in first + second} == {"a", "b"}
+
+
 # -- adopting what got lost on its way to its owner
 
 
@@ -173,6 +195,7 @@ CHECKS = (
     check_owners_get_a_lease_to_speak_up_after_a_pause,
     check_reclaim_keeps_to_its_limit_and_queues,
     check_a_taken_over_lease_runs_anew,
+    check_suspects_are_taken_over_a_few_at_a_time,
     check_renew_names_what_is_lost_and_keeps_the_rest,
     check_a_pulse_beats_while_the_event_loop_stands_still,
     check_a_consumer_adopts_what_it_is_lent_but_does_not_hold,

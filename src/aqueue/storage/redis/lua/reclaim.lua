@@ -7,6 +7,7 @@
 --
 -- KEYS  1 epoch of the reclaimers   then streams, highest priority first
 -- ARGV  1 group   2 consumer   3 lease ms   4 most entries to take
+--       5 deliveries that make an entry a suspect (0: none is)   6 most suspects among the entries to take
 -- Returns {stream number, entry, count, fields} per delivery. Cost: O(log pending) per delivery, and O(entries that are
 -- renewed) for the scan.
 local group, consumer, lease, left = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -25,20 +26,33 @@ redis.call('HSET', KEYS[1], 'run', run, 'since', string.format('%.0f', since), '
 if now - since < lease then
   return {}
 end
+local suspect_count, suspects = tonumber(ARGV[5]), tonumber(ARGV[6])
+local page = 100
 local taken = {}
+
+local function take(k, entry, count)
+  local claimed = redis.call('XCLAIM', KEYS[k], group, consumer, lease, entry)[1]
+  if claimed and claimed[2] then
+    taken[#taken + 1] = { k - 1, entry, count + 1, claimed[2] }
+    left = left - 1
+  else
+    -- The body was deleted under the pending entry, by a hand that is not ours: nothing is left to run.
+    redis.call('XACK', KEYS[k], group, entry)
+  end
+end
+
 for k = 2, #KEYS do
-  local stream = KEYS[k]
-  local stale = left > 0 and redis.pcall('XPENDING', stream, group, 'IDLE', lease, '-', '+', left) or {}
-  for _, pending in ipairs(stale) do
-    local entry, count = pending[1], pending[4]
-    local claimed = redis.call('XCLAIM', stream, group, consumer, lease, entry)[1]
-    if claimed and claimed[2] then
-      taken[#taken + 1] = { k - 1, entry, count + 1, claimed[2] }
-      left = left - 1
-    else
-      -- The body was deleted under the pending entry, by a hand that is not ours: nothing is left to run.
-      redis.call('XACK', stream, group, entry)
+  local from = '-'
+  while left > 0 and from do
+    local stale = redis.pcall('XPENDING', KEYS[k], group, 'IDLE', lease, from, '+', page)
+    for _, pending in ipairs(stale) do
+      local is_suspect = suspect_count > 0 and pending[4] >= suspect_count
+      if left > 0 and (not is_suspect or suspects > 0) then
+        suspects = suspects - (is_suspect and 1 or 0)
+        take(k, pending[1], pending[4])
+      end
     end
+    from = #stale == page and '(' .. stale[page][1] or nil
   end
 end
 return taken

@@ -1,0 +1,93 @@
+"""The command line: ``aqueue worker``, readers for what is in the store, and a demo.
+
+Every error is one line on stderr that names the value and says what is accepted. The exit codes are those of
+``sysexits.h``, see ``failures``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from .. import __version__
+from .demo import demo
+from .enqueue import enqueue
+from .failures import INTERNAL, INTERRUPTED, explain, shown
+from .readers import info, result, version
+from .worker import worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What an editor or a chat makes of "--"; as an option nobody would see the difference.
+_TYPOGRAPHIC_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+
+
+class _Commands(click.Group):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """The command of this name; an unknown one is told the nearest, which not every version of click does."""
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            near = difflib.get_close_matches(cmd_name, self.commands, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self.commands))}"
+            raise click.UsageError(f"no command {shown(cmd_name)}; {hint}", ctx)
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="APP is module:name, as in app:huey. AQUEUE_APP names it for every command.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """aqueue: an asyncio-native task queue."""
+
+
+for _command in (worker, info, result, enqueue, demo, version):
+    commands.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line with `arguments` (default: those of this process), and exit."""
+    _accept_any_terminal()
+    _forget_blank_variables()
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        for argument in arguments:
+            if argument[:1] and argument[0] in _TYPOGRAPHIC_DASHES:
+                raise click.UsageError(f"{argument!r} begins with a typographic dash: options begin with --")
+        return commands.main(arguments, prog_name="aqueue", standalone_mode=False) or 0
+    except click.Abort:
+        return INTERRUPTED
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            traceback.print_exception(error)
+            return INTERNAL
+        message, code = explained
+        click.echo(message, err=True)
+        return code
+
+
+def _accept_any_terminal() -> None:
+    """Characters that the terminal cannot show are written as escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_blank_variables() -> None:
+    """``AQUEUE_X=""`` and ``AQUEUE_X=" "`` are what templates make of a setting that nobody made."""
+    for name, value in list(os.environ.items()):
+        if name.startswith("AQUEUE_") and not value.strip():
+            del os.environ[name]

@@ -1,0 +1,50 @@
+"""Where log records go when a command runs a worker."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+FORMATS = ("plain", "json")
+
+
+def configure_logging(level: str, form: str) -> None:
+    """Write records to stderr: ours from `level`, those of everything else from WARNING.
+
+    An application that gave the root logger a handler has its own idea of logging, which is left alone; our records
+    from `level` go there.
+    """
+    ours = logging.getLogger("aqueue")
+    if ours.level == logging.NOTSET:
+        ours.setLevel(level.upper())
+    root = logging.getLogger()
+    if not root.handlers and not ours.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter())
+        root.addHandler(handler)
+
+
+class PlainFormatter(logging.Formatter):
+    """``2026-11-21 09:30:00,123 INFO aqueue.worker: text``, in local time."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``process``, ``message``; and
+    ``exception``, a traceback, where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)

@@ -1,0 +1,89 @@
+"""What is known of one task, for a person and for a script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import ResultNotFound, ResultTimeout, State, TaskException
+from .failures import NOT_YET
+
+if TYPE_CHECKING:
+    from .. import Result
+
+_GOOD = frozenset({State.QUEUED, State.SCHEDULED, State.RUNNING, State.RETRYING, State.DONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A task at one moment; `exit_code` says how it stands to a script."""
+
+    id: str
+    state: State
+    value: Any = None
+    error: str = ""
+    traceback: str = ""
+    attempt: int = 0
+    timed_out: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the task is done or under way, 1 when it ended otherwise or is unknown, 75 when waiting ended."""
+        return NOT_YET if self.timed_out else 0 if self.state in _GOOD else 1
+
+    def as_json(self) -> str:
+        """One JSON object. Values that JSON cannot say become the nearest that it can."""
+        return json.dumps({**asdict(self), "value": _plain(self.value)})
+
+    def as_text(self) -> str:
+        lines = [f"id     {self.id}", f"state  {self.state}"]
+        if self.state is State.DONE:
+            lines.append(f"value  {json.dumps(_plain(self.value), ensure_ascii=False)}")
+        if self.state is State.UNKNOWN:
+            lines.append("error  the store knows no task of this id: it was never enqueued, or its result has expired")
+        if self.error:
+            lines.append(f"error  {self.error}, at attempt {self.attempt}")
+        if self.traceback:
+            lines += ["", self.traceback.rstrip()]
+        return "\n".join(lines)
+
+
+async def look(result: Result[Any]) -> Outcome:
+    """The task as it is now."""
+    state = await result.status()
+    if state is State.UNKNOWN or not await result.is_ready():
+        return Outcome(result.id, state)
+    return await wait(result, None)
+
+
+async def wait(result: Result[Any], timeout: float | None) -> Outcome:
+    """The task once it has its verdict, or as it is after `timeout` seconds."""
+    try:
+        return Outcome(result.id, State.DONE, value=await result.get(timeout=timeout))
+    except TaskException as error:
+        told = error.metadata
+        return Outcome(
+            result.id,
+            State(error.state),
+            error=str(told.get("error", "")),
+            traceback=error.traceback,
+            attempt=error.attempt,
+        )
+    except ResultNotFound:
+        return Outcome(result.id, State.UNKNOWN)
+    except ResultTimeout:
+        return Outcome(result.id, await result.status(), timed_out=True)
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON has it: tuples and sets are lists, keys are text, and the rest is its own text."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, (bytes, bytearray)) else str(value)

@@ -1,0 +1,83 @@
+"""The kinds of values that options take, range-checked, and options that are environment variables too."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..ids import check_name
+from .failures import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOREVER = "forever"
+
+_LONGEST_SECONDS = 365 * 24 * 3600
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+
+def variable_option(name: str, **settings: Any) -> Callable[[Any], Any]:
+    """A click option that ``AQUEUE_<NAME>`` sets too."""
+    variable = "AQUEUE_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(name, envvar=variable, show_envvar=True, show_default=True, **settings)
+
+
+def count(lowest: int, highest: int) -> Callable[[Any], int]:
+    """The type of an option that takes a whole number within a range."""
+
+    def convert(value: Any) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            number = None
+        if number is None or not lowest <= number <= highest:
+            raise click.BadParameter(f"{shown(value)} is not a whole number from {lowest} to {highest}")
+        return number
+
+    return convert
+
+
+def duration(at_least: float = 0) -> Callable[[Any], float]:
+    """The type of an option that takes seconds, written as ``30``, ``0.5``, ``30s``, ``2m`` or ``1h30m``."""
+
+    def convert(value: Any) -> float:
+        seconds = parse_seconds(str(value))
+        if seconds is None:
+            raise click.BadParameter(
+                f"{shown(value)} is no duration: write seconds (30, 0.5) or units (30s, 2m, 1h30m)"
+            )
+        if not at_least <= seconds <= _LONGEST_SECONDS:
+            raise click.BadParameter(f"{shown(value)} is not between {at_least:g} seconds and a year")
+        return seconds
+
+    return convert
+
+
+def endless_duration(value: Any) -> float | None:
+    """The type of an option that takes a duration, or ``forever``, which is None."""
+    return None if value == FOREVER else duration()(value)
+
+
+def queue_names(value: str) -> tuple[str, ...]:
+    """The type of an option that takes the names of queues with commas between them."""
+    names = tuple(name.strip() for name in value.strip(" ,").split(","))
+    try:
+        return tuple(check_name(name, "the name of a queue") for name in names)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def parse_seconds(text: str) -> float | None:
+    """The seconds that `text` says, None when it says none."""
+    text = text.strip()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)

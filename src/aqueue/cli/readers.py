@@ -1,0 +1,169 @@
+"""``aqueue info``, ``aqueue result`` and ``aqueue version``: commands that change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .. import Huey, __version__
+from ..ids import check_task_id
+from . import outcome
+from .failures import Failure
+from .parameters import FOREVER, endless_duration
+from .target import find_store, store_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+wait_option = click.option(
+    "--wait",
+    is_flag=False,
+    flag_value=FOREVER,
+    default=None,
+    type=endless_duration,
+    metavar="[DURATION]",
+    help="Wait for the verdict, at most this long.",
+)
+
+
+@click.command()
+@click.argument("word", metavar="[APP]", required=False)
+@store_options
+@json_option
+def info(word: str | None, app: str | None, url: str | None, name: str, as_json: bool) -> None:
+    """Show the queues of an application, and its workers."""
+    facts = asyncio.run(_facts(find_store(word, app, url, name)))
+    click.echo(json.dumps(facts) if as_json else _page(facts))
+
+
+@click.command(
+    epilog="Exit codes: 0 done or under way; 1 failed, cancelled, expired, dead or unknown; 75 --wait was over first."
+)
+@click.argument("words", metavar="[APP] ID", nargs=-1)
+@store_options
+@wait_option
+@json_option
+@click.pass_context
+def result(
+    ctx: click.Context,
+    words: tuple[str, ...],
+    app: str | None,
+    url: str | None,
+    name: str,
+    wait: float | None,
+    as_json: bool,
+) -> int:
+    """Show where a task is, and what came of it."""
+    if len(words) not in {1, 2}:
+        raise click.UsageError(f"expected an ID, or APP and ID, as in: {ctx.command_path} app:huey 019ab3f8c5d2e1")
+    huey = find_store(words[0] if len(words) == 2 else None, app, url, name)
+    try:
+        task_id = check_task_id(words[-1].strip())
+    except ValueError as error:
+        raise Failure(f"there is no such task: {error}", exit_code=1) from None
+    found = asyncio.run(_outcome(huey, task_id, is_wanted(ctx), wait))
+    click.echo(found.as_json() if as_json else found.as_text())
+    return found.exit_code
+
+
+@click.command()
+def version() -> None:
+    """Show the versions of aqueue, Python and what they run on."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as version_of
+
+    click.echo(f"aqueue {__version__}")
+    click.echo(f"{platform.python_implementation()} {platform.python_version()} on {platform.platform()}")
+    for package in ("redis", "hiredis", "uvloop"):
+        try:
+            click.echo(f"{package} {version_of(package)}")
+        except PackageNotFoundError:
+            click.echo(f"{package} is not installed")
+
+
+def is_wanted(ctx: click.Context) -> bool:
+    """Whether ``--wait`` was given; its value alone does not tell "not" from "forever"."""
+    return ctx.get_parameter_source("wait") is not click.core.ParameterSource.DEFAULT
+
+
+async def _outcome(huey: Huey, task_id: str, waiting: bool, timeout: float | None) -> outcome.Outcome:
+    async with huey:
+        handle = huey.result(task_id)
+        return await (outcome.wait(handle, timeout) if waiting else outcome.look(handle))
+
+
+async def _facts(huey: Huey) -> dict[str, Any]:
+    async with huey:
+        store = await (await huey.client()).storage.describe()
+        depths = await huey.depths()
+        workers = await huey.workers()
+    return {
+        "name": huey.name,
+        "store": asdict(store),
+        "queues": [asdict(depth) for depth in sorted(depths, key=lambda depth: depth.queue)],
+        "workers": [
+            {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **_described(worker.description)}
+            for worker in sorted(workers, key=lambda worker: worker.consumer)
+        ],
+    }
+
+
+def _described(description: bytes) -> dict[str, Any]:
+    """What a worker says of itself; nothing where it says it in a way that another version would understand."""
+    try:
+        described = json.loads(description)
+    except ValueError:
+        return {}
+    return described if isinstance(described, dict) else {}
+
+
+def _page(facts: dict[str, Any]) -> str:
+    store = facts["store"]
+    lines = [f"{facts['name']}: {store['version']} at {store['location']}", f"durability: {store['durability']}"]
+    lines += [f"warning: {warning}" for warning in store["warnings"]]
+    queues = [
+        (row["queue"], row["ready"], row["running"], row["scheduled"], _age(row["oldest_ms"]) if row["ready"] else "-")
+        for row in facts["queues"]
+    ]
+    workers = [
+        (
+            row.get("host", row["consumer"]),
+            row.get("pid", "?"),
+            row.get("running", "?"),
+            ",".join(row.get("queues", "?")),
+            f"{_age(row['seen_ms'])} ago",
+        )
+        for row in facts["workers"]
+    ]
+    lines += ["", *(_table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST"), queues) or ["no queues yet"])]
+    lines += ["", *(_table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Lines of columns, numbers to the right; none where there are no rows."""
+    if not rows:
+        return []
+    widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
+    numeric = [all(isinstance(row[column], int) for row in rows) for column in range(len(head))]
+    return [
+        "  ".join(
+            str(cell).rjust(width) if right else str(cell).ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in [head, *rows]
+    ]
+
+
+def _age(ms: int) -> str:
+    """A span as a person says it: ``850 ms``, ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    for unit, size, limit in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
+        if ms < limit * size:
+            return f"{ms // size} {unit}"
+    return f"{ms // 86_400_000} d"
