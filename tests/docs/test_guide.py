@@ -1,0 +1,82 @@
+"""The guide's tables and commands are those of the code."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+import socket
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from aqueue import Huey
+from aqueue.cli import commands as cli
+from aqueue.options import TaskOptions
+
+from .pages import PAGES, ROOT, blocks, name_of, rows, section
+from .test_snippets import split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..servers import Server
+
+GUIDE = ROOT / "docs/guide"
+
+
+def test_the_table_of_options_is_complete() -> None:
+    declared = [
+        (f"`{item.name}`", f"`{item.default!r}`".replace("<class 'Exception'>", "Exception"))
+        for item in dataclasses.fields(TaskOptions)
+        if item.init
+    ]
+    assert [(name, default) for name, default, _ in rows(section(GUIDE / "tasks.md", "All options"))] == declared
+
+
+def test_the_table_of_worker_options_is_complete() -> None:
+    declared = [
+        (f"`{option.opts[0]}`", f"`{option.envvar}`", "" if option.is_flag or option.multiple else str(option.default))
+        for option in cli.commands["worker"].params
+        if isinstance(option, click.Option) and option.envvar
+    ]
+    assert [tuple(row[:3]) for row in rows(section(GUIDE / "worker.md", "Options"))] == declared
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_that_is_shown_exists(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for block in blocks(page):
+        for settings, words, _ in split(block) if block.language == "console" else ():
+            if words[0] == "aqueue":
+                with monkeypatch.context() as environment:
+                    for name, value in settings.items():
+                        environment.setenv(name, value)
+                    # Raises for what it does not know, and runs nothing.
+                    cli.commands[words[1]].make_context(words[1], words[2:])
+
+
+async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
+    (rule,) = re.findall(r"^ACL SETUSER shop .*$", (GUIDE / "storage.md").read_text("utf-8"), re.MULTILINE)
+    with socket.create_connection(("127.0.0.1", redis_server.port)) as connection:
+        connection.sendall(rule.encode() + b"\r\n")
+        assert connection.recv(100) == b"+OK\r\n"
+    huey = Huey("shop", url=redis_server.url.replace("redis://", "redis://shop:secret@"))
+
+    @huey.task(retries=1, retry_delay=0.01, queue="other", priority=5)
+    async def second_try(task_id: str) -> str:
+        if task_id not in tried:
+            tried.append(task_id)
+            raise ValueError(task_id)
+        return task_id
+
+    tried: list[str] = []
+    async with huey, asyncio.TaskGroup() as group:
+        worker = huey.create_worker()
+        group.create_task(worker.run())
+        later = await second_try.options(delay=0.01).enqueue("a")
+        assert await (await second_try.map(["b", "c"])).get(timeout=30) == ["b", "c"]
+        assert await later.get(timeout=30) == "a"
+        assert [depth.queue for depth in await huey.depths()] == ["other"]
+        assert len(await huey.workers()) == 1
+        await worker.stop()
