@@ -58,6 +58,8 @@ class Client:
         """Connect, and start the loops."""
         await self.storage.open()
         self._running = asyncio.create_task(self._run(), name="aqueue-client")
+        # A task that is cancelled before its first step never gets to its `finally`, and would not close the store.
+        await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Stop the loops and disconnect. Whoever still waits gets ``QueueUnavailable``."""
@@ -185,6 +187,9 @@ class Client:
             case Connected():
                 self._listening.set()
                 self._look_soon(self._waiters)
+                if self.on_due is not None:
+                    # What was scheduled while nobody listened here may be due before all that is known of.
+                    self.on_due(0)
 
     def _look_soon(self, task_ids: Iterable[str]) -> None:
         waited_for = self._waiters.keys() & task_ids

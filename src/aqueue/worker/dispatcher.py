@@ -219,7 +219,8 @@ class Dispatcher:
         task = self._running.get(receipt)
         if task is not None:
             self._interrupted.add(receipt)
-            task.cancel()
+            # Not before its first step, which may be due: then it would end without a word about its delivery.
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     def _forget_waiting(self, receipt: Receipt) -> None:
         for queue in (self._waiting, self._suspects):

@@ -242,9 +242,13 @@ async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
     """The replies of `calls`, which leave in one flight."""
     if len(calls) == 1:
         return [await calls[0]]
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(call) for call in calls]
-    return [task.result() for task in tasks]
+    # Not a task group: its ExceptionGroup is an error that no caller knows, and its cancellations lose replies.
+    replies: list[_Reply] = []
+    for reply in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(reply, BaseException):
+            raise reply
+        replies.append(reply)
+    return replies
 
 
 def _deliveries(consumer: str, levels: list[str], found: Iterable[Any]) -> list[Delivery]:

@@ -1,0 +1,49 @@
+"""What a store still holds of an application beyond results and the few keys that stay for good."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from urllib.parse import urlsplit
+
+import redis
+
+
+def leftovers(url: str, name: str) -> list[str]:
+    """One line for each thing that should not be there once every task has its verdict."""
+    if url.startswith("sqlite:"):
+        with contextlib.closing(sqlite3.connect(urlsplit(url).path)) as connection:
+            return _in_file(connection, name)
+    with redis.Redis.from_url(url) as server:
+        return _on_server(server, f"{{aq:{name}}}")
+
+
+def _in_file(connection: sqlite3.Connection, name: str) -> list[str]:
+    tasks = connection.execute(
+        "SELECT task.id, place, at, length(payload) FROM task JOIN namespace ON namespace.id = task.namespace "
+        "WHERE namespace.name = ?",
+        (name,),
+    )
+    return [str(task) for task in tasks if task[1] != "settled" or not task[2] or task[3]]
+
+
+def _on_server(server: redis.Redis, tag: str) -> list[str]:
+    found = []
+    for key in server.scan_iter(f"{tag}:*", count=1000):
+        match key.decode().removeprefix(tag).split(":")[1]:
+            case "t":
+                if server.pttl(key) <= 0:
+                    found.append(f"record {key} never expires: {server.hgetall(key)}")
+            case "s":
+                if entries := server.xlen(key):
+                    found.append(f"stream {key} has {entries} entries")
+                found += [f"group of {key}: {group}" for group in server.xinfo_groups(key) if group["pending"]]
+            case "b":
+                # One ring for each level at most; the next worker hears those that nobody heard.
+                if server.xlen(key) > server.scard(f"{tag}:l"):
+                    found.append(f"bell {key} has {server.xlen(key)} entries")
+            case "l" | "e" | "w":
+                pass
+            case _:
+                found.append(f"key {key}")
+    return found
