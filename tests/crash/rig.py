@@ -135,8 +135,9 @@ class Rig:
         command = [sys.executable, "-m", "aqueue", "worker", "tests.crash.app:huey"]
         for name, value in {"lease": LEASE, **options}.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
-        environment = {
-            **os.environ,
+        # Options of the worker can also stand in the environment, and these are not ours.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AQUEUE_")}
+        environment |= {
             "AQUEUE_URL": url or self.url,
             "CRASH_NAME": self.name,
             "CRASH_LEDGER": str(self._directory / "ledger"),

@@ -8,6 +8,7 @@ import pytest
 
 from aqueue import Huey, TaskException
 
+from .leftovers import leftovers
 from .misdeeds import MISDEEDS
 from .rig import until
 
@@ -78,4 +79,20 @@ async def test_a_call_that_does_not_fit_the_function_any_more_fails_without_runn
     assert rig.ledger.starts() == {}
     await rig.stop(worker)
     await producer.close()
+    await rig.check_drained()
+
+
+async def test_a_drained_store_holds_results_and_nothing_else(rig: Rig) -> None:
+    results = [
+        *await rig.enqueue_many(100, "quick", "x" * 10_000),
+        *[await rig.enqueue("quick", priority=priority) for priority in range(-5, 6)],
+        *[await rig.enqueue("quick", delay=delay / 10) for delay in range(10)],
+        *[await rig.enqueue("flaky", failures) for failures in range(3)],
+        await rig.enqueue("quick", results=False),
+        await rig.enqueue("quick", result_ttl=0),
+    ]
+    assert leftovers(rig.url, rig.name), "what waits is not seen"
+    worker = rig.start_worker()
+    await rig.values(results)
+    await rig.stop(worker)
     await rig.check_drained()

@@ -87,7 +87,7 @@ class FaultyStorage(MemoryStorage):
 
 
 class FaultyPulse(MemoryPulse):
-    """Tells the storage what it does, in the thread in which it does it. An exception from there is one of the store."""
+    """Tells its storage what it does, in the thread in which it does it. An exception from there is the store's."""
 
     def __init__(self, storage: FaultyStorage) -> None:
         super().__init__(storage)

@@ -380,20 +380,21 @@ def ask_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "options", "state", "exception"),
+    ("body", "options", "seen_state", "state", "exception"),
     [
-        (lambda: 5, {}, State.DONE, None),
-        (fail, {}, State.FAILED, ValueError),
-        (fail, {"retries": 1, "retry_delay": 60}, State.RETRYING, ValueError),
-        (cancel, {}, State.CANCELLED, CancelExecution),
-        (ask_again, {}, State.RETRYING, RetryTask),
-        (lambda: object(), {}, State.FAILED, EncodeError),
+        (lambda: 5, {}, State.DONE, State.DONE, None),
+        (fail, {}, State.FAILED, State.FAILED, ValueError),
+        (cancel, {}, State.CANCELLED, State.CANCELLED, CancelExecution),
+        (lambda: object(), {}, State.FAILED, State.FAILED, EncodeError),
+        (fail, {"retries": 1}, State.RUNNING, State.RETRYING, ValueError),
+        (ask_again, {}, State.RUNNING, State.RETRYING, RetryTask),
     ],
 )
-async def test_a_post_execute_hook_runs_after_the_verdict_is_kept(
+async def test_a_post_execute_hook_sees_a_verdict_that_is_kept_and_a_retry_that_has_not_begun(
     bench: Bench,
     body: Callable[[], Any],
     options: dict[str, Any],
+    seen_state: State,
     state: State,
     exception: type[Exception] | None,
 ) -> None:
@@ -401,15 +402,48 @@ async def test_a_post_execute_hook_runs_after_the_verdict_is_kept(
 
     @bench.huey.post_execute()
     async def look(task: Any, value: Any, error: BaseException | None) -> None:
-        seen.append((await bench.state(task.id), error))
+        seen.append((await bench.state(task.id), type(error)))
 
-    await bench.push(bench.huey.task(name="body", **options)(body))
+    task_id = await bench.push(bench.huey.task(name="body", **options)(body))
     async with bench.serving():
         bench.dispatcher.start(await bench.pull())
         await bench.dispatcher.wait_until_idle()
-    [(seen_state, error)] = seen
-    assert seen_state is state
-    assert error is None if exception is None else isinstance(error, exception)
+        await bench.settler.wait_until_below(1)
+    assert seen == [(seen_state, exception or type(None))]
+    assert await bench.state(task_id) is state
+
+
+async def test_no_post_execute_hook_runs_for_a_task_that_is_given_back(bench: Bench) -> None:
+    seen = []
+    bench.huey.post_execute("note")(lambda task, *_: seen.append(task.id))
+    stage = Stage(bench)
+    await push_all(bench, stage, "a")
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await until(lambda: stage.running)
+        bench.dispatcher.interrupt_all()
+        await bench.dispatcher.wait_until_idle()
+        await bench.settler.wait_until_below(1)
+    assert await bench.state("a") is State.QUEUED
+    assert seen == []
+
+
+async def test_an_interruption_of_a_hook_does_not_lose_the_retry(bench: Bench) -> None:
+    in_hook = asyncio.Event()
+
+    @bench.huey.post_execute()
+    async def patient(*_: Any) -> None:
+        in_hook.set()
+        await asyncio.Event().wait()
+
+    task_id = await bench.push(bench.huey.task(name="body", retries=1, retry_delay=60)(fail))
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await in_hook.wait()
+        bench.dispatcher.interrupt_all()
+        await bench.dispatcher.wait_until_idle()
+        await bench.settler.wait_until_below(1)
+    assert await bench.state(task_id) is State.RETRYING
 
 
 async def test_no_post_execute_hook_runs_for_a_body_that_did_not(bench: Bench) -> None:

@@ -59,7 +59,6 @@ async def test_a_new_task_wakes_it(bench: Bench, fetcher: Fetcher, stage: Stage)
         await until(lambda: stage.running == ["a"])
         stage.end("a")
         await until(lambda: not bench.dispatcher.is_busy)
-    assert bench.storage.pulled == [10, 10] or bench.storage.pulled == [10, 9, 10]
 
 
 async def test_an_idle_worker_asks_once_in_five_seconds(bench: Bench, fetcher: Fetcher) -> None:
@@ -123,12 +122,10 @@ async def test_stopping_ends_a_wait_for_a_slot() -> None:
 
 async def test_what_a_pull_is_given_while_it_is_stopped_goes_back(bench: Bench, fetcher: Fetcher, stage: Stage) -> None:
     await push_all(bench, stage, "ab")
-    stops = []
-    bench.storage.after_pull = lambda: stops.append(asyncio.create_task(fetcher.stop())) or fetcher._stopped.set()
+    bench.storage.after_pull = fetcher._stopped.set
     async with bench.serving():
         await fetcher.run()
         await bench.settler.wait_until_below(1)
-        await asyncio.gather(*stops)
     assert stage.order == []
     assert [await bench.state(name) for name in "ab"] == [State.QUEUED] * 2
     assert bench.held == {}
@@ -182,7 +179,6 @@ async def test_what_runs_already_is_not_adopted(bench: Bench, fetcher: Fetcher, 
         await until(lambda: stage.running)
         bench.storage.is_down = True
         await push_all(bench, stage, "b")
-        await until(lambda: bench.storage.adopted or stage.order != ["a"] or bench.clock._waiters)
         for _ in range(4):
             await bench.clock.wait_for_waiters()
             bench.clock.advance(5)
@@ -246,11 +242,9 @@ async def test_a_burst_ends_when_nothing_is_left(bench: Bench, stage: Stage) -> 
     stage.end(*"abc")
     async with bench.serving():
         running = asyncio.create_task(fetcher_of(bench, burst=True).run())
-        while not running.done():
-            await asyncio.wait(
-                [running, asyncio.create_task(bench.clock.wait_for_waiters())], return_when="FIRST_COMPLETED"
-            )
-            bench.clock.advance(0.1)
+        await until(lambda: len(stage.order) == 3 and not bench.dispatcher.is_busy and not bench.settler.backlog)
+        await bench.clock.wait_for_waiters()
+        bench.clock.advance(0.1)
         await running
     assert [await bench.state(name) for name in "abc"] == [State.DONE] * 3
 

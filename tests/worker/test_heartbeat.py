@@ -52,7 +52,10 @@ def pulses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pulses]:
     bench.storage.on_beat = pulses.before
     bench.storage.on_pulse_closed = lambda: setattr(pulses, "closed", pulses.closed + 1)
     yield pulses
-    assert not [thread for thread in threading.enumerate() if thread.name == "aqueue-heartbeat" and thread.is_alive()]
+    for thread in threading.enumerate():
+        if thread.name == "aqueue-heartbeat":
+            thread.join(20)
+            assert not thread.is_alive()
 
 
 @pytest.fixture
@@ -96,16 +99,15 @@ async def test_a_blocked_event_loop_does_not_stop_it(bench: Bench, heartbeat: He
 
 
 async def test_what_is_lost_is_told_in_the_event_loop(bench: Bench, pulses: Pulses, lost: list[Receipt]) -> None:
-    [mine, gone] = await hold(bench, 2)
+    [_, gone] = await hold(bench, 2)
     del bench.storage._lent[gone]
     told_in = []
-    heartbeat = Heartbeat(
-        bench.storage,
-        "worker",
-        lambda: b"",
-        bench.held,
-        lambda receipts: (lost.extend(receipts), told_in.append(threading.current_thread())),  # type: ignore[func-returns-value, arg-type, return-value]
-    )
+
+    def lose(receipts: list[Receipt]) -> None:
+        lost.extend(receipts)
+        told_in.append(threading.current_thread())
+
+    heartbeat = Heartbeat(bench.storage, "worker", lambda: b"", bench.held, lose)
     async with bench.serving(heartbeat.run()):
         await until(lambda: lost)
     assert set(lost) == {gone}

@@ -15,11 +15,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import Interrupted, Raised, Settlement, State, Unknown, decide
+from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, decide
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
+    from ..context import TaskRun
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
     from ..registry import Registry
@@ -140,15 +141,25 @@ class Dispatcher:
             ran = await self._runner.run(delivery)
             settlement = self._decide(delivery, ran)
             if self._hooks.post_execute and ran.run is not None and ran.run.started:
-                # After the verdict is kept, as in Huey: a handler may read the result.
-                if await self._settler.settle(settlement):
-                    await self._hooks.run_post_execute(ran.run)
+                await self._settle_with_hooks(settlement, ran.run)
             else:
                 self._settler.put(settlement)
         except Exception:
             # A fault of ours: let the lease lapse, so that the task runs again elsewhere or is found dead.
             self.held.pop(delivery.receipt, None)
             logger.exception("Task %s could not be brought to a verdict", delivery.id)
+
+    async def _settle_with_hooks(self, settlement: Settlement, run: TaskRun) -> None:
+        """In Huey's order: post-execute hooks see a verdict that is kept, and a retry that has not begun."""
+        if settlement.state in VERDICTS:
+            if await self._settler.settle(settlement):
+                await self._hooks.run_post_execute(run)
+            return
+        try:
+            if settlement.state is State.RETRYING:
+                await self._hooks.run_post_execute(run)
+        finally:
+            self._settler.put(settlement)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
         outcome = ran.outcome

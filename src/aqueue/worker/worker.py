@@ -192,7 +192,7 @@ class Worker:
         lines = [
             f"aqueue {__version__} on Python {platform.python_version()}, worker {self.consumer}",
             f"  application  {self._application.name}",
-            f"  store        {store.version} at {store.location}",
+            f"  store        {store.version or store.kind} at {store.location}",
             f"  durability   {store.durability}",
             f"  queues       {', '.join(self.queues)}",
             f"  concurrency  {self.options.concurrency} tasks, {self.options.threads} of them in threads",

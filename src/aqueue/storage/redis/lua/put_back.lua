@@ -48,8 +48,8 @@ for i = 6, #ARGV, 7 do
     else
       redis.call('HSET', record, 'e', '', 's', state, 'l', ARGV[4], 'p', fields.p, 'b', base, 'f', failures)
       redis.call('ZADD', schedule, string.format('%.0f', due), id)
-      if not earliest or due < earliest.due then
-        earliest = { id = id, due = due }
+      if not earliest or due < earliest then
+        earliest = due
       end
     end
     redis.call('XACK', stream, group, entry)
@@ -57,7 +57,8 @@ for i = 6, #ARGV, 7 do
     answer[#answer + 1] = 1
   end
 end
-if earliest and redis.call('ZRANGE', schedule, 0, 0)[1] == earliest.id then
-  redis.call('PUBLISH', ARGV[5], string.format('due %.0f', math.max(earliest.due - now, 0)))
+-- By the instant and not by the id: of tasks that are due together any may stand first.
+if earliest and tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == earliest then
+  redis.call('PUBLISH', ARGV[5], string.format('due %.0f', math.max(earliest - now, 0)))
 end
 return answer

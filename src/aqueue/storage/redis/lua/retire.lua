@@ -1,5 +1,7 @@
--- retire: forget a consumer. Deleting one that still holds entries would lose them: they would be in no pending list and
--- behind the group's last delivered id. So it stays where it holds any.
+-- retire: forget a consumer.
+--
+-- Atomic because deleting one that still holds entries would lose them: they would be in no pending list and behind the
+-- group's last delivered id. So it stays where it holds any.
 --
 -- KEYS  1 workers   then streams
 -- ARGV  1 group   2 consumer

@@ -19,8 +19,8 @@ for i = 4, #ARGV, 4 do
     end
     redis.call('HSET', record, 'e', '', 's', 'scheduled', 'p', ARGV[i + 1], 'l', level)
     redis.call('ZADD', schedule, string.format('%.0f', due), id)
-    if not earliest or due < earliest.due then
-      earliest = { id = id, due = due }
+    if not earliest or due < earliest then
+      earliest = due
     end
     kept[#kept + 1] = 1
   else
@@ -30,7 +30,8 @@ end
 if redis.call('SADD', KEYS[2], level) == 1 then
   redis.call('XADD', KEYS[3], '*', 'l', level)
 end
-if earliest and redis.call('ZRANGE', schedule, 0, 0)[1] == earliest.id then
-  redis.call('PUBLISH', ARGV[3], string.format('due %.0f', math.max(earliest.due - now, 0)))
+-- By the instant and not by the id: of tasks that are due together any may stand first.
+if earliest and tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == earliest then
+  redis.call('PUBLISH', ARGV[3], string.format('due %.0f', math.max(earliest - now, 0)))
 end
 return kept

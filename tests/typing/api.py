@@ -1,0 +1,187 @@
+"""The types that an editor shows. Read by a type checker, never executed."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_type
+
+from aqueue import (
+    CancelExecution,
+    Huey,
+    MemoryHuey,
+    Progress,
+    RedisHuey,
+    Result,
+    ResultGroup,
+    SqliteHuey,
+    State,
+    Task,
+    TaskException,
+    TaskRun,
+    current_task,
+)
+from aqueue.sync import SyncResult
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aqueue.task import AsyncTask, SyncTask
+
+huey = Huey("shop", result_ttl=timedelta(hours=1))
+applications: list[Huey] = [RedisHuey("a", host="b", port=1), SqliteHuey("a", filename="b"), MemoryHuey("a")]
+
+
+@huey.task
+async def add(a: int, b: int) -> int:
+    return a + b
+
+
+@huey.task(retries=3, retry_delay=timedelta(seconds=1), timeout=5, queue="mails", results=True)
+async def greet(name: str, *, loud: bool = False) -> str:
+    return name.upper() if loud else name
+
+
+@huey.task
+def subtract(a: int, b: int) -> int:
+    return a - b
+
+
+@huey.task()
+def log(*lines: str, **fields: int) -> None: ...
+
+
+of_a_coroutine: AsyncTask[..., int] = add
+of_a_function: SyncTask[..., int] = subtract
+of_either: list[Task[..., int]] = [add, subtract]
+assert_type(add.name, str)
+
+
+class Connection: ...
+
+
+@asynccontextmanager
+async def connect() -> AsyncIterator[Connection]:
+    yield Connection()
+
+
+@huey.context_task(connect)
+async def inside(order: int) -> float:
+    return order / 2
+
+
+@huey.context_task(connect, as_argument=True)
+async def given(connection: Connection, order: int) -> float:
+    return order / 2
+
+
+@huey.context_task(connect, True, name="given-too", retries=3)
+def given_too(connection: Connection, order: int) -> float:
+    return order / 2
+
+
+@huey.task(context=True)
+async def attempt(number: int, task: TaskRun | None = None) -> bool:
+    return task is not None and task.attempt == number
+
+
+async def calling() -> None:
+    assert_type(await add(1, 2), int)
+    assert_type(subtract(1, 2), int)
+    assert_type(await add.call_local(1, b=2), int)
+    assert_type(subtract.call_local(1, 2), int)
+    assert_type(await greet("me", loud=True), str)
+    assert_type(await attempt(1), bool)
+
+
+async def enqueueing() -> None:
+    assert_type(await add.enqueue(1, 2), Result[int])
+    assert_type(await subtract.enqueue(1, b=2), Result[int])
+    assert_type(await greet.enqueue("me", loud=True), Result[str])
+    assert_type(await log.enqueue("a", "b", c=3), Result[None])
+    assert_type(await inside.enqueue(5), Result[float])
+    assert_type(await given.enqueue(5), Result[float])
+    assert_type(await given_too.enqueue(5), Result[float])
+    assert_type(await attempt.enqueue(1), Result[bool])
+
+
+async def enqueueing_later() -> None:
+    assert_type(await add.options(delay=5, priority=10, id="mine").enqueue(1, 2), Result[int])
+    assert_type(await add.options(eta=datetime(2026, 1, 1)).s(1, 2).enqueue(), Result[int])
+    assert_type(await add.schedule((1, 2), delay=timedelta(minutes=1)), Result[int])
+    eta = datetime(2026, 1, 1)
+    assert_type(await add.schedule(args=(1,), kwargs={"b": 2}, eta=eta, convert_utc=False), Result[int])
+    assert_type(await huey.enqueue(greet.s("me")), Result[str])
+
+
+async def enqueueing_many() -> None:
+    assert_type(await add.map([(1, 2), (3, 4)]), ResultGroup[int])
+    assert_type(await huey.enqueue_many([add.s(1, 2), subtract.s(3, 4)]), ResultGroup[int])
+    assert_type(await huey.enqueue_many(greet.s(name) for name in "abc"), ResultGroup[str])
+
+
+async def getting(result: Result[int], group: ResultGroup[str]) -> None:
+    assert_type(await result, int)
+    assert_type(await result.get(timeout=5), int)
+    assert_type(await result.get(blocking=True), int)
+    assert_type(await result.get(blocking=False), int | None)
+    assert_type(await result.status(), State)
+    assert_type(await result.is_ready(), bool)
+    assert_type((result.id, result.created), tuple[str, bool])
+    assert_type(huey.result("mine"), Result[Any])
+    assert_type(await group, list[str])
+    assert_type(await group.get(timeout=5), list[str])
+    assert_type(group[0], Result[str])
+    assert_type(len(group), int)
+    assert_type([handle.id for handle in group], list[str])
+    async for member in group.as_completed(timeout=5):
+        assert_type(await member, str)
+    async for progress in result.progress():
+        assert_type(progress, Progress)
+
+
+def without_an_event_loop() -> None:
+    assert_type(add.enqueue_sync(1, 2), SyncResult[int])
+    assert_type(add.enqueue_sync(1, 2).get(timeout=5), int)
+    assert_type(huey.sync.enqueue(greet.s("me")), SyncResult[str])
+    assert_type(huey.sync.enqueue_many([add.s(1, 2)]), list[SyncResult[int]])
+
+
+@huey.on_startup()
+async def start() -> None: ...
+
+
+@huey.on_shutdown("by name")
+def stop() -> None: ...
+
+
+@huey.pre_execute()
+def before(task: TaskRun) -> None:
+    assert_type((task.id, task.name, task.attempt, task.retries), tuple[str, str, int, int])
+    raise CancelExecution("not today", retry=False)
+
+
+@huey.post_execute()
+async def after(task: TaskRun, value: Any, exception: BaseException | None) -> None:
+    if isinstance(exception, TaskException):
+        assert_type(exception.state, str)
+
+
+async def in_a_task() -> None:
+    run = current_task()
+    assert_type(run, TaskRun | None)
+    if run is not None:
+        assert_type(await run.progress(1, 10, "started"), bool)
+
+
+async def lifetime() -> None:
+    # The decorators give handlers back unchanged.
+    await start()
+    stop()
+    async with huey as application:
+        assert_type(application, Huey)
+        worker = application.create_worker(concurrency=10, queues=["mails"])
+        await worker.run()
+        await worker.stop()
+    async with MemoryHuey("shop") as memory:
+        assert_type(memory, MemoryHuey)
