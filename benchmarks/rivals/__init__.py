@@ -1,0 +1,1 @@
+"""The contestants: one adapter each, run in a process and an environment of its own, never imported by the harness."""

@@ -1,0 +1,63 @@
+"""The interface that every contestant is fitted to: seven methods, of which a contestant overrides what it has."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.rivals import bodies
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from benchmarks.job import Job
+
+
+class Adapter:
+    """One contestant, set up for one job."""
+
+    blocking = False
+    """Whether `enqueue` and `wait` block the thread (a library without asyncio)."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        name = f"{job.task}_sync" if self.blocking and not job.task.endswith("_sync") else job.task
+        self.body: Callable[..., Any] = getattr(bodies, name)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[None]:
+        """Connect, for as long as the block runs."""
+        yield
+
+    async def enqueue(self, *args: Any) -> Any:
+        """Enqueue one task; returns what `wait` wants."""
+        raise NotImplementedError
+
+    async def enqueue_many(self, calls: list[tuple[Any, ...]]) -> None:
+        """Enqueue many tasks in the contestant's own way; without one, as fast as single calls can."""
+        if self.blocking:
+            for args in calls:
+                await self.enqueue(*args)
+        else:
+            await asyncio.gather(*[self.enqueue(*args) for args in calls])
+
+    async def enqueue_in(self, seconds: float, *args: Any) -> None:
+        """Enqueue one task that is due in so many seconds."""
+        raise NotImplementedError
+
+    async def wait(self, handle: Any) -> Any:
+        """The result of a task, within ten seconds."""
+        raise NotImplementedError
+
+    def work(self) -> None:
+        """Run a worker in this process until it is killed."""
+        raise NotImplementedError
+
+    def settled(self) -> list[tuple[list[str], int]]:
+        """Redis commands or SQL statements, with the numbers that they give when all of `job.tasks` are finished.
+
+        Zero stands for a backlog, any other number for a minimum of results.  An empty list says that a task is
+        finished when its body is: nothing is stored, and nothing acknowledged after it ran.
+        """
+        return []

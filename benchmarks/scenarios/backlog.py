@@ -1,0 +1,59 @@
+"""Backlog: does a task cost more when more of them are queued?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.bench import FailedError
+from benchmarks.contestants import RESULTS
+from benchmarks.scenarios.scenario import Case, Column, Scenario, Table
+
+if TYPE_CHECKING:
+    from benchmarks.bench import Bench
+    from benchmarks.contestants import Contestant
+
+FILL_LIMIT = 60.0
+"""Seconds to fill the queue; who cannot do it by then sits out."""
+
+SAMPLE = 5_000
+"""Tasks to run; the rest stays in the queue."""
+
+
+def backlog(bench: Bench, contestant: Contestant, *, depth: int) -> dict[str, float]:
+    """Queue `depth` tasks, run the first few thousand of them."""
+    bench.clear()
+    job = bench.job(contestant, "fill", tasks=depth, seconds=FILL_LIMIT)
+    if (filled := bench.call(contestant, job)["tasks"]) < depth:
+        raise FailedError(f"filled {filled:,.0f} in {FILL_LIMIT:.0f} s")
+    before = bench.server.usage()
+    with bench.workers(contestant, job) as workers:
+        workers.wait_for(min(SAMPLE, depth), 15.0)
+        usage = bench.server.usage().since(before)
+        cpu, _ = workers.cost()
+        done = workers.board.count()
+        elapsed = (workers.board.last() - workers.board.first()) / 1e9
+    return {"per_second": done / elapsed, "worker_us": cpu / done * 1e6, "server_us": usage.cpu / done * 1e6}
+
+
+DEPTHS = {"1 k": (1_000, False), "100 k": (100_000, False), "1 M": (1_000_000, True)}
+"""By name: the number of tasks, and whether filling takes too long to do it often."""
+
+SCENARIO = Scenario(
+    name="backlog",
+    cases=tuple(
+        Case(name, partial(backlog, depth=depth), needs=frozenset({RESULTS}), once=deep, quick=not deep)
+        for name, (depth, deep) in DEPTHS.items()
+    ),
+    tables=(
+        Table(
+            "Backlog: cost of a task (worker CPU / Redis CPU, us) by the number queued",
+            tuple(
+                Column(name, metric, f"{name}: {side}", 1)
+                for name in DEPTHS
+                for metric, side in (("worker_us", "worker"), ("server_us", "Redis"))
+            ),
+            f"The first {SAMPLE:,} tasks are run (1 k: all; the start of the worker weighs more there).",
+        ),
+    ),
+)
