@@ -212,11 +212,13 @@ class MemoryStorage:
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         known = set(held)
-        return [
-            _delivery(task, receipt)
-            for receipt, task in self._lent.items()
-            if receipt.consumer == consumer and task.level.queue in queues and receipt not in known
-        ]
+        until_ms = self._clock.now_ms() + self.lease_ms
+        adopted = []
+        for receipt, task in self._lent.items():
+            if receipt.consumer == consumer and task.level.queue in queues and receipt not in known:
+                task.leased_until_ms = until_ms
+                adopted.append(_delivery(task, receipt))
+        return adopted
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         return [self._settle(settlement) for settlement in settlements]

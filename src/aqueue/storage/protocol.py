@@ -158,6 +158,7 @@ class Storage(Protocol):
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         """Deliveries that are lent to `consumer` but missing from `held`: their reply was lost on the way.
 
+        Their leases begin anew.
         May give some of them, and the rest when called again.
         """
 

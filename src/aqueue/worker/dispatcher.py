@@ -99,6 +99,9 @@ class Dispatcher:
     def start(self, deliveries: Iterable[Delivery]) -> None:
         """Take `deliveries` on; each starts as soon as it has a slot."""
         for delivery in deliveries:
+            if delivery.receipt in self.held:
+                # Reclaimed and adopted in one moment.
+                continue
             self.held[delivery.receipt] = delivery
             if delivery.receipt.count == self._max_crashes > 1:
                 self._suspects.append(delivery)

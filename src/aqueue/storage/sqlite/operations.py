@@ -102,12 +102,16 @@ def claim(transaction: Transaction, consumer: str, queues: Sequence[str], limit:
     return [_delivery(consumer, *row[:6]) for row in rows]
 
 
-def adopt(transaction: Transaction, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-    """What is lent to `consumer` and not in `held`."""
+def adopt(
+    transaction: Transaction, consumer: str, queues: Sequence[str], held: Collection[Receipt], lease_ms: int
+) -> list[Delivery]:
+    """What is lent to `consumer` and not in `held`, with new leases."""
     known = set(held)
     rows = transaction.execute(QUERIES["lent"], (transaction.namespace, consumer, json.dumps(queues)))
     deliveries = [_delivery(consumer, *row) for row in rows]
-    return [delivery for delivery in deliveries if delivery.receipt not in known]
+    until_ms = transaction.now_ms + lease_ms
+    missing = [delivery for delivery in deliveries if delivery.receipt not in known]
+    return [delivery for delivery in missing if _renew(transaction, delivery.receipt, until_ms)]
 
 
 def _delivery(

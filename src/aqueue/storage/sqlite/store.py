@@ -173,7 +173,7 @@ class SqliteStorage:
         session.bells.ring((READY,))
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        return await self._look(operations.adopt, consumer, queues, held)
+        return await self._do(operations.adopt, consumer, queues, held, self.lease_ms)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         accepted: list[bool] = []

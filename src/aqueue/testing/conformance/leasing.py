@@ -178,6 +178,18 @@ async def check_a_consumer_adopts_what_it_is_lent_but_does_not_hold(harness: Har
         assert await storage.adopt("me", QUEUES, []) == []
 
 
+async def check_what_is_adopted_is_leased_anew(harness: Harness) -> None:
+    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+        # Once a lease has been taken over, no grace protects the next one any more.
+        await lend(storage, "witness")
+        await storage.settle([verdict(await take_over(harness, storage, "two"))])
+        delivery = await lend(storage, "task", consumer="me")
+        for _ in range(8):
+            await harness.advance(SHORT_LEASE_MS // 4)
+            assert await storage.adopt("me", QUEUES, []) == [delivery]
+            assert await storage.reclaim("two", QUEUES, 10) == []
+
+
 async def check_a_consumer_adopts_from_nobody_else(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.push([Envelope("mine", b"", "a"), Envelope("theirs", b"", "b"), Envelope("ready", b"", "c")])
@@ -199,5 +211,6 @@ CHECKS = (
     check_renew_names_what_is_lost_and_keeps_the_rest,
     check_a_pulse_beats_while_the_event_loop_stands_still,
     check_a_consumer_adopts_what_it_is_lent_but_does_not_hold,
+    check_what_is_adopted_is_leased_anew,
     check_a_consumer_adopts_from_nobody_else,
 )

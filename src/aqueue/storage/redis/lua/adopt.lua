@@ -1,5 +1,7 @@
 -- adopt: the deliveries that are lent to a consumer which does not hold them, because the reply that carried them was
--- lost on the way.
+-- lost on the way. Their leases begin anew.
+--
+-- Atomic because an entry that another consumer takes over between the look and the renewal would be stolen back.
 --
 -- KEYS  streams, highest priority first
 -- ARGV  1 group   2 consumer   3 most entries to look at per stream   then, for each delivery that the consumer holds,
@@ -18,6 +20,7 @@ for k = 1, #KEYS do
     if not held[KEYS[k] .. ' ' .. entry] then
       local body = redis.call('XRANGE', KEYS[k], entry, entry)[1]
       if body then
+        redis.call('XCLAIM', KEYS[k], group, consumer, 0, entry, 'JUSTID')
         found[#found + 1] = { k, entry, pending[4], body[2] }
       else
         redis.call('XACK', KEYS[k], group, entry)
