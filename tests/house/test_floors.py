@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import os
 import re
 import subprocess
@@ -74,7 +73,6 @@ def relative(path: Path) -> str:
 # -- floors
 
 
-@pytest.mark.skipif(importlib.util.find_spec("importlinter") is None, reason="import-linter is not installed")
 def test_a_module_imports_only_from_lower_floors() -> None:
     ran = run("-c", "from importlinter.cli import lint_imports_command as lint; lint(['--no-cache'])")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -202,6 +202,21 @@ async def test_a_task_of_someone_else_is_told_too(storage: LossyStorage) -> None
         assert len(storage.looks) <= looks + 1, "nobody had to look but the follower, at the end"
 
 
+async def test_a_client_that_only_knows_the_id_is_pushed_the_verdict_too(
+    storage: LossyStorage, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aqueue.client.SECOND_LOOK_SECONDS", 3600)
+    other = Client(storage)
+    await client.push(Envelope("a", b""))
+    running = asyncio.create_task(other._run())
+    waits = [asyncio.create_task(other.wait_all(["a"], None, True)) for _ in range(2)]
+    await until(lambda: len(other._waiters.get("a", ())) == 2 and not other._watches._waiting)
+    await finish(client, "a")
+    assert [record.result for [record] in await asyncio.gather(*waits)] == [b"5", b"5"]
+    running.cancel()
+    await asyncio.wait([running])
+
+
 # -- messages that get lost
 
 
