@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import aqueue
-
 pytest.importorskip("mypy")
 
 MYPY = [sys.executable, "-m", "mypy", "--strict"]
 ROOT = Path(__file__).parents[2]
-SOURCE = Path(aqueue.__file__).parents[1]
+SOURCE = Path(__file__).parents[2] / "src"
 
 PREAMBLE = """
 from datetime import datetime

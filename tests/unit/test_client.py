@@ -97,9 +97,12 @@ async def finish(client: Client, *task_ids: str, state: State = State.DONE, resu
 
 
 async def waiting(client: Client, *task_ids: str, count: int = 1) -> list[asyncio.Task[list[Record]]]:
-    """`count` waiters for these tasks, once each of them waits."""
+    """`count` more waiters for these tasks, once each of them waits."""
+    before = sum(map(len, client._waiters.values()))
     waits = [asyncio.create_task(client.wait_all(list(task_ids), None, False)) for _ in range(count)]
-    await until(lambda: sum(map(len, client._waiters.values())) >= count * len(task_ids) and not client._looks._waiting)
+    await until(
+        lambda: sum(map(len, client._waiters.values())) - before >= count * len(task_ids) and not client._looks._waiting
+    )
     return waits
 
 
@@ -226,6 +229,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aqueue.client.SECOND_LOOK_SECONDS", 0.001)
 
 
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no safety net."""
+    monkeypatch.setattr("aqueue.client.SECOND_LOOK_SECONDS", 3600)
+
+
 @pytest.mark.usefixtures("soon")
 async def test_a_verdict_whose_message_was_lost_is_found_by_a_second_look(storage: LossyStorage) -> None:
     async with open_client(storage) as client:
@@ -236,6 +245,7 @@ async def test_a_verdict_whose_message_was_lost_is_found_by_a_second_look(storag
         assert (await wait)[0].state is State.DONE
 
 
+@pytest.mark.usefixtures("never")
 async def test_a_new_connection_is_a_reason_to_look(client: Client, storage: LossyStorage) -> None:
     await client.push(Envelope("a", b""))
     [wait] = await waiting(client, "a")
@@ -246,6 +256,7 @@ async def test_a_new_connection_is_a_reason_to_look(client: Client, storage: Los
     assert (await wait)[0].state is State.DONE
 
 
+@pytest.mark.usefixtures("never")
 async def test_a_result_that_is_too_large_to_be_told_is_looked_up(client: Client, storage: LossyStorage) -> None:
     storage.tells_results = False
     await client.push(Envelope("a", b""))
@@ -274,12 +285,14 @@ async def test_every_waiter_has_its_turn_of_being_looked_at(
     monkeypatch.setattr("aqueue.client._MOST_LOOKED_AT", 2)
     ids = [f"t{number}" for number in range(7)]
     async with open_client(storage) as client:
-        await client.push_all([Envelope(task_id, b"") for task_id in ids])
-        [wait] = await waiting(client, *ids)
+        for task_id in ids:
+            await client.push(Envelope(task_id, b""))
+            [wait] = await waiting(client, task_id)
         storage.loses_messages = True
-        await finish(client, *ids)
-        assert len(await wait) == 7
-    assert max(map(len, storage.looks[1:])) == 2
+        deliveries = await client.storage.pull("worker", ["default"], 7, 0)
+        await client.storage.settle([Settlement(deliveries[-1].receipt, "t6", State.DONE, b"", 60_000, client.token)])
+        assert (await wait)[0].state is State.DONE, "the last one, while all before it go on waiting"
+    assert {len(look) for look in storage.looks} <= {1, 2}
 
 
 async def test_what_is_told_of_others_is_passed_over(client: Client, storage: LossyStorage) -> None:

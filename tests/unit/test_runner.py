@@ -21,6 +21,8 @@ from aqueue.message import Delivery, Message, Receipt
 from aqueue.runner import Ran, Runner
 from aqueue.testing import ManualClock
 
+from .facts import until
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -113,20 +115,16 @@ async def test_no_event_loop_is_blocked_by_a_plain_function(bench: Bench) -> Non
 
 
 async def test_no_more_threads_are_used_than_allowed(bench: Bench) -> None:
-    most, now, lock = [0], [0], threading.Lock()
-    together = threading.Barrier(4)
+    may_end = threading.Event()
 
     @bench.huey.task
-    def busy() -> None:
-        with lock:
-            now[0] += 1
-            most[0] = max(most[0], now[0])
-        together.wait(10)
-        with lock:
-            now[0] -= 1
+    def busy() -> bool:
+        return may_end.wait(20)
 
-    await asyncio.gather(*(bench.run(busy) for _ in range(12)))
-    assert most == [4]
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(12)]
+    await until(lambda: bench.runner._threads.statistics().tasks_waiting == 8)
+    may_end.set()
+    assert [ran.outcome for ran in await asyncio.gather(*runs)] == [Returned(b"true")] * 12
 
 
 # -- it raises

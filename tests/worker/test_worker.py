@@ -31,7 +31,9 @@ from ..tour.running import running
 from ..unit.facts import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from aqueue.message import Delivery
 
 
 @pytest.fixture
@@ -284,6 +286,30 @@ async def test_a_stop_gives_back_what_has_not_started(huey: Huey, patience: Pati
     patience.may_end.set()
     await work
     assert (await first.status(), await second.status()) == ("done", "queued")
+
+
+async def test_a_stop_gives_back_what_waits_for_a_slot() -> None:
+    class Generous(MemoryStorage):
+        """A store may give more than it was asked for."""
+
+        async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+            return await super().pull(consumer, queues, 10, wait_ms)
+
+    huey = MemoryHuey("generous")
+    patience = Patience(huey)
+    huey._first_storage = Generous("generous", 30_000)
+    async with huey:
+        first, second, third = await patience.task.map([(), (), ()])
+        worker = huey.create_worker(concurrency=1)
+        work = asyncio.create_task(worker.run())
+        await patience.started.wait()
+        assert await third.status() == "running"
+        await worker.stop()
+        while await third.status() != "queued":  # noqa: ASYNC110 - the store tells nobody
+            await asyncio.sleep(0)
+        patience.may_end.set()
+        await work
+        assert [await result.status() for result in (first, second, third)] == ["done", "queued", "queued"]
 
 
 async def test_patience_ends_with_the_shutdown_timeout(

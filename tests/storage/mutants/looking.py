@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class RecordsComeInAnyOrder(MemoryStorage):
-    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        return (await super().records(task_ids))[::-1]
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        return (await super().records(task_ids, watcher))[::-1]
 
 
 class ReadingARecordDestroysIt(MemoryStorage):
-    async def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        records = await super().records(task_ids)
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        records = await super().records(task_ids, watcher)
         for task in filter(None, map(self._tasks.get, task_ids)):
             task.result = b""
         return records

@@ -92,23 +92,23 @@ class RenewHidesWhatIsLost(MemoryStorage):
 
 
 class ThereIsNoGrace(MemoryStorage):
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int, *suspects: int) -> list[Delivery]:
         self._reclaimed_ms = self._clock.now_ms()
-        return await super().reclaim(consumer, queues, limit)
+        return await super().reclaim(consumer, queues, limit, *suspects)
 
 
 class ThereIsGraceAtTheBeginningOnly(MemoryStorage):
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int, *suspects: int) -> list[Delivery]:
         if self._reclaimed_ms:
             self._reclaimed_ms = self._clock.now_ms()
-        return await super().reclaim(consumer, queues, limit)
+        return await super().reclaim(consumer, queues, limit, *suspects)
 
 
 class ALeaseIsNotRespected(MemoryStorage):
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int, *suspects: int) -> list[Delivery]:
         for task in self._lent.values():
             task.leased_until_ms = 0
-        return await super().reclaim(consumer, queues, limit)
+        return await super().reclaim(consumer, queues, limit, *suspects)
 
 
 class AReclaimIsNoDelivery(MemoryStorage):
@@ -128,19 +128,20 @@ class AReclaimStartsNoLease(MemoryStorage):
 
 
 class ReclaimIgnoresItsQueues(MemoryStorage):
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
-        return await super().reclaim(consumer, [task.level.queue for task in self._lent.values()], limit)
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int, *suspects: int) -> list[Delivery]:
+        return await super().reclaim(consumer, [task.level.queue for task in self._lent.values()], limit, *suspects)
 
 
 class ReclaimIgnoresItsLimit(MemoryStorage):
-    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
-        return await super().reclaim(consumer, queues, limit + 1)
+    async def reclaim(self, consumer: str, queues: Sequence[str], limit: int, *suspects: int) -> list[Delivery]:
+        return await super().reclaim(consumer, queues, limit + 1, *suspects)
 
 
 class AdoptionRobsOthers(MemoryStorage):
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         others = {receipt.consumer for receipt in self._lent}
-        return [delivery for other in others for delivery in await super().adopt(other, queues, held)]
+        adopt = super().adopt
+        return [delivery for other in others for delivery in await adopt(other, queues, held)]
 
 
 class AdoptionRepeatsWhatIsHeld(MemoryStorage):

@@ -33,7 +33,8 @@ class AnEndedIdIsPushedAgain(MemoryStorage):
 
 class EveryPushIsNew(MemoryStorage):
     async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
-        return [await super().push([envelope]) != [] for envelope in envelopes]
+        push = super().push
+        return [await push([envelope]) != [] for envelope in envelopes]
 
 
 class ADelayIsIgnored(MemoryStorage):
