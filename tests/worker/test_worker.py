@@ -305,8 +305,11 @@ async def test_a_stop_gives_back_what_waits_for_a_slot() -> None:
         await patience.started.wait()
         assert await third.status() == "running"
         await worker.stop()
-        while await third.status() != "queued":  # noqa: ASYNC110 - the store tells nobody
-            await asyncio.sleep(0)
+
+        async def third_is_queued() -> bool:
+            return await third.status() == "queued"
+
+        await until(third_is_queued)
         patience.may_end.set()
         await work
         assert [await result.status() for result in (first, second, third)] == ["done", "queued", "queued"]
