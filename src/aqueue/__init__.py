@@ -1,25 +1,33 @@
-"""aqueue: an asyncio-native task queue and worker."""
+"""aqueue: an asyncio-native task queue and worker.
+
+The public names are loaded on first use: ``import aqueue`` alone costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-from .context import TaskRun, current_task
-from .exceptions import (
-    CancelExecution,
-    ConfigurationError,
-    DecodeError,
-    EncodeError,
-    HueyException,
-    QueueFull,
-    QueueUnavailable,
-    ResultNotFound,
-    ResultTimeout,
-    RetryTask,
-    TaskException,
-    TaskTimeout,
-)
-from .lifecycle import State
-from .result import Progress, Result, ResultGroup
-from .task import Call, Task
+
+if TYPE_CHECKING:
+    from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
+    from .context import TaskRun, current_task
+    from .exceptions import (
+        CancelExecution,
+        ConfigurationError,
+        DecodeError,
+        EncodeError,
+        HueyException,
+        QueueFull,
+        QueueUnavailable,
+        ResultNotFound,
+        ResultTimeout,
+        RetryTask,
+        TaskException,
+        TaskTimeout,
+    )
+    from .lifecycle import State
+    from .result import Progress, Result, ResultGroup
+    from .task import Call, Task
 
 __all__ = [
     "Call",
@@ -48,3 +56,37 @@ __all__ = [
     "__version__",
     "current_task",
 ]
+
+_HOMES = {
+    "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
+    "context": ("TaskRun", "current_task"),
+    "exceptions": (
+        "CancelExecution",
+        "ConfigurationError",
+        "DecodeError",
+        "EncodeError",
+        "HueyException",
+        "QueueFull",
+        "QueueUnavailable",
+        "ResultNotFound",
+        "ResultTimeout",
+        "RetryTask",
+        "TaskException",
+        "TaskTimeout",
+    ),
+    "lifecycle": ("State",),
+    "result": ("Progress", "Result", "ResultGroup"),
+    "task": ("Call", "Task"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+if not TYPE_CHECKING:  # or every misspelt name would pass for Any
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
