@@ -51,6 +51,13 @@ class TaskTimeout(HueyException):
     """A task ran longer than its ``timeout``. Counts as a failure, so it is retried like one."""
 
 
+class ProcessDied(HueyException):
+    """The child process of a task ended before the task did: by a signal or with an exit code, which the text names.
+
+    Counts as a failure of that task, so it is retried like one.
+    """
+
+
 class CancelExecution(Exception):
     """Raise it in a pre-execute hook or in a task body: the task must not run (any further).
 

@@ -14,6 +14,10 @@ from .clock import instant_ms, span_ms
 from .context import TaskRun, current_task, set_current_task
 from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
 from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
+from .processes.failure import ChildRaised
+from .processes.pool import ProcessPool
+from .processes.target import target_of
+from .processes.wire import Call
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from .hooks import Hooks
     from .message import Delivery, Message
     from .options import TaskOptions
+    from .processes.target import Target
     from .registry import Registry
     from .resources import Resource
     from .task import Task
@@ -44,10 +49,14 @@ class Ran(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use."""
+    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use.
+
+    `call_in_time` is the same for a run with a timeout.
+    """
 
     task: Task[..., Any]
     call: Callable[[TaskRun], Awaitable[Any]]
+    call_in_time: Callable[[TaskRun], Awaitable[Any]]
     terms: Terms
 
 
@@ -61,6 +70,7 @@ class Runner:
         clock: Clock,
         *,
         threads: int,
+        children: int,
         result_ttl_ms: int,
         max_crashes: int,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
@@ -69,10 +79,15 @@ class Runner:
         self._hooks = hooks
         self._clock = clock
         self._threads = CapacityLimiter(threads)
+        self._processes = ProcessPool(children)
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
         self._report = report
         self._plans: dict[str, Plan] = {}
+
+    async def close(self) -> None:
+        """End the child processes."""
+        await self._processes.close()
 
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
@@ -115,13 +130,15 @@ class Runner:
         run.started = True
         try:
             run.start_clock()
-            run.value = await (plan.call(run) if run.options.timeout_s is None else _in_time(plan, run))
+            run.value = await (plan.call(run) if run.options.timeout_s is None else plan.call_in_time(run))
         except CancelExecution as error:
             run.exception = error
             return Cancelled(_describe(error, run.delivery, run), final=error.retry is False, again=error.retry is True)
         except RetryTask as error:
             run.exception = error
             return _retry_asked(error)
+        except ChildRaised as raised:
+            return self._raised_in_child(run, raised)
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: a task body does not end its worker. Nor does it swallow a
             # cancellation by the worker: that is known, and told apart, where it came from.
@@ -135,11 +152,24 @@ class Runner:
         run.exception = error
         return Raised(_describe(error, run.delivery, run), type(error), final)
 
+    def _raised_in_child(self, run: TaskRun, raised: ChildRaised) -> Outcome:
+        run.exception = raised.exception
+        told = _metadata(*raised.description, run.delivery, run)
+        match raised.exception:
+            case CancelExecution(retry=retry):
+                return Cancelled(told, final=retry is False, again=retry is True)
+            case RetryTask() as asked:
+                return _retry_asked(asked)
+        return Raised(told, raised.kind, raised.final)
+
     def _plan(self, name: str) -> Plan | None:
         task = self._registry.get(name)
         if task is None:
             return None
-        plan = Plan(task, self._compose(task), self._terms(task.declared))
+        call = self._compose(task)
+        # A call in a process keeps its own time: none passes until there is a child and the body starts in it.
+        call_in_time = call if task.declared.pool == "process" else functools.partial(_in_time, call)
+        plan = Plan(task, call, call_in_time, self._terms(task.declared))
         self._plans[name] = plan
         return plan
 
@@ -153,6 +183,10 @@ class Runner:
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:
         """What starts the body of `task`: only what it declared stands around it."""
+        if task.declared.pool == "process":
+            # Looked for in the run: not to find it is a failure of the task.
+            target = functools.cache(functools.partial(target_of, task))
+            return lambda run: self._in_process(target(), run)
         function, resource = task.func, task.resource
         if task.declared.context:
             function = _given_its_run(function)
@@ -163,6 +197,11 @@ class Runner:
         if resource is None:
             return lambda run: self._in_thread(function, run.args, run.kwargs)
         return lambda run: self._in_thread_inside(resource, function, run)
+
+    async def _in_process(self, target: Target, run: TaskRun) -> Any:
+        async with self._processes.running(Call(target, run.delivery)) as child:
+            run.start_clock()
+            return await _in_time(child.finish, run)
 
     async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Abandoned, not awaited, when it is cancelled: nothing can stop a thread, but its task gets its verdict.
@@ -190,10 +229,10 @@ def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: function(*args, **kwargs, task=current_task())
 
 
-async def _in_time(plan: Plan, run: TaskRun) -> Any:
+async def _in_time(call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
     try:
         async with asyncio.timeout(run.options.timeout_s) as scope:
-            return await plan.call(run)
+            return await call(run)
     except TimeoutError as error:
         if scope.expired():
             raise TaskTimeout(f"timeout {run.options.timeout_s}s") from error

@@ -34,6 +34,7 @@ PUBLIC = [
     "Huey",
     "HueyException",
     "MemoryHuey",
+    "ProcessDied",
     "Progress",
     "QueueFull",
     "QueueUnavailable",

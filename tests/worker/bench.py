@@ -115,6 +115,7 @@ class Bench:
             self.huey.hooks,
             self.clock,
             threads=4,
+            children=2,
             result_ttl_ms=3_600_000,
             max_crashes=max_crashes,
             report=self._report,
