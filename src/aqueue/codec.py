@@ -279,7 +279,8 @@ def _show(value: Any) -> str:
 
 def _dumps(document: Any, what: str) -> bytes:
     try:
-        data = orjson.dumps(document)
+        # Copied, because orjson's own bytes keep the 4 KiB in which they were written: 400 MB for 100,000 messages.
+        data = b"%b" % orjson.dumps(document)
     except (TypeError, RecursionError) as error:
         # A lone surrogate is the one thing that passes the walk and that orjson refuses.
         raise EncodeError(f"the {what} cannot travel: {error}") from error
