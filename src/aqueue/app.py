@@ -204,10 +204,9 @@ class Huey:
 
     async def enqueue(self, call: Call[R]) -> Result[R]:
         """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
-        return await self.send(call)
-
-    async def send(self, call: Call[R]) -> Result[R]:
         client = self._clients.get(asyncio.get_running_loop()) or await self.client()
+        if client.is_full:
+            await client.wait_for_room()
         envelope = self._envelope(call, client.token)
         created = await client.push(envelope)
         return Result(envelope.id, self, created)

@@ -18,7 +18,7 @@ from .lifecycle import VERDICTS
 from .storage.protocol import Connected, Due, Progressed, Record, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from .message import Delivery, Envelope
     from .storage.protocol import Event, Storage
@@ -84,9 +84,18 @@ class Client:
 
     # -- enqueueing
 
-    async def push(self, envelope: Envelope) -> bool:
-        """Keep `envelope` in the store; False when its id was known."""
-        return await self._pushes.submit(envelope)
+    @property
+    def is_full(self) -> bool:
+        """Whether so many envelopes wait that the next caller should ``wait_for_room`` before it makes another."""
+        return self._pushes.is_full
+
+    async def wait_for_room(self) -> None:
+        """Wait until it is not full."""
+        await self._pushes.wait_for_room()
+
+    def push(self, envelope: Envelope) -> Awaitable[bool]:
+        """Keep `envelope` in the store; gives False when its id was known."""
+        return self._pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
         """Keep all `envelopes`, in as few steps as the store allows."""

@@ -19,7 +19,7 @@ _TASK_NAME = re.compile(r"[A-Za-z0-9_.:<>-]{1,200}")
 
 def new_task_id() -> str:
     """24 hexadecimal digits that sort by time: 44 bits of milliseconds, then 52 random bits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_random.getrandbits(52):013x}"
+    return f"{(time.time_ns() // 1_000_000 << 52) + _random.getrandbits(52):024x}"
 
 
 def new_token() -> str:

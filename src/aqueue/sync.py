@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Sendable(Protocol[R_co]):
     """What can be enqueued: a task with its arguments."""
 
-    async def enqueue(self) -> Result[R_co]: ...
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]: ...
 
 
 class Application(Protocol):
