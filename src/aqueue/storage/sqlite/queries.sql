@@ -1,4 +1,4 @@
--- Every statement that runs more than once, as `-- name: what it is for` and its text.
+-- Every statement that runs more than once, as `-- name: what it is for` and its text. `{rows}` is a list of rows.
 
 -- next_number: the last number that was given out
 SELECT last FROM sequence
@@ -6,10 +6,13 @@ SELECT last FROM sequence
 -- save_number: the last number that is given out now
 UPDATE sequence SET last = ?
 
--- push: a new task; nothing happens when its id is known
+-- push: new tasks; nothing happens to those whose id is known
 INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (namespace, id) DO NOTHING
+
+-- is_kept: whether a task got in line under a number
+SELECT EXISTS (SELECT * FROM task WHERE seq = ?)
 
 -- free_id: forget a task whose result has expired, so that its id can be pushed again
 DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at <= ?
@@ -35,10 +38,16 @@ SELECT seq, id, payload, failures, earlier, count
 FROM task
 WHERE namespace = ? AND place = 'leased' AND consumer = ? AND queue IN (SELECT value FROM json_each(?))
 
--- end: the verdict on a task, if its delivery is still the present one
+-- end: the verdicts on tasks, each if its delivery is still the present one
 UPDATE task
-SET place = 'settled', state = ?, result = ?, at = ?, client = ?, told = ?, payload = x'', consumer = ''
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+SET place = 'settled', state = column1, result = column2, at = column3, client = column4, told = column5,
+    payload = x'', consumer = ''
+FROM (VALUES {rows})
+WHERE task.seq = column6 AND task.namespace = column7 AND task.place = 'leased'
+    AND task.consumer = column8 AND task.count = column9
+
+-- is_told: whether the last thing to tell of a task has this number
+SELECT EXISTS (SELECT * FROM task WHERE seq = ? AND told = ?)
 
 -- put_back: a task gets in line again under a new number, if its delivery is still the present one
 UPDATE task
