@@ -14,14 +14,14 @@ from aqueue.client import Client
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
 from aqueue.storage.memory import MemoryStorage
-from aqueue.storage.protocol import Connected, Due, Progressed, Settled
+from aqueue.storage.protocol import Connected, Due, Progressed, Record, Settled
 
 from .facts import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from aqueue.storage.protocol import Event, Record
+    from aqueue.storage.protocol import Event
 
 
 class LossyStorage(MemoryStorage):
