@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -457,6 +458,15 @@ async def test_a_message_that_a_worker_cannot_verify_is_kept_for_one_that_can(
     await work(application([OTHER_KEY, KEY]), "done")
     assert runs == [5]
     await producer.close()
+
+
+async def test_an_entry_that_nobody_signed_because_it_is_no_message_leaves_the_stream(redis_url: str) -> None:
+    huey = RedisHuey(f"test-{new_token()}", url=redis_url, serializer=JSONSerializer(keys=[KEY]))
+    stream = f"{{aq:{huey.name}}}:s:default:0"
+    with redis.Redis.from_url(redis_url) as operator:
+        operator.xadd(stream, {"some": "thing"})
+        async with running(huey):
+            await until(lambda: operator.xlen(stream) == 0)
 
 
 async def test_bytes_that_the_serializer_cannot_read_end_no_worker(make: Callable[..., Huey]) -> None:
