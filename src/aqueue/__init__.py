@@ -22,11 +22,13 @@ if TYPE_CHECKING:
         ResultNotFound,
         ResultTimeout,
         RetryTask,
+        SerializerMismatch,
         TaskException,
         TaskTimeout,
     )
     from .lifecycle import State
     from .result import Progress, Result, ResultGroup
+    from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
 
 __all__ = [
@@ -37,7 +39,9 @@ __all__ = [
     "EncodeError",
     "Huey",
     "HueyException",
+    "JSONSerializer",
     "MemoryHuey",
+    "PickleSerializer",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
@@ -47,6 +51,8 @@ __all__ = [
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
+    "Serializer",
+    "SerializerMismatch",
     "SqliteHuey",
     "State",
     "Task",
@@ -71,11 +77,13 @@ _HOMES = {
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
+        "SerializerMismatch",
         "TaskException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
     "result": ("Progress", "Result", "ResultGroup"),
+    "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

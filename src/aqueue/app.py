@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .client import Client
+    from .codec import Codec
     from .hooks import H, Handler
+    from .serializers import Serializer
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
     from .worker.worker import Worker
@@ -67,7 +69,8 @@ class Huey:
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
+    and results travel; without it, as JSON.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -80,11 +83,13 @@ class Huey:
         *,
         results: bool = True,
         result_ttl: float | timedelta = 3600,
+        serializer: Serializer | None = None,
     ) -> None:
         self.name = check_name(name, "the name of the application")
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
         self.results = results
         self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()
         self._clock = SystemClock()
@@ -231,7 +236,7 @@ class Huey:
             message.expires_ms = self._expires_ms(options.expires, call)
         if options is not call.task.declared:
             message.overrides = options.travelling(call.task.declared)
-        payload = codec.encode_message(message)
+        payload = self.codec.encode_message(message)
         return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
 
     def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
@@ -349,6 +354,12 @@ class Huey:
             if loop.is_closed():
                 self._clients.pop(loop, None)
                 self._opening.pop(loop, None)
+
+
+def _codec_of(serializer: Serializer, name: str) -> Codec:
+    from .serializers import codec_of  # most applications have no use for its imports
+
+    return codec_of(serializer, name)
 
 
 def _quoted(part: str, safe: str = "") -> str:

@@ -7,7 +7,6 @@ from contextvars import ContextVar
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .codec import encode_value
 from .exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class TaskRun:
         delivery: Delivery,
         message: Message,
         options: TaskOptions,
-        report: Callable[[Delivery, bytes, str], Awaitable[bool]] | None = None,
+        report: Callable[[TaskRun, list[Any]], Awaitable[bool]] | None = None,
     ) -> None:
         self.delivery = delivery
         self.message = message
@@ -125,9 +124,8 @@ class TaskRun:
             raise TypeError(f"message must be a str, not {message!r}")
         if self._report is None:
             return True
-        report = encode_value([done, total, message], "progress")
         try:
-            return await self._report(self.delivery, report, self.message.reply)
+            return await self._report(self, [done, total, message])
         except HueyException as error:
             # Telling of the work must not end the work.
             logger.warning("Task %s could not report its progress: %s", self.id, error)

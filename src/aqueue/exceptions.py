@@ -28,6 +28,14 @@ class DecodeError(HueyException, ValueError):
     """Bytes found in the store are not a message, a result or an error of this codec."""
 
 
+class SerializerMismatch(DecodeError):
+    """Bytes found in the store were written with other settings of the serializer, or changed since.
+
+    Their signature fits no key that is known here, or they are signed or compressed and the serializer here does
+    neither. A message like that is not run and not lost: it is kept for a worker with the right settings.
+    """
+
+
 class QueueUnavailable(HueyException, ConnectionError):
     """The store could not be reached in time.
 

@@ -86,11 +86,17 @@ class Unknown(NamedTuple):
     task: str
 
 
+class Unreadable(NamedTuple):
+    """Written with settings of the serializer that this worker does not have; one that has them can read it."""
+
+
 class Interrupted(NamedTuple):
     """The worker took the task off its slot (shutdown); the task itself did nothing wrong."""
 
 
-Outcome: TypeAlias = Returned | Raised | Cancelled | RetryAsked | Expired | Unusable | Unknown | Interrupted
+Outcome: TypeAlias = (
+    Returned | Raised | Cancelled | RetryAsked | Expired | Unusable | Unknown | Unreadable | Interrupted
+)
 
 
 class Settlement(NamedTuple):
@@ -152,7 +158,7 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             return _verdict(delivery, State.EXPIRED, error, terms, reply)
         case Unusable(error):
             return _verdict(delivery, State.DEAD, error, terms, reply)
-        case Unknown(_):
+        case Unknown(_) | Unreadable():
             # The fence counts the earlier refusals, so the wait grows without a record of them.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
             return _put_back(delivery, State.SCHEDULED, delivery.failures, wait)

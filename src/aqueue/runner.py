@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import CapacityLimiter, to_thread
 
-from . import codec
 from .clock import instant_ms, span_ms
+from .codec import describe_exception
 from .context import TaskRun, current_task, set_current_task
-from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
-from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
+from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, SerializerMismatch, TaskTimeout
+from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unreadable, Unusable
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .clock import Clock
+    from .codec import Codec
     from .hooks import Hooks
     from .message import Delivery, Message
     from .options import TaskOptions
@@ -35,12 +36,16 @@ _NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000)
 
 
 class Ran(NamedTuple):
-    """What came of one delivery, with what the decision about it needs. `run` is None where no known task was named."""
+    """What came of one delivery, with what the decision about it needs. `run` is None where no known task was named.
+
+    `why` says in one line what was wrong, where it was not an exception of the run.
+    """
 
     outcome: Outcome
     terms: Terms = _NO_TERMS
     reply: str = ""
     run: TaskRun | None = None
+    why: str = ""
 
 
 class Plan(NamedTuple):
@@ -59,6 +64,7 @@ class Runner:
         registry: Registry,
         hooks: Hooks,
         clock: Clock,
+        codec: Codec,
         *,
         threads: int,
         result_ttl_ms: int,
@@ -68,6 +74,7 @@ class Runner:
         self._registry = registry
         self._hooks = hooks
         self._clock = clock
+        self._codec = codec
         self._threads = CapacityLimiter(threads)
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
@@ -77,9 +84,11 @@ class Runner:
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
         try:
-            message = codec.decode_message(delivery.id, delivery.payload)
+            message = self._codec.decode_message(delivery.id, delivery.payload)
+        except SerializerMismatch as error:
+            return Ran(Unreadable(), why=str(error))
         except DecodeError as error:
-            return Ran(Unusable(_describe(error, delivery)))
+            return Ran(Unusable(self._describe(error, delivery)), why=str(error))
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
@@ -88,16 +97,15 @@ class Runner:
         try:
             options, terms = self._changed(plan, message) if message.overrides else (plan.task.declared, plan.terms)
         except (TypeError, ValueError) as error:
-            return Ran(Unusable(_describe(error, delivery)), plan.terms, message.reply)
-        run = TaskRun(delivery, message, options, self._report)
+            return Ran(Unusable(self._describe(error, delivery)), plan.terms, message.reply, why=str(error))
+        run = TaskRun(delivery, message, options, self._tell_progress)
         if delivery.receipt.count > self._max_crashes:
-            crashes = delivery.receipt.count - 1
-            outcome: Outcome = Unusable(_plainly(run, "WorkerLost", f"{crashes} workers ended while running it"))
-        elif message.expires_ms and message.expires_ms < self._clock.now_ms():
-            outcome = Expired(_plainly(run, "Expired", "not started in time"))
-        else:
-            outcome = await self._outcome(plan, run)
-        return Ran(outcome, terms, message.reply, run)
+            why = f"{delivery.receipt.count - 1} workers ended while running it"
+            return Ran(Unusable(self._plainly(run, "WorkerLost", why)), terms, message.reply, run, why)
+        if message.expires_ms and message.expires_ms < self._clock.now_ms():
+            why = "not started in time"
+            return Ran(Expired(self._plainly(run, "Expired", why)), terms, message.reply, run, why)
+        return Ran(await self._outcome(plan, run), terms, message.reply, run)
 
     async def _outcome(self, plan: Plan, run: TaskRun) -> Outcome:
         set_current_task(run)
@@ -105,7 +113,8 @@ class Runner:
             try:
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
-                return Cancelled(_describe(error, run.delivery, run), final=True)
+                run.exception = error
+                return Cancelled(self._describe(error, run.delivery, run), final=True)
             except BaseException as error:
                 return self._raised(run, error)
         try:
@@ -118,7 +127,8 @@ class Runner:
             run.value = await (plan.call(run) if run.options.timeout_s is None else _in_time(plan, run))
         except CancelExecution as error:
             run.exception = error
-            return Cancelled(_describe(error, run.delivery, run), final=error.retry is False, again=error.retry is True)
+            told = self._describe(error, run.delivery, run)
+            return Cancelled(told, final=error.retry is False, again=error.retry is True)
         except RetryTask as error:
             run.exception = error
             return _retry_asked(error)
@@ -127,13 +137,13 @@ class Runner:
             # cancellation by the worker: that is known, and told apart, where it came from.
             return self._raised(run, error)
         try:
-            return Returned(codec.encode_value(run.value, "result"))
+            return Returned(self._codec.encode_value(run.value, "result", run.message.id))
         except EncodeError as error:
             return self._raised(run, error, final=True)
 
     def _raised(self, run: TaskRun, error: BaseException, final: bool = False) -> Raised:
         run.exception = error
-        return Raised(_describe(error, run.delivery, run), type(error), final)
+        return Raised(self._describe(error, run.delivery, run), type(error), final)
 
     def _plan(self, name: str) -> Plan | None:
         task = self._registry.get(name)
@@ -184,6 +194,36 @@ class Runner:
             manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
         )
 
+    # -- telling
+
+    async def _tell_progress(self, run: TaskRun, progress: list[Any]) -> bool:
+        report = self._codec.encode_value(progress, "progress", run.id)
+        return await self._report(run.delivery, report, run.message.reply)
+
+    def _describe(self, error: BaseException, delivery: Delivery, run: TaskRun | None = None) -> bytes:
+        """What a TaskException on the other side will say."""
+        name, text, trace = describe_exception(error)
+        return self._metadata(name, text, trace, delivery, run)
+
+    def _plainly(self, run: TaskRun, name: str, text: str) -> bytes:
+        return self._metadata(name, text, "", run.delivery, run)
+
+    def _metadata(self, name: str, text: str, trace: str, delivery: Delivery, run: TaskRun | None) -> bytes:
+        metadata = {
+            "type": name,
+            "error": text,
+            "traceback": trace,
+            "attempt": delivery.failures + 1,
+            "retries": run.retries if run is not None else 0,
+            "task_id": delivery.id,
+        }
+        try:
+            return self._codec.encode_value(metadata, "error", delivery.id)
+        except EncodeError as error:
+            # A serializer that fails even here must not keep the task from its verdict.
+            logger.error("The description of an error was left out: %s", error)
+            return b""
+
 
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with the current run as its argument ``task``."""
@@ -209,25 +249,3 @@ def _retry_asked(error: RetryTask) -> RetryAsked:
     except (TypeError, ValueError) as problem:
         logger.warning("RetryTask: %s; the task's own retry_delay is used instead", problem)
     return RetryAsked()
-
-
-def _describe(error: BaseException, delivery: Delivery, run: TaskRun | None = None) -> bytes:
-    """What a TaskException on the other side will say."""
-    name, text, trace = codec.describe_exception(error)
-    return _metadata(name, text, trace, delivery, run)
-
-
-def _plainly(run: TaskRun, name: str, text: str) -> bytes:
-    return _metadata(name, text, "", run.delivery, run)
-
-
-def _metadata(name: str, text: str, trace: str, delivery: Delivery, run: TaskRun | None) -> bytes:
-    metadata = {
-        "type": name,
-        "error": text,
-        "traceback": trace,
-        "attempt": delivery.failures + 1,
-        "retries": run.retries if run is not None else 0,
-        "task_id": delivery.id,
-    }
-    return codec.encode_value(metadata, "error")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, assert_type
 from aqueue import (
     CancelExecution,
     Huey,
+    JSONSerializer,
     MemoryHuey,
+    PickleSerializer,
     Progress,
     RedisHuey,
     Result,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 huey = Huey("shop", result_ttl=timedelta(hours=1))
 applications: list[Huey] = [RedisHuey("a", host="b", port=1), SqliteHuey("a", filename="b"), MemoryHuey("a")]
+applications.append(Huey("a", serializer=JSONSerializer(keys=["key"], compress_from=1024)))
+applications.append(Huey("a", serializer=PickleSerializer(keys=(b"new", b"old"))))
 
 
 @huey.task

@@ -22,6 +22,7 @@ from aqueue.lifecycle import (
     State,
     Terms,
     Unknown,
+    Unreadable,
     Unusable,
     decide,
 )
@@ -81,6 +82,8 @@ CASES = [
     Case(Unusable(b"error"), 0, State.DEAD),
     Case(Unknown("shop.add"), 0, State.SCHEDULED, 0, 5000),
     Case(Unknown("shop.add"), 2, State.SCHEDULED, 2, 5000),
+    Case(Unreadable(), 0, State.SCHEDULED, 0, 5000),
+    Case(Unreadable(), 2, State.SCHEDULED, 2, 5000),
     Case(Interrupted(), 0, State.QUEUED),
     Case(Interrupted(), 2, State.QUEUED, 2),
 ]

@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, decide
+from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, Unreadable, decide
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -179,6 +179,7 @@ class Dispatcher:
         run = ran.run
         name = run.name if run is not None else ""
         exception = run.exception if run is not None else None
+        why = ran.why if exception is None else exception_text(exception)
         if isinstance(ran.outcome, Unknown):
             near = self._registry.nearest(ran.outcome.task)
             hint = f"; did you mean {near!r}?" if near else "."
@@ -190,13 +191,19 @@ class Dispatcher:
                 hint,
                 settlement.delay_ms / 1000,
             )
+        elif isinstance(ran.outcome, Unreadable):
+            logger.warning(
+                "Task %s cannot be read: %s. It is kept, and offered again in %.0f s.",
+                settlement.id,
+                why,
+                settlement.delay_ms / 1000,
+            )
         elif settlement.state is State.RETRYING:
-            why = exception_text(exception) if exception is not None else ""
             logger.warning("Task %s (%s) will be retried: %s", settlement.id, name, why)
         elif settlement.state is State.FAILED:
             logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
         elif settlement.state is not State.QUEUED:
-            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, settlement.result.decode())
+            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
 
     # -- out
 

@@ -32,6 +32,7 @@ from .settler import Settler
 if TYPE_CHECKING:
     from ..client import Client
     from ..clock import Clock
+    from ..codec import Codec
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
     from ..registry import Registry
@@ -54,6 +55,8 @@ class Application(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def result_ttl_ms(self) -> int: ...
+    @property
+    def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
 
@@ -114,6 +117,7 @@ class Worker:
             registry,
             hooks,
             clock,
+            self._application.codec,
             threads=self.options.threads,
             result_ttl_ms=self._application.result_ttl_ms,
             max_crashes=self.options.max_crashes,
