@@ -76,7 +76,14 @@ class Layers:
         self.storage = RedisStorage("redis://localhost:6379/0", "layers", 30_000)
         self.storage._server = Wire()  # type: ignore[assignment]  # the part that talks to a server
         self.runner = Runner(
-            huey.registry, Hooks(), SystemClock(), threads=1, result_ttl_ms=3_600_000, max_crashes=3, report=_unheard
+            huey.registry,
+            Hooks(),
+            SystemClock(),
+            huey.codec,
+            threads=1,
+            result_ttl_ms=3_600_000,
+            max_crashes=3,
+            report=_unheard,
         )
 
     def received(self) -> list[Delivery]:

@@ -22,7 +22,7 @@ from .exceptions import DecodeError, EncodeError, SerializerMismatch
 from .message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -40,6 +40,8 @@ _PLAIN = frozenset({type(None), bool, int, str})
 _SMALLEST_INT = -(2**63)
 _LARGEST_INT = 2**64 - 1
 _SHOWN = 200
+# What the fields of a message say when they are left out; it cannot do without its task. Later versions may add more.
+_DEFAULTS: tuple[Any, ...] = (None, "", (), {}, 0, None)
 _MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
 
 
@@ -65,12 +67,9 @@ def encode_message(message: Message) -> bytes:
     Raises:
         EncodeError: an argument cannot travel.
     """
-    document = document_of(message)
-    if message.args:
-        document["a"] = _encodable_sequence(message.args, "args")
-    if message.kwargs:
-        document["k"] = _encodable_dict(message.kwargs, "kwargs", 0)
-    return _dumps(document, "arguments")
+    args = _encodable_sequence(message.args, "args") if message.args else ()
+    kwargs = _encodable_dict(message.kwargs, "kwargs", 0) if message.kwargs else {}
+    return _dumps(document_of(message, args, kwargs), "arguments")
 
 
 def decode_message(task_id: str, payload: bytes) -> Message:
@@ -100,19 +99,14 @@ def decode_value(data: bytes, what: str = "value", task_id: str = "") -> Any:
     return _loads(data)
 
 
-def document_of(message: Message) -> dict[str, Any]:
-    """The message as a dict, its arguments as they are; what it does not need is left out."""
-    document: dict[str, Any] = {"t": message.task}
-    if message.args:
-        document["a"] = message.args
-    if message.kwargs:
-        document["k"] = message.kwargs
-    if message.reply:
-        document["r"] = message.reply
-    if message.expires_ms:
-        document["x"] = message.expires_ms
-    if message.overrides:
-        document["o"] = message.overrides
+def document_of(message: Message, args: Sequence[Any], kwargs: Any) -> list[Any]:
+    """The message, with `args` and `kwargs` for its arguments, as a list. Fields that say nothing are left off its end.
+
+    Not a dict: every queued task would keep the names of its fields in the store.
+    """
+    document = [message.task, message.reply, args, kwargs, message.expires_ms, message.overrides]
+    while not document[-1]:
+        document.pop()
     return document
 
 
@@ -122,18 +116,13 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
     Raises:
         DecodeError: it describes none.
     """
-    if type(document) is dict:
-        task = document.get("t")
-        args = document.get("a", ())
-        kwargs = document.get("k") or {}
-        reply = document.get("r", "")
-        expires_ms = document.get("x", 0)
-        overrides = document.get("o")
+    if type(document) is list or type(document) is tuple:
+        task, reply, args, kwargs, expires_ms, overrides, *_ = (*document, *_DEFAULTS[len(document) :])
         if (
             type(task) is str
+            and type(reply) is str
             and (type(args) is list or type(args) is tuple)
             and type(kwargs) is dict
-            and type(reply) is str
             and type(expires_ms) is int
             and (overrides is None or type(overrides) is dict)
         ):

@@ -44,7 +44,7 @@ class Serializer(ABC):
 
     @abstractmethod
     def dumps(self, value: Any) -> bytes:
-        """`value` as bytes: a result, or a dict with the arguments of a call. What it raises refuses the value."""
+        """`value` as bytes: a result, or a list with the arguments of a call. What it raises refuses the value."""
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:
@@ -106,7 +106,7 @@ class Documents:
         self._serializer = serializer
 
     def encode_message(self, message: Message) -> bytes:
-        return self._dumps(codec.document_of(message), "arguments")
+        return self._dumps(codec.document_of(message, message.args, message.kwargs), "arguments")
 
     def decode_message(self, task_id: str, payload: bytes) -> Message:
         return codec.message_of(task_id, self._loads(payload), payload)

@@ -438,7 +438,7 @@ async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
     @bench.huey.task
     async def anything(**kwargs: Any) -> None: ...
 
-    payload = b'{"t":"%s","k":{"__aq__":["dict",[[1,2]]]}}' % anything.name.encode()
+    payload = b'["%s","",[],{"__aq__":["dict",[[1,2]]]}]' % anything.name.encode()
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, (Raised, Unusable))
     assert not isinstance(ran.outcome, Raised) or ran.outcome.final
@@ -474,7 +474,7 @@ async def test_a_task_that_outlived_too_many_workers_is_not_tried_on_another(
         assert metadata(ran.outcome)["error"] == "3 workers ended while running it"
 
 
-@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b'{"t":5}', b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b"[5]", b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
 async def test_bytes_that_are_no_message_are_unusable(bench: Bench, payload: bytes) -> None:
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, Unusable)

@@ -16,7 +16,7 @@ from aqueue.seals import Compression, Signature
 
 OLD, NEW = b"o" * 32, b"n" * 32
 SIGNATURE = Signature([NEW], "shop")
-SIGNED_DATA = SIGNATURE.close(b'{"t":"add"}', "message", "id")
+SIGNED_DATA = SIGNATURE.close(b'["add"]', "message", "id")
 COMPRESSION = Compression(100)
 
 # -- signatures
@@ -103,7 +103,7 @@ def test_data_is_compressed_from_the_threshold_on_and_where_that_makes_it_smalle
 
 
 def test_data_from_before_compression_is_read() -> None:
-    for data in (b"", b"null", b'{"t":"add"}', b"x" * 1000, SIGNED_DATA):
+    for data in (b"", b"null", b'["add"]', b"x" * 1000, SIGNED_DATA):
         assert COMPRESSION.open(data, "message", "id") == data
 
 

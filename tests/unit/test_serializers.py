@@ -134,7 +134,7 @@ def test_json_can_be_extended() -> None:
     codec = CODECS["extended"]
     assert codec.decode_value(codec.encode_value(Point(5), "result", "id"), "result", "id") == Point(5)
     assert codec.decode_value(codec.encode_value({1, 2}, "result", "id"), "result", "id") == {1, 2}
-    with pytest.raises(EncodeError, match=r"\['a'\]\[0\] is a .*Point, which cannot travel"):
+    with pytest.raises(EncodeError, match=r"\[2\]\[0\] is a .*Point, which cannot travel"):
         codec.encode_message(message(Point(5)))
 
 
@@ -149,8 +149,7 @@ def test_without_a_serializer_there_is_nothing_between_an_application_and_json()
     assert MemoryHuey("shop", serializer=JSONSerializer()).codec is aqueue.codec
     written = aqueue.codec.encode_message(message(1, {2}, k=(3,)))
     assert written == (
-        b'{"t":"shop.add","a":[1,{"__aq__":["set",[2]]}],"k":{"k":{"__aq__":["tuple",[3]]}},'
-        b'"r":"client","x":123,"o":{"retries":3}}'
+        b'["shop.add","client",[1,{"__aq__":["set",[2]]}],{"k":{"__aq__":["tuple",[3]]}},123,{"retries":3}]'
     )
 
 
@@ -309,9 +308,7 @@ def test_what_is_too_large_is_refused_however_it_is_written() -> None:
             codec.encode_value("x" * MAX_BYTES, "result", "id")
 
 
-@pytest.mark.parametrize(
-    "document", [None, 5, [], "x", {}, {"t": 5}, {"t": "x", "a": 5}, {"t": "x", "k": [1]}], ids=repr
-)
+@pytest.mark.parametrize("document", [None, 5, [], "x", {}, [5], ["x", "", 5], ["x", "", [], [1]]], ids=repr)
 def test_a_serializer_that_reads_no_message_is_told_so(document: Any) -> None:
     with pytest.raises(DecodeError, match=r"^not a message: b'x' \(1 bytes\)"):
         Failing(lambda _: document).codec_for("shop").decode_message("id", b"x")
@@ -491,7 +488,7 @@ async def test_bytes_that_the_serializer_cannot_read_end_no_worker(make: Callabl
 async def test_a_serializer_that_cannot_describe_an_error_does_not_keep_a_task_from_its_verdict() -> None:
     class OnlyCalls(PlainJSON):
         def dumps(self, value: Any) -> bytes:
-            if "t" not in value:
+            if not isinstance(value, list) or value[0] != "work":
                 raise ValueError("only calls")
             return super().dumps(value)
 

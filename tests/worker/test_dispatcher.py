@@ -464,7 +464,7 @@ async def test_no_post_execute_hook_runs_for_a_body_that_did_not(bench: Bench) -
         "unknown",
         "misfit",
     ]
-    payloads = {"garbage": b"garbage", "unknown": b'{"t":"unheard-of"}', "misfit": b'{"t":"quick","a":[1]}'}
+    payloads = {"garbage": b"garbage", "unknown": b'["unheard-of"]', "misfit": b'["quick","",[1]]'}
     await bench.storage.push([Envelope(task_id, payload) for task_id, payload in payloads.items()])
     async with bench.serving():
         bench.dispatcher.start(await bench.pull())
@@ -515,7 +515,7 @@ async def test_each_end_but_a_good_one_is_told_in_one_line(bench: Bench, caplog:
     await bench.push(bench.huey.task(name="shop.fail")(fail), id="2")
     await bench.push(bench.huey.task(name="shop.again", retries=1)(fail), id="3")
     await bench.push(bench.huey.task(name="shop.cancel")(cancel), id="4")
-    await bench.storage.push([Envelope("5", b'{"t":"shop.fial"}'), Envelope("6", b"garbage")])
+    await bench.storage.push([Envelope("5", b'["shop.fial"]'), Envelope("6", b"garbage")])
     async with bench.serving():
         bench.dispatcher.start(await bench.pull())
         await until(lambda: not bench.dispatcher.is_busy)
