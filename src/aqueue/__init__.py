@@ -19,13 +19,18 @@ if TYPE_CHECKING:
         HueyException,
         QueueFull,
         QueueUnavailable,
+        RateLimitExceeded,
         ResultNotFound,
         ResultTimeout,
         RetryTask,
         TaskException,
+        TaskLockedException,
         TaskTimeout,
     )
     from .lifecycle import State
+    from .limits import RateLimit
+    from .locks import TaskLock
+    from .permits import Permit
     from .result import Progress, Result, ResultGroup
     from .task import Call, Task
 
@@ -38,9 +43,12 @@ __all__ = [
     "Huey",
     "HueyException",
     "MemoryHuey",
+    "Permit",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
+    "RateLimit",
+    "RateLimitExceeded",
     "RedisHuey",
     "Result",
     "ResultGroup",
@@ -51,6 +59,8 @@ __all__ = [
     "State",
     "Task",
     "TaskException",
+    "TaskLock",
+    "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
     "__version__",
@@ -68,13 +78,18 @@ _HOMES = {
         "HueyException",
         "QueueFull",
         "QueueUnavailable",
+        "RateLimitExceeded",
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
         "TaskException",
+        "TaskLockedException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
+    "limits": ("RateLimit",),
+    "locks": ("TaskLock",),
+    "permits": ("Permit",),
     "result": ("Progress", "Result", "ResultGroup"),
     "task": ("Call", "Task"),
 }

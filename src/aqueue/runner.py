@@ -12,8 +12,16 @@ from anyio import CapacityLimiter, to_thread
 from . import codec
 from .clock import instant_ms, span_ms
 from .context import TaskRun, current_task, set_current_task
-from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
-from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
+from .exceptions import (
+    CancelExecution,
+    DecodeError,
+    EncodeError,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+    TaskTimeout,
+)
+from .lifecycle import Cancelled, Expired, Outcome, Raised, Refused, RetryAsked, Returned, Terms, Unknown, Unusable
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 
@@ -122,6 +130,9 @@ class Runner:
         except RetryTask as error:
             run.exception = error
             return _retry_asked(error)
+        except (TaskLockedException, RateLimitExceeded) as error:
+            run.exception = error
+            return _refused(error, run)
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: a task body does not end its worker. Nor does it swallow a
             # cancellation by the worker: that is known, and told apart, where it came from.
@@ -209,6 +220,16 @@ def _retry_asked(error: RetryTask) -> RetryAsked:
     except (TypeError, ValueError) as problem:
         logger.warning("RetryTask: %s; the task's own retry_delay is used instead", problem)
     return RetryAsked()
+
+
+def _refused(error: TaskLockedException | RateLimitExceeded, run: TaskRun) -> Refused:
+    try:
+        wait_ms = span_ms(error.delay, "delay")
+    except (TypeError, ValueError) as problem:
+        logger.warning("%s: %s; the shortest wait is used instead", type(error).__name__, problem)
+        wait_ms = 0
+    is_failure = isinstance(error, TaskLockedException) or not error.retry
+    return Refused(_describe(error, run.delivery, run), wait_ms, is_failure)
 
 
 def _describe(error: BaseException, delivery: Delivery, run: TaskRun | None = None) -> bytes:
