@@ -101,8 +101,9 @@ class Permits:
 
     async def give_back(self, permit: Permit) -> bool:
         """Release `permit`; False when it was lost before. It is released even if the caller is cancelled meanwhile."""
+        was_held = permit.is_held
         permit.end()
-        return await asyncio.shield(self._release_soon(permit))
+        return await asyncio.shield(self._release_soon(permit)) and was_held
 
     def look_again(self, name: str | None = None) -> None:
         """A permit of `name` may be free, or of any name."""
