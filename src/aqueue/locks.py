@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from .clock import span_ms
-from .context import current_task
 from .exceptions import HueyException
 from .guards import Application, Guard
 from .ids import check_key, new_task_id
-from .permits import Permit
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from .permits import Permit
     from .storage.protocol import WorkerInfo
 
 logger = logging.getLogger("aqueue.locks")
@@ -30,7 +29,7 @@ _SHORTEST_TTL_MS = 100
 _MOST_PERMITS = 1_000_000
 
 
-class TaskLock(Guard[Permit]):
+class TaskLock(Guard["Permit"]):
     """A lock, or a semaphore of several permits; made by ``huey.lock_task`` and ``huey.semaphore``.
 
     ``async with lock as permit:`` tells by ``permit.is_held`` whether it was lost meanwhile, and by ``permit.fence``
@@ -66,6 +65,9 @@ class TaskLock(Guard[Permit]):
         return len(holders) >= self._permits
 
     async def _enter(self) -> Permit:
+        # Imported on use, here and below: a module that only declares tasks has less to load.
+        from .permits import Permit
+
         permit = Permit(self.name, _new_token(), self._permits, self._ttl_ms)
         await (await self._application.client()).permits.take(permit, self._wait_ms)
         return permit
@@ -153,6 +155,8 @@ def _lock(
 
 def _new_token() -> str:
     """A name for one holder: the worker in which it runs, if any, and an id."""
+    from .context import current_task
+
     run = current_task()
     consumer = run.delivery.receipt.consumer if run is not None else ""
     return f"{consumer}/{new_task_id()}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class Permit:
     `fence` is higher than that of every permit before it: write it beside a side effect, and refuse a lower one.
     """
 
-    __slots__ = ("_ends", "_released", "fence", "name", "permits", "renew_at", "token", "ttl_ms")
+    __slots__ = ("_ended", "_lapses_at", "_renew_at", "fence", "name", "permits", "token", "ttl_ms")
 
     def __init__(self, name: str, token: str, permits: int, ttl_ms: int) -> None:
         self.name = name
@@ -40,9 +41,9 @@ class Permit:
         self.permits = permits
         self.ttl_ms = ttl_ms
         self.fence = 0
-        self.renew_at = 0.0
-        self._ends = 0.0
-        self._released = False
+        self._renew_at = 0.0
+        self._lapses_at = 0.0
+        self._ended = False
 
     def __repr__(self) -> str:
         return f"<Permit {self.name} fence={self.fence} {'held' if self.is_held else 'not held'}>"
@@ -50,19 +51,12 @@ class Permit:
     @property
     def is_held(self) -> bool:
         """Whether nobody else can have it: it was neither released nor lost."""
-        return not self._released and _clock.monotonic() < self._ends
+        return not self._ended and _clock.monotonic() < self._lapses_at
 
-    @property
-    def was_released(self) -> bool:
-        return self._released
-
-    def extend(self, asked_at: float) -> None:
+    def _extend(self, asked_at: float) -> None:
         """The store gave it at `asked_at` or later."""
-        self.renew_at = asked_at + self.ttl_ms / 3000
-        self._ends = asked_at + self.ttl_ms / 1000
-
-    def end(self) -> None:
-        self._released = True
+        self._renew_at = asked_at + self.ttl_ms / 3000
+        self._lapses_at = asked_at + self.ttl_ms / 1000
 
 
 class _Line:
@@ -83,7 +77,8 @@ class Permits:
         self._held: set[Permit] = set()
         self._lines: dict[str, _Line] = {}
         self._releases: set[asyncio.Task[bool]] = set()
-        self._taken = asyncio.Event()
+        self._renewal_at = math.inf
+        self._renew_earlier = asyncio.Event()
         self._closed = False
 
     # -- taking and giving back
@@ -102,7 +97,7 @@ class Permits:
     async def give_back(self, permit: Permit) -> bool:
         """Release `permit`; False when it was lost before. It is released even if the caller is cancelled meanwhile."""
         was_held = permit.is_held
-        permit.end()
+        permit._ended = True
         return await asyncio.shield(self._release_soon(permit)) and was_held
 
     def look_again(self, name: str | None = None) -> None:
@@ -115,7 +110,6 @@ class Permits:
         line = self._lines.setdefault(permit.name, _Line())
         line.length += 1
         refused_ms = _LONGEST_REFUSAL_MS
-        self._listen()
         try:
             async with asyncio.timeout(wait_ms / 1000), line.turn:
                 while True:
@@ -123,6 +117,7 @@ class Permits:
                     refused_ms = await self._ask(permit)
                     if not refused_ms:
                         return 0
+                    self._listen()
                     # A little later than it lapses, and a thousand processes not in step.
                     await _clock.wait(line.moved, refused_ms / 1000 * (1 + random.random() / 10))
         except TimeoutError:
@@ -146,9 +141,10 @@ class Permits:
         if not grant.fence:
             return min(grant.wait_ms, _LONGEST_REFUSAL_MS)
         permit.fence = grant.fence
-        permit.extend(asked_at)
+        permit._extend(asked_at)
         self._held.add(permit)
-        self._taken.set()
+        if permit._renew_at < self._renewal_at:
+            self._renew_earlier.set()
         return 0
 
     def _release_soon(self, permit: Permit) -> asyncio.Task[bool]:
@@ -177,8 +173,9 @@ class Permits:
             while True:
                 await self._wait_for_renewal()
                 async with asyncio.TaskGroup() as group:
-                    for permit in [held for held in self._held if held.renew_at <= _clock.monotonic()]:
-                        group.create_task(self._renew(permit))
+                    for permit in self._held.copy():
+                        if permit._renew_at <= _clock.monotonic():
+                            group.create_task(self._renew(permit))
         finally:
             self._closed = True
             self.look_again()
@@ -186,14 +183,16 @@ class Permits:
                 await asyncio.wait(self._releases, timeout=_CLOSING_SECONDS)
 
     async def _wait_for_renewal(self) -> None:
-        if not self._held:
-            await self._taken.wait()
-        self._taken.clear()
-        renew_at = min((permit.renew_at for permit in self._held), default=0.0)
-        await _clock.wait(self._taken, renew_at - _clock.monotonic())
+        while not self._held:
+            self._renewal_at = math.inf
+            self._renew_earlier.clear()
+            await self._renew_earlier.wait()
+        self._renewal_at = min(permit._renew_at for permit in self._held)
+        self._renew_earlier.clear()
+        await _clock.wait(self._renew_earlier, self._renewal_at - _clock.monotonic())
 
     async def _renew(self, permit: Permit) -> None:
-        if permit.was_released:
+        if permit._ended:
             # In another event loop than the one that took it.
             self._held.discard(permit)
             return
@@ -202,13 +201,13 @@ class Permits:
             grant = await self._storage.cells.acquire(permit.name, permit.token, permit.permits, permit.ttl_ms)
         except HueyException as error:
             logger.warning("Lock %s could not be renewed: %s", permit.name, error)
-            permit.renew_at = _clock.monotonic() + min(_REPEAT_SECONDS, permit.ttl_ms / 3000)
+            permit._renew_at = _clock.monotonic() + min(_REPEAT_SECONDS, permit.ttl_ms / 3000)
             return
         if grant.fence == permit.fence:
-            permit.extend(asked_at)
-        elif not permit.was_released:
+            permit._extend(asked_at)
+        elif not permit._ended:
             # Also when it is ours again: in between it was free, and somebody may have been inside.
-            permit.end()
+            permit._ended = True
             logger.warning(
                 "Lock %s was lost: it was not renewed within %g s. What runs under it may run elsewhere too.",
                 permit.name,

@@ -26,7 +26,7 @@ All carry the same hash tag, so that one script may touch any of them on a clust
 ``{aq:ns}:a:<token>``, a hash
     The answer to a call that may be repeated: ``a``, or ``n`` where it is nothing. It expires soon.
 ``{aq:ns}:h:<name>``, a sorted set
-    Holders of a lock or semaphore, by the instant at which they lapse. It expires with the last of them.
+    Holders of a lock or semaphore, by the instant at which they lapse. It expires when all of them have.
 ``{aq:ns}:f:<name>``, a hash
     Their fences; and, under '', that somebody waits. It expires with them.
 ``{aq:ns}:h``, a sorted set
