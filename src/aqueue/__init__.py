@@ -19,14 +19,19 @@ if TYPE_CHECKING:
         HueyException,
         QueueFull,
         QueueUnavailable,
+        RateLimitExceeded,
         ResultNotFound,
         ResultTimeout,
         RetryTask,
         SerializerMismatch,
         TaskException,
+        TaskLockedException,
         TaskTimeout,
     )
     from .lifecycle import State
+    from .limits import RateLimit
+    from .locks import TaskLock
+    from .permits import Permit
     from .result import Progress, Result, ResultGroup
     from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
@@ -41,10 +46,13 @@ __all__ = [
     "HueyException",
     "JSONSerializer",
     "MemoryHuey",
+    "Permit",
     "PickleSerializer",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
+    "RateLimit",
+    "RateLimitExceeded",
     "RedisHuey",
     "Result",
     "ResultGroup",
@@ -57,6 +65,8 @@ __all__ = [
     "State",
     "Task",
     "TaskException",
+    "TaskLock",
+    "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
     "__version__",
@@ -74,14 +84,19 @@ _HOMES = {
         "HueyException",
         "QueueFull",
         "QueueUnavailable",
+        "RateLimitExceeded",
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
         "SerializerMismatch",
         "TaskException",
+        "TaskLockedException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
+    "limits": ("RateLimit",),
+    "locks": ("TaskLock",),
+    "permits": ("Permit",),
     "result": ("Progress", "Result", "ResultGroup"),
     "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),

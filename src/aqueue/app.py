@@ -13,6 +13,8 @@ from .clock import SystemClock, instant_ms, span_ms
 from .exceptions import ConfigurationError
 from .hooks import Hooks
 from .ids import check_name, check_task_id, new_task_id
+from .limits import Limits
+from .locks import Locks
 from .message import Envelope, Message
 from .options import TaskOptions, check_known
 from .registry import Registry
@@ -20,6 +22,7 @@ from .resources import Resource
 from .result import Result, ResultGroup
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
+from .values import Values
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey:
+class Huey(Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``

@@ -12,8 +12,29 @@ from anyio import CapacityLimiter, to_thread
 from .clock import instant_ms, span_ms
 from .codec import describe_exception
 from .context import TaskRun, current_task, set_current_task
-from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, SerializerMismatch, TaskTimeout
-from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unreadable, Unusable
+from .exceptions import (
+    CancelExecution,
+    DecodeError,
+    EncodeError,
+    RateLimitExceeded,
+    RetryTask,
+    SerializerMismatch,
+    TaskLockedException,
+    TaskTimeout,
+)
+from .lifecycle import (
+    Cancelled,
+    Expired,
+    Outcome,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Terms,
+    Unknown,
+    Unreadable,
+    Unusable,
+)
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 
@@ -132,6 +153,10 @@ class Runner:
         except RetryTask as error:
             run.exception = error
             return _retry_asked(error)
+        except (TaskLockedException, RateLimitExceeded) as error:
+            run.exception = error
+            is_failure = isinstance(error, TaskLockedException) or not error.retry
+            return Refused(self._describe(error, run.delivery, run), _wait_ms(error), is_failure)
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: a task body does not end its worker. Nor does it swallow a
             # cancellation by the worker: that is known, and told apart, where it came from.
@@ -249,3 +274,11 @@ def _retry_asked(error: RetryTask) -> RetryAsked:
     except (TypeError, ValueError) as problem:
         logger.warning("RetryTask: %s; the task's own retry_delay is used instead", problem)
     return RetryAsked()
+
+
+def _wait_ms(error: TaskLockedException | RateLimitExceeded) -> int:
+    try:
+        return span_ms(error.delay, "delay")
+    except (TypeError, ValueError) as problem:
+        logger.warning("%s: %s; the shortest wait is used instead", type(error).__name__, problem)
+        return 0

@@ -80,3 +80,9 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         assert [depth.queue for depth in await huey.depths()] == ["other"]
         assert len(await huey.workers()) == 1
         await worker.stop()
+        async with huey.lock_task("lock"), huey.rate_limit("api", 1, 3600):
+            assert await huey.flush_locks("lock", force=True) == {"lock"}
+            await huey.rate_limit("api", 1, 3600).reset()
+        await huey.put("key", 1, ttl=3600)
+        assert await huey.incr("key") == await huey.get("key", pop=True) == 2
+        assert not await huey.delete("key")

@@ -11,8 +11,10 @@ from aqueue import (
     Huey,
     JSONSerializer,
     MemoryHuey,
+    Permit,
     PickleSerializer,
     Progress,
+    RateLimit,
     RedisHuey,
     Result,
     ResultGroup,
@@ -20,6 +22,7 @@ from aqueue import (
     State,
     Task,
     TaskException,
+    TaskLock,
     TaskRun,
     current_task,
 )
@@ -142,6 +145,41 @@ async def getting(result: Result[int], group: ResultGroup[str]) -> None:
         assert_type(await member, str)
     async for progress in result.progress():
         assert_type(progress, Progress)
+
+
+@huey.lock_task("above", wait=timedelta(seconds=5))
+@huey.task
+async def guarded(a: int) -> str:
+    return str(a)
+
+
+@huey.task
+@huey.semaphore("below", 2)
+@huey.rate_limit("api", 10, 60, sliding=True)
+def guarded_in_a_thread(a: int) -> str:
+    return str(a)
+
+
+async def sharing() -> None:
+    assert_type(await guarded.enqueue(1), Result[str])
+    assert_type(await guarded(1), str)
+    assert_type(guarded_in_a_thread(1), str)
+    lock, limit = huey.lock_task("lock", 60), huey.rate_limit("api", 1, timedelta(hours=1))
+    assert_type(lock, TaskLock)
+    assert_type(limit, RateLimit)
+    async with lock as permit, limit as nothing:
+        assert_type(permit, Permit)
+        assert_type((permit.is_held, permit.fence), tuple[bool, int])
+        assert_type(nothing, None)
+    with huey.semaphore("room", 5, wait=1) as permit:
+        assert_type(permit, Permit)
+    assert_type(await lock.release(), bool)
+    assert_type(await huey.flush_locks("lock", force=True), set[str])
+    assert_type(await limit.current_usage(), int)
+    assert_type(await huey.put_if_empty("key", {"any": "value"}, ttl=5), bool)
+    assert_type(await huey.get("key", pop=True), Any)
+    assert_type(await huey.incr("key"), int)
+    assert_type(huey.sync.run(huey.delete("key")), bool)
 
 
 def without_an_event_loop() -> None:

@@ -188,6 +188,7 @@ class Worker:
                 "queues": self.queues,
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
+                "lease_ms": self.options.lease_ms,
             }
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...lifecycle import VERDICTS, State
 from ..protocol import Promotion, Record
 from .address import Address
+from .cells import RedisCells
 from .events import EventStream
 from .insight import Insight
 from .keys import GROUP, Keys, level_of, queue_of
@@ -53,6 +54,7 @@ class RedisStorage:
         self._server = Server(self._address, f"{self._name}:commands")
         self._insight = Insight(self._address, self._server, self._keys)
         self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
+        self.cells = RedisCells(self._server, self._keys)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
 from ...message import Delivery, Receipt
-from ..protocol import Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from ..protocol import Freed, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
 from .queries import QUERIES
 from .wakeup import READY, client_topic
 
@@ -45,7 +45,7 @@ class News(NamedTuple):
     """
 
     connection: int
-    events: list[Settled | Progressed]
+    events: list[Settled | Progressed | Freed]
     last: int
     next_due_ms: int | None
     is_partial: bool = False
@@ -362,9 +362,13 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed] = []
-    for number, task_id, state, result, progress in transaction.execute(QUERIES["news"], arguments):
+    events: list[Settled | Progressed | Freed] = []
+    for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
-        verdict = State(state) in VERDICTS
-        events.append(Settled(task_id, State(state), result) if verdict else Progressed(task_id, progress))
+        if state == "freed":
+            events.append(Freed(name))
+        elif State(state) in VERDICTS:
+            events.append(Settled(name, State(state), result))
+        else:
+            events.append(Progressed(name, progress))
     return News(transaction.connection, events, last, transaction.next_due_ms(), len(events) == _MOST_TOLD)
