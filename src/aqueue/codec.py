@@ -117,7 +117,9 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
         DecodeError: it describes none.
     """
     if type(document) is list or type(document) is tuple:
-        task, reply, args, kwargs, expires_ms, overrides, *_ = [*document, *_DEFAULTS[len(document) :]]
+        fields: list[Any] = list(document)
+        fields += _DEFAULTS[len(fields) :]
+        task, reply, args, kwargs, expires_ms, overrides, *_ = fields
         if (
             type(task) is str
             and type(reply) is str
