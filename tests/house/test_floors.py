@@ -53,6 +53,7 @@ PUBLIC = [
     "TaskException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "current_task",
 ]
