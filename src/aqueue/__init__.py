@@ -10,7 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .context import TaskRun, current_task
+    from .context import TaskRun, TaskView, current_task
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
@@ -69,13 +69,14 @@ __all__ = [
     "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "current_task",
 ]
 
 _HOMES = {
     "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
-    "context": ("TaskRun", "current_task"),
+    "context": ("TaskRun", "TaskView", "current_task"),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",

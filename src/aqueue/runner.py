@@ -37,6 +37,7 @@ from .lifecycle import (
 )
 from .resources import is_sync_manager
 from .retry import RetryPolicy
+from .signals import SIGNAL_EXECUTING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -130,8 +131,9 @@ class Runner:
 
     async def _outcome(self, plan: Plan, run: TaskRun) -> Outcome:
         set_current_task(run)
-        if self._hooks.pre_execute:
+        if self._hooks.pre_execute or self._hooks.signals.receivers:
             try:
+                await self._hooks.signals.send(SIGNAL_EXECUTING, run)
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
                 run.exception = error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from aqueue import Huey
+from aqueue import Huey, signals
 from aqueue.cli import commands as cli
 from aqueue.options import TaskOptions
 
@@ -42,6 +42,11 @@ def test_the_table_of_worker_options_is_complete() -> None:
         if isinstance(option, click.Option) and option.envvar
     ]
     assert [tuple(row[:3]) for row in rows(section(GUIDE / "worker.md", "Options"))] == declared
+
+
+def test_the_table_of_signals_is_complete() -> None:
+    declared = {f"`{name}`" for name in vars(signals) if name.startswith("SIGNAL_")}
+    assert {name for name, _ in rows(section(GUIDE / "signals.md", "All signals"))} == declared
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

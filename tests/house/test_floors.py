@@ -58,6 +58,7 @@ PUBLIC = [
     "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "current_task",
 ]

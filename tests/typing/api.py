@@ -24,8 +24,10 @@ from aqueue import (
     TaskException,
     TaskLock,
     TaskRun,
+    TaskView,
     current_task,
 )
+from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.sync import SyncResult
 
 if TYPE_CHECKING:
@@ -209,6 +211,21 @@ async def after(task: TaskRun, value: Any, exception: BaseException | None) -> N
         assert_type(exception.state, str)
 
 
+@huey.pre_enqueue()
+def before_it_is_sent(task: TaskView) -> None:
+    assert_type((task.id, task.name, task.queue, task.priority), tuple[str, str, str, int])
+    assert_type((task.retries, task.retry_delay, task.timeout), tuple[int, float, float | None])
+    assert_type(task.expires, datetime | None)
+
+
+@huey.signal()
+def note(signal: str, task: TaskView, *arguments: Any) -> None: ...
+
+
+@huey.signal(SIGNAL_COMPLETE, SIGNAL_ERROR)
+async def note_the_end(signal: str, task: TaskRun, error: BaseException | None = None) -> None: ...
+
+
 async def in_a_task() -> None:
     run = current_task()
     assert_type(run, TaskRun | None)
@@ -220,6 +237,7 @@ async def lifetime() -> None:
     # The decorators give handlers back unchanged.
     await start()
     stop()
+    assert_type(huey.disconnect_signal(note_the_end, SIGNAL_ERROR), None)
     async with huey as application:
         assert_type(application, Huey)
         worker = application.create_worker(concurrency=10, queues=["mails"])
