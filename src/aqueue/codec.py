@@ -36,6 +36,7 @@ COMPRESSED = b"\0zlib:"
 _TAG = "__aq__"
 _TAG_BYTES = b'"__aq__"'
 _PLAIN = frozenset({type(None), bool, int, str})
+_SEQUENCES = frozenset({list, tuple})
 # What orjson reads back as the same int; beyond it, it would give a float.
 _SMALLEST_INT = -(2**63)
 _LARGEST_INT = 2**64 - 1
@@ -116,14 +117,13 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
     Raises:
         DecodeError: it describes none.
     """
-    if type(document) is list or type(document) is tuple:
-        fields: list[Any] = list(document)
-        fields += _DEFAULTS[len(fields) :]
-        task, reply, args, kwargs, expires_ms, overrides, *_ = fields
+    if type(document) in _SEQUENCES:
+        fields = (*document, *_DEFAULTS[len(document) :])
+        task, reply, args, kwargs, expires_ms, overrides = fields[: len(_DEFAULTS)]
         if (
             type(task) is str
             and type(reply) is str
-            and (type(args) is list or type(args) is tuple)
+            and type(args) in _SEQUENCES
             and type(kwargs) is dict
             and type(expires_ms) is int
             and (overrides is None or type(overrides) is dict)
