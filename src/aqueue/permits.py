@@ -26,6 +26,8 @@ _LONGEST_REFUSAL_MS = 5_000
 _REPEAT_SECONDS = 1.0
 _CLOSING_SECONDS = 1.0
 
+_clock = SystemClock()
+
 
 class Permit:
     """One permit of a lock or a semaphore, in the hands of this process.
@@ -214,6 +216,3 @@ class Permits:
                 permit.ttl_ms / 1000,
             )
             self._release_soon(permit)
-
-
-_clock = SystemClock()

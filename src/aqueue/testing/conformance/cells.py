@@ -61,11 +61,11 @@ async def check_only_an_empty_key_takes_a_value(harness: Harness) -> None:
 async def check_a_value_lapses(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         cells = storage.cells
-        for key in ("lapsing", "deleted", "number", "kept", "other"):
+        for key in ("lapsing", "deleted", "kept", "other", "number"):
             await cells.put(key, b"5", next(_tokens), ttl_ms=_SHORT_MS)
+        await cells.incr("number", 1, next(_tokens))
         await cells.put("kept", b"6", next(_tokens))
         await cells.put("other", b"7", next(_tokens), ttl_ms=_LONG_MS)
-        await cells.incr("number", 1, next(_tokens))
         await harness.advance(_SHORT_MS + 1)
         assert await cells.get("lapsing") is None
         assert not await cells.delete("deleted", next(_tokens))
@@ -357,7 +357,7 @@ async def check_permits_and_limits_hold_between_processes(harness: SharedHarness
         assert not await _is_granted(other.cells, "lock", "yours")
         assert await one.cells.release("lock", "mine")
         assert (await other.cells.acquire("lock", "yours too", 1, _LONG_MS)).fence > first.fence
-        assert await one.cells.holders() == await one.cells.holders("lock") != []
+        assert [(holder.name, holder.token) for holder in await one.cells.holders()] == [("lock", "yours too")]
         calls = [cells.spend("api", next(_tokens), 5, _LONG_MS, sliding=True) for cells in (one.cells, other.cells) * 5]
         assert (await asyncio.gather(*calls)).count(0) == 5
 
