@@ -81,6 +81,7 @@ class Layers:
             SystemClock(),
             huey.codec,
             threads=1,
+            children=1,
             result_ttl_ms=3_600_000,
             max_crashes=3,
             report=_unheard,

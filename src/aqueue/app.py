@@ -23,7 +23,7 @@ from .resources import Resource
 from .result import Result, ResultGroup
 from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from .storage import DEFAULT_LEASE_MS, open_storage
-from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
+from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
 from .values import Values
 
 if TYPE_CHECKING:
@@ -127,13 +127,15 @@ class Huey(HookDecorators, Locks, Limits, Values):
             retry_jitter: the share of each wait that is drawn at random, 0 to 1.
             retry_max_delay: the longest wait. Default one day.
             retry_on: the exception class or classes that are worth a retry. Default every ``Exception``.
-            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned. Default no limit.
+            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned, a child process killed.
+                Default no limit.
             expires: how long after it is due, or until which datetime, it may still start.
             queue: where it waits. Default ``"default"``.
             priority: -100 to 100, higher first. Default 0.
             results: whether to keep what it returns.
             result_ttl: how long to keep it.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
+            pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
@@ -177,6 +179,7 @@ class Huey(HookDecorators, Locks, Limits, Values):
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
     ) -> Task[..., Any]:
         check_function(function)
+        check_pool(function, declared.pool)
         task: Task[..., Any] = Task(self, function, task_name(function, name), declared, resource)
         self.registry.add(task)
         return task

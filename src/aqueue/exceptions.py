@@ -89,6 +89,13 @@ class RateLimitExceeded(HueyException):
         return f"rate limit {self.key} is used up: {then} in {self.delay:g} s"
 
 
+class ProcessDied(HueyException):
+    """The child process of a task ended before the task did: by a signal or with an exit code, which the text names.
+
+    Counts as a failure of that task, so it is retried like one.
+    """
+
+
 class CancelExecution(Exception):
     """Raise it in a pre-execute hook or in a task body: the task must not run (any further).
 

@@ -35,6 +35,10 @@ from .lifecycle import (
     Unreadable,
     Unusable,
 )
+from .processes.failure import ChildRaised
+from .processes.pool import ProcessPool
+from .processes.target import target_of
+from .processes.wire import Call
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 from .signals import SIGNAL_EXECUTING
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from .hooks import Hooks
     from .message import Delivery, Message
     from .options import TaskOptions
+    from .processes.target import Target
     from .registry import Registry
     from .resources import Resource
     from .task import Task
@@ -71,10 +76,14 @@ class Ran(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use."""
+    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use.
+
+    `call_in_time` is the same for a run with a timeout.
+    """
 
     task: Task[..., Any]
     call: Callable[[TaskRun], Awaitable[Any]]
+    call_in_time: Callable[[TaskRun], Awaitable[Any]]
     terms: Terms
 
 
@@ -89,6 +98,7 @@ class Runner:
         codec: Codec,
         *,
         threads: int,
+        children: int,
         result_ttl_ms: int,
         max_crashes: int,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
@@ -98,10 +108,15 @@ class Runner:
         self._clock = clock
         self._codec = codec
         self._threads = CapacityLimiter(threads)
+        self._processes = ProcessPool(children)
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
         self._report = report
         self._plans: dict[str, Plan] = {}
+
+    async def close(self) -> None:
+        """End the child processes."""
+        await self._processes.close()
 
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
@@ -147,22 +162,13 @@ class Runner:
         run.started = True
         try:
             run.start_clock()
-            run.value = await (plan.call(run) if run.options.timeout_s is None else _in_time(plan, run))
-        except CancelExecution as error:
-            run.exception = error
-            told = self._describe(error, run.delivery, run)
-            return Cancelled(told, final=error.retry is False, again=error.retry is True)
-        except RetryTask as error:
-            run.exception = error
-            return _retry_asked(error)
-        except (TaskLockedException, RateLimitExceeded) as error:
-            run.exception = error
-            is_failure = isinstance(error, TaskLockedException) or not error.retry
-            return Refused(self._describe(error, run.delivery, run), _wait_ms(error), is_failure)
+            run.value = await (plan.call(run) if run.options.timeout_s is None else plan.call_in_time(run))
+        except ChildRaised as raised:
+            return self._ended_by(run, raised.exception, raised.description, raised.kind, raised.final)
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: a task body does not end its worker. Nor does it swallow a
             # cancellation by the worker: that is known, and told apart, where it came from.
-            return self._raised(run, error)
+            return self._ended_by(run, error, describe_exception(error), type(error))
         try:
             return Returned(self._codec.encode_value(run.value, "result", run.message.id))
         except EncodeError as error:
@@ -172,11 +178,36 @@ class Runner:
         run.exception = error
         return Raised(self._describe(error, run.delivery, run), type(error), final)
 
+    def _ended_by(
+        self,
+        run: TaskRun,
+        error: BaseException,
+        description: tuple[str, str, str],
+        kind: type[BaseException],
+        final: bool = False,
+    ) -> Outcome:
+        """What came of a body that raised `error`; some exceptions are instructions."""
+        run.exception = error
+        told = self._metadata(*description, run.delivery, run)
+        match error:
+            case CancelExecution(retry=retry):
+                return Cancelled(told, final=retry is False, again=retry is True)
+            case RetryTask():
+                return _retry_asked(error)
+            case TaskLockedException():
+                return Refused(told, _wait_ms(error))
+            case RateLimitExceeded(retry=retry):
+                return Refused(told, _wait_ms(error), is_failure=not retry)
+        return Raised(told, kind, final)
+
     def _plan(self, name: str) -> Plan | None:
         task = self._registry.get(name)
         if task is None:
             return None
-        plan = Plan(task, self._compose(task), self._terms(task.declared))
+        call = self._compose(task)
+        # A call in a process keeps its own time: none passes until there is a child and the body starts in it.
+        call_in_time = call if task.declared.pool == "process" else functools.partial(_in_time, call)
+        plan = Plan(task, call, call_in_time, self._terms(task.declared))
         self._plans[name] = plan
         return plan
 
@@ -190,6 +221,10 @@ class Runner:
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:
         """What starts the body of `task`: only what it declared stands around it."""
+        if task.declared.pool == "process":
+            # Looked for in the run: not to find it is a failure of the task.
+            target = functools.cache(functools.partial(target_of, task))
+            return lambda run: self._in_process(target(), run)
         function, resource = task.func, task.resource
         if task.declared.context:
             function = _given_its_run(function)
@@ -200,6 +235,11 @@ class Runner:
         if resource is None:
             return lambda run: self._in_thread(function, run.args, run.kwargs)
         return lambda run: self._in_thread_inside(resource, function, run)
+
+    async def _in_process(self, target: Target, run: TaskRun) -> Any:
+        async with self._processes.running(Call(target, run.delivery)) as child:
+            run.start_clock()
+            return self._codec.decode_value(await _in_time(child.finish, run), "result", run.id)
 
     async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Abandoned, not awaited, when it is cancelled: nothing can stop a thread, but its task gets its verdict.
@@ -257,10 +297,10 @@ def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: function(*args, **kwargs, task=current_task())
 
 
-async def _in_time(plan: Plan, run: TaskRun) -> Any:
+async def _in_time(call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
     try:
         async with asyncio.timeout(run.options.timeout_s) as scope:
-            return await plan.call(run)
+            return await call(run)
     except TimeoutError as error:
         if scope.expired():
             raise TaskTimeout(f"timeout {run.options.timeout_s}s") from error

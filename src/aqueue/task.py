@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
+    from .codec import Codec
     from .options import TaskOptions
     from .resources import Resource
     from .result import Result, ResultGroup
@@ -60,6 +61,9 @@ class Call(Generic[R_co]):
 
 class Sender(Protocol):
     """What a task needs from its application."""
+
+    @property
+    def codec(self) -> Codec: ...
 
     def enqueue(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
 
@@ -294,14 +298,17 @@ def task_name(function: Callable[..., Any], name: str | None) -> str:
     qualified = getattr(function, "__qualname__", "<lambda>")
     if qualified.endswith("<lambda>"):
         raise ValueError(f"{function!r} has no name of its own: declare it with name=")
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        path = getattr(main, "__file__", None)
-        file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
-        module = spec.name if spec is not None else file_name.removesuffix(".py")
+    module = script_name() if function.__module__ == "__main__" else function.__module__
     return check_task_name(f"{module}.{qualified}")
+
+
+def script_name() -> str:
+    """The name by which other processes know the module of the script that was started, ``__main__`` here."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    path = getattr(main, "__file__", None)
+    file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
+    return spec.name if spec is not None else file_name.removesuffix(".py")
 
 
 def check_function(function: Callable[..., Any]) -> None:
@@ -316,6 +323,23 @@ def check_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"a task must be a function, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
+
+
+def check_pool(function: Callable[..., Any], pool: str | None) -> None:
+    """Refuse a function that cannot run in the `pool` that it was declared with.
+
+    Raises:
+        TypeError: it is a coroutine function, which runs in the event loop.
+        ValueError: a child process could not import it.
+    """
+    qualified = getattr(function, "__qualname__", "<lambda>")
+    if pool is not None and inspect.iscoroutinefunction(function):
+        raise TypeError(f"{qualified} is async def, and pool={pool!r} is for plain functions: leave pool out")
+    if pool == "process" and "<" in qualified:
+        raise ValueError(
+            f"{qualified} cannot be imported by a child process: pool='process' needs a function that is declared with "
+            "def at the top level of a module"
+        )
 
 
 def _takes_keyword(parameter: inspect.Parameter, name: str) -> bool:

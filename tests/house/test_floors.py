@@ -37,6 +37,7 @@ PUBLIC = [
     "MemoryHuey",
     "Permit",
     "PickleSerializer",
+    "ProcessDied",
     "Progress",
     "QueueFull",
     "QueueUnavailable",

@@ -116,6 +116,7 @@ class Bench:
             self.clock,
             self.huey.codec,
             threads=4,
+            children=2,
             result_ttl_ms=3_600_000,
             max_crashes=max_crashes,
             report=self._report,

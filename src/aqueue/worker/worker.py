@@ -21,6 +21,7 @@ from ..clock import SystemClock
 from ..exceptions import HueyException
 from ..ids import new_token
 from ..message import DEFAULT_QUEUE
+from ..processes.target import check_processes
 from ..runner import Runner
 from .dispatcher import Dispatcher
 from .fetcher import Fetcher
@@ -99,7 +100,9 @@ class Worker:
 
         Raises:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
+            ConfigurationError: a task with ``pool="process"`` is not where a child process could find it.
         """
+        check_processes(self._application.registry)
         client = await self._application.client()
         client.storage.lease_ms = self.options.lease_ms
         self._log_banner(await client.storage.describe())
@@ -119,6 +122,7 @@ class Worker:
             clock,
             self._application.codec,
             threads=self.options.threads,
+            children=self.options.most_children,
             result_ttl_ms=self._application.result_ttl_ms,
             max_crashes=self.options.max_crashes,
             report=client.report,
@@ -148,6 +152,7 @@ class Worker:
         finally:
             dispatcher.interrupt_all()
             client.on_due = None
+            await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
 
@@ -194,13 +199,14 @@ class Worker:
 
     def _log_banner(self, store: Description) -> None:
         names = sorted(task.name for task in self._application.registry)
+        threads, children = self.options.threads, self.options.most_children
         lines = [
             f"aqueue {__version__} on Python {platform.python_version()}, worker {self.consumer}",
             f"  application  {self._application.name}",
             f"  store        {store.version or store.kind} at {store.location}",
             f"  durability   {store.durability}",
             f"  queues       {', '.join(self.queues)}",
-            f"  concurrency  {self.options.concurrency} tasks, {self.options.threads} of them in threads",
+            f"  concurrency  {self.options.concurrency} tasks, {threads} of them in threads, {children} in processes",
             f"  lease        {self.options.lease_ms / 1000:g} s",
             f"  tasks        {len(names)}" + ("" if names else ": is the module that declares them imported?"),
             *(f"    + {name}" for name in names),

@@ -97,6 +97,7 @@ def test_every_option_is_an_environment_variable(shell: Shell) -> None:
         AQUEUE_CONCURRENCY="7",
         AQUEUE_PROCESSES="1",
         AQUEUE_THREADS="3",
+        AQUEUE_CHILDREN="2",
         AQUEUE_QUEUES="mail,default",
         AQUEUE_BURST="true",
         AQUEUE_LEASE="1m30s",
@@ -106,7 +107,7 @@ def test_every_option_is_an_environment_variable(shell: Shell) -> None:
     )
     assert worker.code == 0, worker.err
     banner = json.loads(worker.err.splitlines()[0])["message"]
-    for fact in ("7 tasks, 3 of them in threads", "mail, default", "90 s", "+ app.add"):
+    for fact in ("7 tasks, 3 of them in threads, 2 in processes", "mail, default", "90 s", "+ app.add"):
         assert fact in banner
 
 
