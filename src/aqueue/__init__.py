@@ -10,7 +10,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .context import TaskRun, current_task
+    from .context import TaskRun, TaskView, current_task
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
         ProcessDied,
         QueueFull,
         QueueUnavailable,
+        RateLimitExceeded,
         ResultNotFound,
         ResultTimeout,
         RetryTask,
+        SerializerMismatch,
         TaskException,
+        TaskLockedException,
         TaskTimeout,
     )
     from .lifecycle import State
+    from .limits import RateLimit
+    from .locks import TaskLock
+    from .permits import Permit
     from .result import Progress, Result, ResultGroup
+    from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
 
 __all__ = [
@@ -38,30 +45,40 @@ __all__ = [
     "EncodeError",
     "Huey",
     "HueyException",
+    "JSONSerializer",
     "MemoryHuey",
+    "Permit",
+    "PickleSerializer",
     "ProcessDied",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
+    "RateLimit",
+    "RateLimitExceeded",
     "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
+    "Serializer",
+    "SerializerMismatch",
     "SqliteHuey",
     "State",
     "Task",
     "TaskException",
+    "TaskLock",
+    "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "current_task",
 ]
 
 _HOMES = {
     "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
-    "context": ("TaskRun", "current_task"),
+    "context": ("TaskRun", "TaskView", "current_task"),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",
@@ -71,14 +88,21 @@ _HOMES = {
         "ProcessDied",
         "QueueFull",
         "QueueUnavailable",
+        "RateLimitExceeded",
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
+        "SerializerMismatch",
         "TaskException",
+        "TaskLockedException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
+    "limits": ("RateLimit",),
+    "locks": ("TaskLock",),
+    "permits": ("Permit",),
     "result": ("Progress", "Result", "ResultGroup"),
+    "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

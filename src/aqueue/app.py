@@ -10,24 +10,30 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 
 from . import codec
 from .clock import SystemClock, instant_ms, span_ms
+from .context import TaskView
 from .exceptions import ConfigurationError
-from .hooks import Hooks
+from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id, new_task_id
+from .limits import Limits
+from .locks import Locks
 from .message import Envelope, Message
 from .options import TaskOptions, check_known
 from .registry import Registry
 from .resources import Resource
 from .result import Result, ResultGroup
+from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
+from .values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from datetime import timedelta
     from types import TracebackType
 
     from .client import Client
-    from .hooks import H, Handler
+    from .codec import Codec
+    from .serializers import Serializer
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
     from .worker.worker import Worker
@@ -62,12 +68,13 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey:
+class Huey(HookDecorators, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
+    and results travel; without it, as JSON.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -80,11 +87,13 @@ class Huey:
         *,
         results: bool = True,
         result_ttl: float | timedelta = 3600,
+        serializer: Serializer | None = None,
     ) -> None:
         self.name = check_name(name, "the name of the application")
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
         self.results = results
         self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()
         self._clock = SystemClock()
@@ -175,44 +184,19 @@ class Huey:
         self.registry.add(task)
         return task
 
-    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls before its first task."""
-        return self.hooks.register(self.hooks.startup, name)
-
-    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls after its last task."""
-        return self.hooks.register(self.hooks.shutdown, name)
-
-    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
-        return self.hooks.register(self.hooks.pre_execute, name)
-
-    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
-        return self.hooks.register(self.hooks.post_execute, name)
-
-    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.startup, name_or_handler)
-
-    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
-
-    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
-
-    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
-
     # -- enqueueing
 
     async def enqueue(self, call: Call[R]) -> Result[R]:
         """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
-        return await self.send(call)
-
-    async def send(self, call: Call[R]) -> Result[R]:
         client = self._clients.get(asyncio.get_running_loop()) or await self.client()
+        if client.is_full:
+            await client.wait_for_room()
         envelope = self._envelope(call, client.token)
+        if self.hooks.pre_enqueue:
+            await self._before_push([call], [envelope])
         created = await client.push(envelope)
+        if self.hooks.signals.receivers:
+            await self._after_push([call], [envelope], [created])
         return Result(envelope.id, self, created)
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
@@ -221,12 +205,37 @@ class Huey:
         Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
         """
         client = await self.client()
+        calls = list(calls)
         envelopes = [self._envelope(call, client.token) for call in calls]
+        if self.hooks.pre_enqueue:
+            await self._before_push(calls, envelopes)
         created = await client.push_all(envelopes) if envelopes else []
+        if self.hooks.signals.receivers:
+            await self._after_push(calls, envelopes, created)
         results: list[Result[R]] = [
             Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
         ]
         return ResultGroup(results)
+
+    async def _before_push(self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope]) -> None:
+        """Ask the pre-enqueue handlers; one that raises ``CancelExecution`` keeps all of `calls` from being sent."""
+        for call, envelope in zip(calls, envelopes, strict=True):
+            await self.hooks.run_pre_enqueue(self._view(call, envelope))
+
+    async def _after_push(
+        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
+    ) -> None:
+        """Tell of each task that is new, now that the store has it."""
+        for call, envelope, new in zip(calls, envelopes, created, strict=True):
+            if new:
+                task = self._view(call, envelope)
+                await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
+                if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
+                    await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
+
+    def _view(self, call: Call[Any], envelope: Envelope) -> TaskView:
+        """What was made of `call`, with its arguments as the worker will get them."""
+        return TaskView(self.codec.decode_message(envelope.id, envelope.payload), call.options)
 
     def _envelope(self, call: Call[Any], reply: str) -> Envelope:
         options = call.options
@@ -235,7 +244,7 @@ class Huey:
             message.expires_ms = self._expires_ms(options.expires, call)
         if options is not call.task.declared:
             message.overrides = options.travelling(call.task.declared)
-        payload = codec.encode_message(message)
+        payload = self.codec.encode_message(message)
         return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
 
     def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
@@ -353,6 +362,12 @@ class Huey:
             if loop.is_closed():
                 self._clients.pop(loop, None)
                 self._opening.pop(loop, None)
+
+
+def _codec_of(serializer: Serializer, name: str) -> Codec:
+    from .serializers import codec_of  # most applications have no use for its imports
+
+    return codec_of(serializer, name)
 
 
 def _quoted(part: str, safe: str = "") -> str:

@@ -15,10 +15,11 @@ from .exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
 from .group_commit import GroupCommit
 from .ids import new_token
 from .lifecycle import VERDICTS
-from .storage.protocol import Connected, Due, Progressed, Record, Settled
+from .permits import Permits
+from .storage.protocol import Connected, Due, Freed, Progressed, Record, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from .message import Delivery, Envelope
     from .storage.protocol import Event, Storage
@@ -51,6 +52,7 @@ class Client:
         self._listening = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self.on_due: Callable[[int], None] | None = None
+        self.permits = Permits(storage, self.start_listening)
 
     # -- lifetime
 
@@ -76,6 +78,7 @@ class Client:
                 group.create_task(self._watches.run())
                 group.create_task(self._listen())
                 group.create_task(self._keep_looking())
+                group.create_task(self.permits.run())
         finally:
             for task_id in list(self._waiters):
                 self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
@@ -84,9 +87,18 @@ class Client:
 
     # -- enqueueing
 
-    async def push(self, envelope: Envelope) -> bool:
-        """Keep `envelope` in the store; False when its id was known."""
-        return await self._pushes.submit(envelope)
+    @property
+    def is_full(self) -> bool:
+        """Whether so many envelopes wait that the next caller should ``wait_for_room`` before it makes another."""
+        return self._pushes.is_full
+
+    async def wait_for_room(self) -> None:
+        """Wait until it is not full."""
+        await self._pushes.wait_for_room()
+
+    def push(self, envelope: Envelope) -> Awaitable[bool]:
+        """Keep `envelope` in the store; gives False when its id was known."""
+        return self._pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
         """Keep all `envelopes`, in as few steps as the store allows."""
@@ -184,8 +196,11 @@ class Client:
             case Due(in_ms):
                 if self.on_due is not None:
                     self.on_due(in_ms)
+            case Freed(name):
+                self.permits.look_again(name)
             case Connected():
                 self._listening.set()
+                self.permits.look_again()
                 self._look_soon(self._waiters)
                 if self.on_due is not None:
                     # What was scheduled while nobody listened here may be due before all that is known of.

@@ -68,6 +68,14 @@ class RetryAsked(NamedTuple):
     eta_ms: int | None = None
 
 
+class Refused(NamedTuple):
+    """A lock or a rate limit did not let the body go on; it may after `wait_ms`. `is_failure` when it costs a retry."""
+
+    error: bytes
+    wait_ms: int
+    is_failure: bool = True
+
+
 class Expired(NamedTuple):
     """The task was not started before its ``expires``."""
 
@@ -86,11 +94,17 @@ class Unknown(NamedTuple):
     task: str
 
 
+class Unreadable(NamedTuple):
+    """Written with settings of the serializer that this worker does not have; one that has them can read it."""
+
+
 class Interrupted(NamedTuple):
     """The worker took the task off its slot (shutdown); the task itself did nothing wrong."""
 
 
-Outcome: TypeAlias = Returned | Raised | Cancelled | RetryAsked | Expired | Unusable | Unknown | Interrupted
+Outcome: TypeAlias = (
+    Returned | Raised | Cancelled | RetryAsked | Refused | Expired | Unusable | Unknown | Unreadable | Interrupted
+)
 
 
 class Settlement(NamedTuple):
@@ -123,6 +137,10 @@ class Terms(NamedTuple):
 # find the task, or it would run twice.
 TOMBSTONE_MS = 60_000
 
+# Whoever was refused asks again, but never in a loop, and a thousand of them not in step.
+_REFUSED_SHORTEST_MS = 100
+_REFUSED_SPREAD = 0.25
+
 _UNKNOWN_FIRST_MS = 5_000
 _UNKNOWN_LONGEST_MS = 300_000
 
@@ -148,11 +166,17 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             if delay_ms is None and eta_ms is None:
                 delay_ms = terms.policy.wait_ms(delivery.failures, random)
             return _put_back(delivery, State.RETRYING, delivery.failures, delay_ms or 0, eta_ms or 0)
+        case Refused(error, wait_ms, is_failure):
+            if is_failure and delivery.failures >= terms.policy.retries:
+                return _verdict(delivery, State.FAILED, error, terms, reply)
+            spread_ms = round(max(wait_ms, _REFUSED_SHORTEST_MS) * (1 + _REFUSED_SPREAD * random.random()))
+            wait_ms = terms.policy.wait_ms(delivery.failures, random) or spread_ms
+            return _put_back(delivery, State.RETRYING, delivery.failures + is_failure, wait_ms)
         case Expired(error):
             return _verdict(delivery, State.EXPIRED, error, terms, reply)
         case Unusable(error):
             return _verdict(delivery, State.DEAD, error, terms, reply)
-        case Unknown(_):
+        case Unknown(_) | Unreadable():
             # The fence counts the earlier refusals, so the wait grows without a record of them.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
             return _put_back(delivery, State.SCHEDULED, delivery.failures, wait)

@@ -10,13 +10,13 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
 from .clock import span_ms
-from .codec import decode_value
-from .exceptions import ResultTimeout, TaskException
+from .exceptions import DecodeError, ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 
+    from .codec import Codec
     from .storage.protocol import Record
 
 R_co = TypeVar("R_co", covariant=True)
@@ -32,6 +32,10 @@ class Progress(NamedTuple):
 
 class ResultSource(Protocol):
     """What a result needs from the application that made it."""
+
+    @property
+    def codec(self) -> Codec:
+        """What reads the values of its tasks."""
 
     async def look(self, task_id: str) -> Record | None:
         """What the store knows now."""
@@ -83,6 +87,7 @@ class Result(Generic[R_co]):
             TaskException: the task failed, was cancelled, expired or is dead.
             ResultTimeout: there was no verdict in time. It is a ``TimeoutError`` too.
             ResultNotFound: the store does not know the task (any more).
+            DecodeError: the store has bytes that the serializer here cannot read.
         """
         record = self.verdict
         if record is None:
@@ -111,14 +116,22 @@ class Result(Generic[R_co]):
     async def progress(self) -> AsyncIterator[Progress]:
         """What the task tells of its progress, from now until its verdict."""
         async for report in self.source.follow(self.id, not self.created):
-            yield Progress(*decode_value(report))
+            told = self._decoded(report, "progress")
+            if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
+                raise DecodeError(f"a progress report of task {self.id} is none")
+            yield Progress(*told)
 
     def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:
             # A task declared with results=False keeps its verdict and no value.
-            return cast("R_co", decode_value(record.result) if record.result else None)
-        metadata = decode_value(record.result) if record.result else {"task_id": self.id}
+            return cast("R_co", self._decoded(record.result, "result") if record.result else None)
+        metadata = self._decoded(record.result, "error") if record.result else {"task_id": self.id}
+        if not isinstance(metadata, dict):
+            raise DecodeError(f"the error of task {self.id} is no description of one")
         raise TaskException({**metadata, "state": str(record.state)})
+
+    def _decoded(self, data: bytes, what: str) -> Any:
+        return self.source.codec.decode_value(data, what, self.id)
 
 
 class ResultGroup(Generic[R_co]):
@@ -188,6 +201,7 @@ class ResultGroup(Generic[R_co]):
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:
-    with contextlib.suppress(TaskException):
+    # One that cannot be had is given too: who awaits it gets the error.
+    with contextlib.suppress(TaskException, DecodeError):
         await result.get()
     return result

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, over
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+    from concurrent.futures import Future
 
     from .lifecycle import State
     from .result import Result, ResultGroup
@@ -25,7 +26,7 @@ T = TypeVar("T")
 class Sendable(Protocol[R_co]):
     """What can be enqueued: a task with its arguments."""
 
-    async def enqueue(self) -> Result[R_co]: ...
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]: ...
 
 
 class Application(Protocol):
@@ -89,6 +90,10 @@ class SyncHuey:
         """A handle on the task of this id, whoever enqueued it."""
         return SyncResult(self._application.result(task_id), self._portal)
 
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await any other call of the application, ``huey.put("key", 1)`` say, and return what it gives."""
+        return self._portal.call(coroutine)
+
     def close(self) -> None:
         """Close the connections. The next call opens them again."""
         self._portal.close(self._application.close())
@@ -111,9 +116,16 @@ class Portal:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
+            return self._result(asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()))
         coroutine.close()
         raise RuntimeError("huey.sync would block this event loop: await the async call instead")
+
+    def _result(self, future: Future[T]) -> T:
+        try:
+            return future.result()
+        finally:
+            # Whoever is interrupted waits no longer: it must not get a lock, say, that nobody will release.
+            future.cancel()
 
     def close(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run `coroutine` if the loop was ever used, and end the loop."""

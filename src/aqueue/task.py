@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
+    from .codec import Codec
     from .options import TaskOptions
     from .resources import Resource
     from .result import Result, ResultGroup
@@ -53,15 +54,18 @@ class Call(Generic[R_co]):
     def __repr__(self) -> str:
         return f"<Call of {self.task.name}>"
 
-    async def enqueue(self) -> Result[R_co]:
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it; see ``Task.enqueue``."""
-        return await self.task.sender.send(self)
+        return self.task.sender.enqueue(self)
 
 
 class Sender(Protocol):
     """What a task needs from its application."""
 
-    async def send(self, call: Call[R]) -> Result[R]: ...
+    @property
+    def codec(self) -> Codec: ...
+
+    def enqueue(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
 
@@ -111,10 +115,10 @@ class Task(Generic[P, R]):
         """Huey's name for calling the task."""
         return self(*args, **kwargs)
 
-    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task to a worker. Every argument goes to the function.
 
-        When this returns, the store has the task.
+        To be awaited: when that returns, the store has the task.
 
         Raises:
             TypeError: the arguments do not fit the function.
@@ -123,7 +127,7 @@ class Task(Generic[P, R]):
             QueueFull: the store has no room.
         """
         self.check_arguments(*args, **kwargs)
-        return await self.sender.send(Call(self, args, kwargs, self.declared))
+        return self.sender.enqueue(Call(self, args, kwargs, self.declared))
 
     def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
@@ -186,7 +190,7 @@ class Task(Generic[P, R]):
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
         task_id = overrides.pop("id", None)
         self.check_arguments(*args, **(kwargs or {}))
-        return await self.sender.send(
+        return await self.sender.enqueue(
             Call(
                 self,
                 args,
@@ -257,9 +261,9 @@ class ConfiguredTask(Generic[P, R]):
         self._delay_ms = delay_ms
         self._eta_ms = eta_ms
 
-    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task with these options; see ``Task.enqueue``."""
-        return await self._task.sender.send(self.s(*args, **kwargs))
+        return self._task.sender.enqueue(self.s(*args, **kwargs))
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import CancelExecution, MemoryHuey, RetryTask, TaskRun, current_task
+from aqueue import (
+    CancelExecution,
+    MemoryHuey,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+    TaskRun,
+    current_task,
+)
 from aqueue.codec import decode_value, encode_message
-from aqueue.lifecycle import Cancelled, Expired, Raised, RetryAsked, Returned, Unknown, Unusable
+from aqueue.lifecycle import Cancelled, Expired, Raised, Refused, RetryAsked, Returned, Unknown, Unusable
 from aqueue.message import Delivery, Message, Receipt
 from aqueue.runner import Ran, Runner
 from aqueue.testing import ManualClock
@@ -38,6 +46,7 @@ class Bench:
             self.huey.registry,
             self.huey.hooks,
             self.clock,
+            self.huey.codec,
             threads=4,
             children=2,
             result_ttl_ms=3_600_000,
@@ -350,6 +359,33 @@ async def test_a_bad_wish_falls_back_to_the_tasks_own_delay(
     assert "the task's own retry_delay is used instead" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "wait_ms", "is_failure"),
+    [
+        (TaskLockedException("unable to acquire lock x", 1.5), 1500, True),
+        (TaskLockedException(), 0, True),
+        (RateLimitExceeded("x", 60), 60_000, False),
+        (RateLimitExceeded("x", 60, retry=False), 60_000, True),
+        (RateLimitExceeded("x", math.nan), 0, False),
+        (TaskLockedException("x", "soon"), 0, True),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+async def test_a_body_that_was_refused_says_when_it_is_worth_another_try(
+    bench: Bench, error: Exception, wait_ms: int, is_failure: bool
+) -> None:
+    @bench.huey.task
+    async def work() -> None:
+        raise error
+
+    ran = await bench.run(work)
+    assert isinstance(ran.outcome, Refused)
+    assert (ran.outcome.wait_ms, ran.outcome.is_failure) == (wait_ms, is_failure)
+    assert metadata(ran.outcome)["type"] == type(error).__name__
+    assert ran.run is not None
+    assert ran.run.exception is error
+
+
 async def test_a_body_without_end_is_ended_by_its_timeout(bench: Bench) -> None:
     cleaned_up = []
 
@@ -438,7 +474,7 @@ async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
     @bench.huey.task
     async def anything(**kwargs: Any) -> None: ...
 
-    payload = b'{"t":"%s","k":{"__aq__":["dict",[[1,2]]]}}' % anything.name.encode()
+    payload = b'["%s","",[],{"__aq__":["dict",[[1,2]]]}]' % anything.name.encode()
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, (Raised, Unusable))
     assert not isinstance(ran.outcome, Raised) or ran.outcome.final
@@ -474,7 +510,7 @@ async def test_a_task_that_outlived_too_many_workers_is_not_tried_on_another(
         assert metadata(ran.outcome)["error"] == "3 workers ended while running it"
 
 
-@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b'{"t":5}', b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b"[5]", b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
 async def test_bytes_that_are_no_message_are_unusable(bench: Bench, payload: bytes) -> None:
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, Unusable)

@@ -114,6 +114,7 @@ class Bench:
             self.huey.registry,
             self.huey.hooks,
             self.clock,
+            self.huey.codec,
             threads=4,
             children=2,
             result_ttl_ms=3_600_000,

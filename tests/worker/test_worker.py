@@ -449,8 +449,8 @@ async def test_nothing_that_a_task_or_a_message_does_stops_a_worker(huey: Huey) 
     add = huey.task(name="add")(lambda a, b: a + b)
     async with running(huey):
         storage = (await huey.client()).storage
-        await storage.push([Envelope("garbage", b"\x80\x04K\x01."), Envelope("misfit", b'{"t":"add","a":[1]}')])
-        await storage.push([Envelope("unknown", b'{"t":"nobody"}')])
+        await storage.push([Envelope("garbage", b"\x80\x04K\x01."), Envelope("misfit", b'["add","",[1]]')])
+        await storage.push([Envelope("unknown", b'["nobody"]')])
         results = [await task.enqueue() for task in bad]
         for result in [*results, huey.result("garbage"), huey.result("misfit")]:
             with pytest.raises(TaskException):

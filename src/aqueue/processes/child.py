@@ -15,7 +15,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..codec import decode_message, encode_value
 from ..context import TaskRun, set_current_task
 from ..exceptions import EncodeError
 from ..logs import configure_logging
@@ -74,23 +73,23 @@ class Child:
             with self._turn:
                 self._delivery = None
         try:
-            return Returned(encode_value(value, "result"))
+            return Returned(task.sender.codec.encode_value(value, "result", run.id))
         except EncodeError as error:
             return told(error, final=True)
 
     def _run_of(self, task: Task[..., Any], delivery: Delivery) -> TaskRun:
-        message = decode_message(delivery.id, delivery.payload)
+        message = task.sender.codec.decode_message(delivery.id, delivery.payload)
         run = TaskRun(delivery, message, task.declared.changed(**(message.overrides or {})), self._report)
         set_current_task(run)
         return run
 
-    async def _report(self, delivery: Delivery, report: bytes, reply: str) -> bool:
+    async def _report(self, run: TaskRun, progress: list[Any]) -> bool:
         # It waits for the worker without awaiting: there is nothing else to do in this process.
         with self._turn:
             # A thread that a task has left behind has nothing to tell any more.
-            if delivery is not self._delivery:
+            if run.delivery is not self._delivery:
                 return False
-            self._send(Progressed(report))
+            self._send(Progressed(progress))
             return bool(self._receive())
 
     def _send(self, message: Any) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import CapacityLimiter, to_thread
 
-from ..codec import decode_value
 from ..exceptions import ProcessDied
 from ..logs import logging_in_force
 from .failure import ChildRaised
@@ -73,8 +72,8 @@ class ChildProcess:
         await self._send(Request(target, delivery))
         await self._answer()
 
-    async def finish(self, run: TaskRun) -> Any:
-        """What the body returns. What it reports of its progress is reported by `run`.
+    async def finish(self, run: TaskRun) -> bytes:
+        """What the body returns, encoded. What it reports of its progress is reported by `run`.
 
         Raises:
             ProcessDied: it ended.
@@ -82,11 +81,11 @@ class ChildProcess:
         """
         while True:
             match await self._answer():
-                case Progressed(report):
-                    await self._send(await run.progress(*decode_value(report)))
+                case Progressed(progress):
+                    await self._send(await run.progress(*progress))
                 case Returned(value):
                     self.is_idle = True
-                    return decode_value(value)
+                    return value
 
     async def stop(self) -> None:
         """Let it end by itself, or else kill it."""

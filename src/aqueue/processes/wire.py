@@ -33,13 +33,13 @@ class Begun(NamedTuple):
 
 
 class Progressed(NamedTuple):
-    """The body tells of its progress: `report`, encoded."""
+    """The body tells of its progress: how much is done, of what, and a message."""
 
-    report: bytes
+    progress: list[Any]
 
 
 class Returned(NamedTuple):
-    """The body returned; `value` is what it returned, encoded."""
+    """The body returned; `value` is what it returned, encoded as the application does."""
 
     value: bytes
 

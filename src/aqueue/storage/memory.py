@@ -8,6 +8,7 @@ the next happens between two awaits, which makes it atomic.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -18,6 +19,7 @@ from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
 from ..message import Delivery, Receipt
+from .memory_cells import MemoryCells
 from .protocol import Connected, Description, Due, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
 
 if TYPE_CHECKING:
@@ -61,10 +63,11 @@ class _Task:
 
 
 class _Listener(NamedTuple):
-    """One ``listen`` call. None in the mailbox says that the storage was closed."""
+    """One ``listen`` call, in its event loop. None in the mailbox says that the storage was closed."""
 
     client: str
     mailbox: asyncio.Queue[Event | None]
+    loop: asyncio.AbstractEventLoop
 
 
 class MemoryStorage:
@@ -78,6 +81,7 @@ class MemoryStorage:
         self.lease_ms = lease_ms
         self._namespace = namespace
         self._clock = clock or SystemClock()
+        self.cells = MemoryCells(self._clock, self._tell_everyone)
         self._serial = count(1)
         self._tasks: dict[str, _Task] = {}
         self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
@@ -339,7 +343,7 @@ class MemoryStorage:
         return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        listener = _Listener(client, asyncio.Queue())
+        listener = _Listener(client, asyncio.Queue(), asyncio.get_running_loop())
         self._listeners.append(listener)
         try:
             handle(Connected())
@@ -354,6 +358,13 @@ class MemoryStorage:
         for listener in self._listeners:
             if clients is None or listener.client in clients:
                 listener.mailbox.put_nowait(event)
+
+    def _tell_everyone(self, event: Event) -> None:
+        """Tell `event` to everyone who listens, from whatever thread."""
+        for listener in self._listeners.copy():
+            # Nobody listens in a loop that was closed.
+            with contextlib.suppress(RuntimeError):
+                listener.loop.call_soon_threadsafe(listener.mailbox.put_nowait, event)
 
     def _forget_expired(self) -> None:
         now_ms = self._clock.now_ms()

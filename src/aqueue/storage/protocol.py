@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..lifecycle import Settlement, State
     from ..message import Delivery, Envelope, Receipt
+    from .cells import Cells
 
 
 class Record(NamedTuple):
@@ -64,7 +65,13 @@ class Due(NamedTuple):
     in_ms: int
 
 
-Event: TypeAlias = Connected | Settled | Progressed | Due
+class Freed(NamedTuple):
+    """A permit of `name` was released, for which somebody may be waiting."""
+
+    name: str
+
+
+Event: TypeAlias = Connected | Settled | Progressed | Due | Freed
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,10 @@ class Storage(Protocol):
     """A store of one namespace, used from one event loop at a time. `lease_ms` is how long a delivery is lent for."""
 
     lease_ms: int
+
+    @property
+    def cells(self) -> Cells:
+        """What the namespace shares beside its tasks."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.
@@ -205,7 +216,8 @@ class Storage(Protocol):
     async def workers(self) -> list[WorkerInfo]: ...
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due``.
+        """Call `handle` with what happens to the tasks of `client` and to those that it watches, with each ``Due`` and
+        each ``Freed``.
 
         Reconnects by itself; tells ``Connected`` each time it is up.
         """

@@ -15,12 +15,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, decide
+from ..lifecycle import Interrupted, Raised, Settlement, State, Unknown, Unreadable, decide
+from .announcer import announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
-    from ..context import TaskRun
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
     from ..registry import Registry
@@ -143,8 +143,8 @@ class Dispatcher:
         try:
             ran = await self._runner.run(delivery)
             settlement = self._decide(delivery, ran)
-            if self._hooks.post_execute and ran.run is not None and ran.run.started:
-                await self._settle_with_hooks(settlement, ran.run)
+            if self._hooks.post_execute or self._hooks.signals.receivers:
+                await self._settle_and_announce(settlement, ran)
             else:
                 self._settler.put(settlement)
         except Exception:
@@ -152,15 +152,15 @@ class Dispatcher:
             self.held.pop(delivery.receipt, None)
             logger.exception("Task %s could not be brought to a verdict", delivery.id)
 
-    async def _settle_with_hooks(self, settlement: Settlement, run: TaskRun) -> None:
-        """In Huey's order: post-execute hooks see a verdict that is kept, and a retry that has not begun."""
-        if settlement.state in VERDICTS:
+    async def _settle_and_announce(self, settlement: Settlement, ran: Ran) -> None:
+        """Tell handlers and receivers of a retry before it can begin, of all else once the store has it."""
+        calls = announcements(self._hooks, ran, settlement)
+        if calls and settlement.state is not State.RETRYING:
             if await self._settler.settle(settlement):
-                await self._hooks.run_post_execute(run)
+                await _make(calls)
             return
         try:
-            if settlement.state is State.RETRYING:
-                await self._hooks.run_post_execute(run)
+            await _make(calls)
         finally:
             self._settler.put(settlement)
 
@@ -179,6 +179,7 @@ class Dispatcher:
         run = ran.run
         name = run.name if run is not None else ""
         exception = run.exception if run is not None else None
+        why = ran.why if exception is None else exception_text(exception)
         if isinstance(ran.outcome, Unknown):
             near = self._registry.nearest(ran.outcome.task)
             hint = f"; did you mean {near!r}?" if near else "."
@@ -190,13 +191,19 @@ class Dispatcher:
                 hint,
                 settlement.delay_ms / 1000,
             )
+        elif isinstance(ran.outcome, Unreadable):
+            logger.warning(
+                "Task %s cannot be read: %s. It is kept, and offered again in %.0f s.",
+                settlement.id,
+                why,
+                settlement.delay_ms / 1000,
+            )
         elif settlement.state is State.RETRYING:
-            why = exception_text(exception) if exception is not None else ""
             logger.warning("Task %s (%s) will be retried: %s", settlement.id, name, why)
         elif settlement.state is State.FAILED:
             logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
         elif settlement.state is not State.QUEUED:
-            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, settlement.result.decode())
+            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
 
     # -- out
 
@@ -242,6 +249,11 @@ class Dispatcher:
                 if delivery.receipt == receipt:
                     queue.remove(delivery)
                     break
+
+
+async def _make(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    for call in calls:
+        await call()
 
 
 if sys.version_info >= (3, 12):

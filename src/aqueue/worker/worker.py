@@ -33,6 +33,7 @@ from .settler import Settler
 if TYPE_CHECKING:
     from ..client import Client
     from ..clock import Clock
+    from ..codec import Codec
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
     from ..registry import Registry
@@ -55,6 +56,8 @@ class Application(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def result_ttl_ms(self) -> int: ...
+    @property
+    def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
 
@@ -117,6 +120,7 @@ class Worker:
             registry,
             hooks,
             clock,
+            self._application.codec,
             threads=self.options.threads,
             children=self.options.most_children,
             result_ttl_ms=self._application.result_ttl_ms,
@@ -189,6 +193,7 @@ class Worker:
                 "queues": self.queues,
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
+                "lease_ms": self.options.lease_ms,
             }
         )
 

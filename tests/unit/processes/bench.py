@@ -28,6 +28,7 @@ class Bench:
             jobs.huey.registry,
             jobs.huey.hooks,
             ManualClock(),
+            jobs.huey.codec,
             threads=4,
             children=children,
             result_ttl_ms=3_600_000,

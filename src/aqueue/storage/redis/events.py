@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from ...exceptions import QueueUnavailable
 from ...lifecycle import State
-from ..protocol import Connected, Due, Progressed, Settled
+from ..protocol import Connected, Due, Freed, Progressed, Settled
 from .commands import BROKEN, REPLY_SECONDS
 
 if TYPE_CHECKING:
@@ -98,9 +98,11 @@ class EventStream:
 
 
 def _hints(data: bytes) -> Iterator[Event]:
-    """The events in one message of the control channel; put_back.lua and schedule.lua are where it is written."""
+    """The events in one message of the control channel; put_back, schedule and release.lua are where it is written."""
     if data.startswith(b"due "):
         yield Due(int(data[4:]))
+    elif data.startswith(b"freed "):
+        yield Freed(data[6:].decode())
 
 
 def _replies(data: bytes) -> Iterator[Event]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...lifecycle import VERDICTS, State
 from ..protocol import Promotion, Record
 from .address import Address
+from .cells import RedisCells
 from .events import EventStream
 from .insight import Insight
 from .keys import GROUP, Keys, level_of, queue_of
@@ -53,6 +54,7 @@ class RedisStorage:
         self._server = Server(self._address, f"{self._name}:commands")
         self._insight = Insight(self._address, self._server, self._keys)
         self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
+        self.cells = RedisCells(self._server, self._keys)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:
@@ -78,7 +80,8 @@ class RedisStorage:
     async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
         first = _first_positions(envelopes)
         calls: list[tuple[list[int], Any]] = []
-        for (level, later), positions in _grouped(envelopes, first, _destination).items():
+        for (queue, priority, later), positions in _grouped(envelopes, first, _destination).items():
+            level = level_of(queue, priority)
             for batch in _bounded(positions, envelopes):
                 calls.append((batch, self._push(level, later, [envelopes[position] for position in batch])))
         kept = [False] * len(envelopes)
@@ -202,8 +205,8 @@ class RedisStorage:
             self._event_streams.remove(stream)
 
 
-def _destination(envelope: Envelope) -> tuple[str, bool]:
-    return level_of(envelope.queue, envelope.priority), bool(envelope.delay_ms or envelope.eta_ms)
+def _destination(envelope: Envelope) -> tuple[str, int, bool]:
+    return envelope.queue, envelope.priority, bool(envelope.delay_ms or envelope.eta_ms)
 
 
 def _origin(settlement: Settlement) -> tuple[str, str, bool]:
@@ -212,8 +215,9 @@ def _origin(settlement: Settlement) -> tuple[str, str, bool]:
 
 def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:
     """The position of each id where it stands first: within one batch too, the first of an id is the task."""
-    first = {envelope.id: position for position, envelope in reversed(list(enumerate(envelopes)))}
-    return range(len(envelopes)) if len(first) == len(envelopes) else sorted(first.values())
+    if len({envelope.id for envelope in envelopes}) == len(envelopes):
+        return range(len(envelopes))
+    return sorted({envelope.id: position for position, envelope in reversed(list(enumerate(envelopes)))}.values())
 
 
 def _grouped(items: Sequence[_Item], positions: Iterable[int], key: Callable[[_Item], _Key]) -> dict[_Key, list[int]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
 from ...message import Delivery, Receipt
-from ..protocol import Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from ..protocol import Freed, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
 from .queries import QUERIES
 from .wakeup import READY, client_topic
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ...lifecycle import Settlement
     from ...message import Envelope
     from .connection import Transaction
+
+_Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
+_Owner: TypeAlias = tuple[int, int, str, int]
+_Ending: TypeAlias = tuple[str, bytes, int, str, int, int, int, str, int]
 
 # What a receipt says of the place and the entry: there is one table, and its rows have numbers.
 _PLACE = "task"
@@ -41,7 +45,7 @@ class News(NamedTuple):
     """
 
     connection: int
-    events: list[Settled | Progressed]
+    events: list[Settled | Progressed | Freed]
     last: int
     next_due_ms: int | None
     is_partial: bool = False
@@ -53,20 +57,34 @@ class News(NamedTuple):
 def push(transaction: Transaction, envelopes: Sequence[Envelope]) -> list[bool]:
     """Keep `envelopes`; True for each that is new."""
     transaction.check_room()
-    return [_push(transaction, envelope) for envelope in envelopes]
+    rows = [_row(transaction, envelope) for envelope in envelopes]
+    if transaction.execute_rows("push", rows) == len(rows):
+        new = [True] * len(rows)
+    else:
+        new = [_is_kept(transaction, row) or _push_anew(transaction, row) for row in rows]
+    for (_, _, _, _, _, place, _, at_ms, _), kept in zip(rows, new, strict=True):
+        if kept:
+            _entered(transaction, place, at_ms)
+    return new
 
 
-def _push(transaction: Transaction, envelope: Envelope) -> bool:
+def _row(transaction: Transaction, envelope: Envelope) -> _Row:
     task_id, payload, queue, priority, delay_ms, eta_ms = envelope
     place, state, at_ms = _entrance(transaction.now_ms, State.QUEUED, delay_ms, eta_ms)
-    namespace = transaction.namespace
-    row = (transaction.next_number(), namespace, task_id, queue, priority, place, state, at_ms, payload)
-    if transaction.execute(QUERIES["push"], row).rowcount == 0:
-        if transaction.execute(QUERIES["free_id"], (namespace, task_id, transaction.now_ms)).rowcount == 0:
-            return False
-        transaction.execute(QUERIES["push"], row)
-    _entered(transaction, place, at_ms)
-    return True
+    return transaction.next_number(), transaction.namespace, task_id, queue, priority, place, state, at_ms, payload
+
+
+def _is_kept(transaction: Transaction, row: _Row) -> bool:
+    [(kept,)] = transaction.execute(QUERIES["is_kept"], row[:1])
+    return bool(kept)
+
+
+def _push_anew(transaction: Transaction, row: _Row) -> bool:
+    """Push a task whose id is taken: the id is free again once the result of the other one has expired."""
+    _, namespace, task_id, *_ = row
+    if transaction.execute(QUERIES["free_id"], (namespace, task_id, transaction.now_ms)).rowcount == 0:
+        return False
+    return transaction.execute_rows("push", [row]) == 1
 
 
 def _entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[str, str, int]:
@@ -125,32 +143,44 @@ def _delivery(
 
 def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """Carry out `settlements`; False for each whose delivery is not the present one."""
-    accepted = [_settle(transaction, settlement) for settlement in settlements]
+    accepted = [False] * len(settlements)
+    seen: set[Receipt] = set()
+    endings: list[tuple[int, _Ending]] = []
+    for position, settlement in enumerate(settlements):
+        owner = _owner(transaction, settlement.receipt)
+        if owner is None or settlement.receipt in seen:
+            continue
+        seen.add(settlement.receipt)
+        if settlement.state in VERDICTS:
+            endings.append((position, _ending(transaction, settlement, owner)))
+        else:
+            accepted[position] = _put_back(transaction, settlement, owner)
+    _end(transaction, endings, accepted)
     # Twice as many as may have been added, so that results of the past never pile up.
     _forget_expired(transaction, 2 * len(settlements))
     return accepted
 
 
-def _settle(transaction: Transaction, settlement: Settlement) -> bool:
-    owner = _owner(transaction, settlement.receipt)
-    if owner is None:
-        return False
-    if settlement.state in VERDICTS:
-        return _end(transaction, settlement, owner)
-    return _put_back(transaction, settlement, owner)
+def _ending(transaction: Transaction, settlement: Settlement, owner: _Owner) -> _Ending:
+    _, _, state, result, ttl_ms, reply, *_ = settlement
+    return state.value, result, transaction.now_ms + ttl_ms, reply, transaction.next_number(), *owner
 
 
-def _end(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
-    told = transaction.next_number()
-    until_ms = transaction.now_ms + settlement.ttl_ms
-    values = (settlement.state.value, settlement.result, until_ms, settlement.reply, told, *owner)
-    if transaction.execute(QUERIES["end"], values).rowcount == 0:
-        return False
-    _tell(transaction, owner[0], settlement.reply, told)
-    return True
+def _end(transaction: Transaction, endings: list[tuple[int, _Ending]], accepted: list[bool]) -> None:
+    """Write verdicts; those that were not refused are `accepted` and told."""
+    all_present = transaction.execute_rows("end", [ending for _, ending in endings]) == len(endings)
+    for position, (_, _, _, reply, told, number, *_) in endings:
+        if all_present or _is_told(transaction, number, told):
+            accepted[position] = True
+            _tell(transaction, number, reply, told)
 
 
-def _put_back(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
+def _is_told(transaction: Transaction, number: int, told: int) -> bool:
+    [(is_told,)] = transaction.execute(QUERIES["is_told"], (number, told))
+    return bool(is_told)
+
+
+def _put_back(transaction: Transaction, settlement: Settlement, owner: _Owner) -> bool:
     place, state, at_ms = _entrance(transaction.now_ms, settlement.state, settlement.delay_ms, settlement.eta_ms)
     values = (transaction.next_number(), place, state, at_ms, settlement.failures, *owner)
     if transaction.execute(QUERIES["put_back"], values).rowcount == 0:
@@ -181,7 +211,7 @@ def _tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
         transaction.news.update(client_topic(client) for (client,) in watchers)
 
 
-def _owner(transaction: Transaction, receipt: Receipt) -> tuple[int, int, str, int] | None:
+def _owner(transaction: Transaction, receipt: Receipt) -> _Owner | None:
     """What the row of a present delivery says; None when no row can say so."""
     consumer, place, entry, count = receipt
     if place != _PLACE or not _ENTRY.fullmatch(entry):
@@ -332,9 +362,13 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed] = []
-    for number, task_id, state, result, progress in transaction.execute(QUERIES["news"], arguments):
+    events: list[Settled | Progressed | Freed] = []
+    for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
-        verdict = State(state) in VERDICTS
-        events.append(Settled(task_id, State(state), result) if verdict else Progressed(task_id, progress))
+        if state == "freed":
+            events.append(Freed(name))
+        elif State(state) in VERDICTS:
+            events.append(Settled(name, State(state), result))
+        else:
+            events.append(Progressed(name, progress))
     return News(transaction.connection, events, last, transaction.next_due_ms(), len(events) == _MOST_TOLD)

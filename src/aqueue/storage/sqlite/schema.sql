@@ -63,3 +63,18 @@ CREATE TABLE IF NOT EXISTS worker (
     seen         INTEGER NOT NULL,              -- its last sign of life
     PRIMARY KEY (namespace, consumer)
 ) STRICT, WITHOUT ROWID;
+
+-- What is shared beside the tasks: small facts of four kinds, each of which lapses at an instant.
+CREATE TABLE IF NOT EXISTS cell (
+    namespace  INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,                -- value, answer, permit, waiting or "rate <ms>"
+    name       TEXT    NOT NULL,                -- of the value, the permit or the rate; the token of an answer
+    token      TEXT    NOT NULL DEFAULT '',     -- who holds the permit, which call was admitted
+    until      INTEGER NOT NULL,                -- when it lapses
+    number     INTEGER NOT NULL DEFAULT 0,      -- the fence of a permit; of "waiting", the last release to tell
+    value      BLOB,                            -- the value, or the answer
+    UNIQUE (namespace, kind, name, token)
+) STRICT;
+CREATE INDEX IF NOT EXISTS cell_by_name ON cell (namespace, kind, name, until);
+CREATE INDEX IF NOT EXISTS cell_by_until ON cell (namespace, until);
+CREATE INDEX IF NOT EXISTS cell_told ON cell (namespace, number) WHERE kind = 'waiting';

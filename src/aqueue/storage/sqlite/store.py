@@ -12,11 +12,12 @@ from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
 from . import operations
+from .cells import SqliteCells
 from .connection import Link
 from .location import Location
 from .pulse import SqlitePulse
 from .thread import WriterThread
-from .wakeup import DUE, READY, Bells, Neighbours, client_topic
+from .wakeup import DUE, FREED, READY, Bells, Neighbours, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -76,6 +77,7 @@ class SqliteStorage:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._present: _Session | None = None
+        self.cells = SqliteCells(lambda: self._session().writer)
 
     # -- lifetime
 
@@ -239,7 +241,7 @@ class SqliteStorage:
                 await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
 
     async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
-        topics = (client_topic(client), DUE)
+        topics = (client_topic(client), DUE, FREED)
         with session.bells.waiting(*topics) as bell:
             for topic in topics:
                 session.neighbours.listen_for(topic)

@@ -15,9 +15,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation
+from . import (
+    cells,
+    edges,
+    events,
+    inspection,
+    leasing,
+    owning,
+    pulling,
+    pushing,
+    results,
+    scheduling,
+    settling,
+    sharing,
+    simulation,
+)
 from .harness import Harness, SharedHarness
-from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
 
 if TYPE_CHECKING:
@@ -37,4 +50,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *inspection.CHECKS,
     *edges.CHECKS,
     *simulation.CHECKS,
+    *cells.CHECKS,
 )
+
+SHARED_CHECKS: tuple[Callable[[SharedHarness], Awaitable[None]], ...] = (*sharing.CHECKS, *cells.SHARED_CHECKS)

@@ -31,7 +31,9 @@ for i = 6, #ARGV, 7 do
   local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)[1]
   local fields = type(pending) == 'table' and fields_of(entry) or {}
   if not fields.p then
+    -- Gone, or an entry of a stranger, with nothing in it that could be put back.
     redis.call('XACK', stream, group, entry)
+    redis.call('XDEL', stream, entry)
     answer[#answer + 1] = -1
   elseif pending[2] ~= consumer or pending[4] ~= count then
     answer[#answer + 1] = 0
