@@ -38,7 +38,6 @@ from .lifecycle import (
 from .processes.failure import ChildRaised
 from .processes.pool import ProcessPool
 from .processes.target import target_of
-from .processes.wire import Call
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 from .signals import SIGNAL_EXECUTING
@@ -237,7 +236,7 @@ class Runner:
         return lambda run: self._in_thread_inside(resource, function, run)
 
     async def _in_process(self, target: Target, run: TaskRun) -> Any:
-        async with self._processes.running(Call(target, run.delivery)) as child:
+        async with self._processes.running(target, run.delivery) as child:
             run.start_clock()
             return self._codec.decode_value(await _in_time(child.finish, run), "result", run.id)
 

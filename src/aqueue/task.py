@@ -100,7 +100,7 @@ class Task(Generic[P, R]):
 
     @property
     def is_coroutine(self) -> bool:
-        """Whether the function is ``async def``; otherwise a worker runs it in a thread."""
+        """Whether the function is ``async def``; otherwise a worker runs it in a thread or in a child process."""
         return inspect.iscoroutinefunction(self.func)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:

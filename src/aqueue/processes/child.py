@@ -1,4 +1,4 @@
-"""What a child process does: one call after the other, until its worker stops it or is gone."""
+"""What a child process does: one request after the other, until its worker stops it or is gone."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .wire import HEADER, STOP_SIGNALS, Begun, Progressed, Returned, pack, unpac
 if TYPE_CHECKING:
     from ..message import Delivery
     from ..task import Task
-    from .wire import Call, Raised
+    from .wire import Raised, Request
 
 _WATCH_MS = 1000
 
 
 def main(fd: int, lifeline: int, logging: tuple[str, str] | None) -> None:
-    """Serve the calls that arrive at the socket `fd`, for as long as somebody holds the other end of `lifeline`."""
+    """Serve the requests that arrive at the socket `fd`, for as long as somebody holds the other end of `lifeline`."""
     if logging is not None:
         configure_logging(*logging)
     _end_with(lifeline)
@@ -55,15 +55,15 @@ class Child:
         self._turn = threading.Lock()
 
     def serve(self) -> None:
-        while (call := self._receive()) is not None:
+        while (request := self._receive()) is not None:
             # In a context of its own: what a task sets there is not for the next one.
-            self._send(contextvars.copy_context().run(self._perform, call))
+            self._send(contextvars.copy_context().run(self._perform, request))
 
-    def _perform(self, call: Call) -> Returned | Raised:
-        self._delivery = call.delivery
+    def _perform(self, request: Request) -> Returned | Raised:
+        self._delivery = request.delivery
         try:
-            task = find(call.target)
-            run = self._run_of(task, call.delivery)
+            task = find(request.target)
+            run = self._run_of(task, request.delivery)
             self._send(Begun())
             run.start_clock()
             value = _value(task, run)

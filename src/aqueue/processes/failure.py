@@ -36,7 +36,7 @@ class ChildTraceback(Exception):
 
 def told(error: BaseException, final: bool = False) -> Raised:
     """What a child tells of `error`."""
-    lineage = [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__]
+    lineage = [(str(kind.__module__), kind.__qualname__) for kind in type(error).__mro__]
     return Raised(describe_exception(error), lineage, _pickled(error), final)
 
 
@@ -50,23 +50,23 @@ def _pickled(error: BaseException) -> bytes:
 
 def _restored(raised: Raised) -> BaseException:
     name, text, trace = raised.description
-    unpickled = _unpickled(raised.pickled)
-    exception = (
-        unpickled
-        if isinstance(unpickled, BaseException)
-        else TaskException({"type": name, "error": text, "traceback": trace})
-    )
-    # It has no frames here: this is what a log shows of them.
+    exception = _unpickled(raised.pickled, ChildTraceback(trace))
+    if exception is not None:
+        return exception
+    exception = TaskException({"type": name, "error": text, "traceback": trace})
     exception.__cause__ = ChildTraceback(trace)
     return exception
 
 
-def _unpickled(data: bytes) -> Any:
+def _unpickled(data: bytes, cause: ChildTraceback) -> BaseException | None:
+    """The exception, which has no frames here, with what a log is to show of them."""
     try:
-        return _Unpickler(io.BytesIO(data)).load()
+        exception: BaseException = _Unpickler(io.BytesIO(data)).load()
+        exception.__cause__ = cause
     except BaseException:
-        # There is no pickle, or it runs code of the user, which may do anything.
+        # Where there is a pickle, it runs code of the user, which may do anything.
         return None
+    return exception if isinstance(exception, BaseException) else None
 
 
 def _kind(raised: Raised) -> type[BaseException]:

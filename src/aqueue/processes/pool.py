@@ -11,7 +11,8 @@ from .process import ChildProcess
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from .wire import Call
+    from ..message import Delivery
+    from .target import Target
 
 
 class ProcessPool:
@@ -23,8 +24,8 @@ class ProcessPool:
         self._idle: list[ChildProcess] = []
 
     @contextlib.asynccontextmanager
-    async def running(self, call: Call) -> AsyncIterator[ChildProcess]:
-        """The child in which `call` has begun, as soon as there is one; it is killed if it is left before the end.
+    async def running(self, target: Target, delivery: Delivery) -> AsyncIterator[ChildProcess]:
+        """The child in which a body has begun, as soon as there is one; it is killed if it is left before the end.
 
         Raises:
             ProcessDied, ChildRaised: it could not begin.
@@ -32,7 +33,7 @@ class ProcessPool:
         async with self._slots:
             child = await self._take()
             try:
-                await child.begin(call)
+                await child.begin(target, delivery)
                 yield child
             finally:
                 if child.is_idle:

@@ -17,11 +17,13 @@ from anyio import CapacityLimiter, to_thread
 from ..exceptions import ProcessDied
 from ..logs import logging_in_force
 from .failure import ChildRaised
-from .wire import HEADER, STOP_SIGNALS, Progressed, Raised, Returned, pack, unpack
+from .wire import HEADER, STOP_SIGNALS, Progressed, Raised, Request, Returned, pack, unpack
 
 if TYPE_CHECKING:
     from ..context import TaskRun
-    from .wire import Answer, Call
+    from ..message import Delivery
+    from .target import Target
+    from .wire import Answer
 
 logger = logging.getLogger("aqueue.worker")
 
@@ -59,15 +61,15 @@ class ChildProcess:
         except OSError:
             return True
 
-    async def begin(self, call: Call) -> None:
-        """Give it `call`; return when the body is about to start.
+    async def begin(self, target: Target, delivery: Delivery) -> None:
+        """Have it run the task at `target`; return when the body is about to start.
 
         Raises:
             ProcessDied: it ended.
             ChildRaised: the task cannot be imported there.
         """
         self.is_idle = False
-        await self._send(call)
+        await self._send(Request(target, delivery))
         await self._answer()
 
     async def finish(self, run: TaskRun) -> bytes:

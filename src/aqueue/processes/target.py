@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import sys
 from contextvars import ContextVar
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..exceptions import ConfigurationError
@@ -84,7 +85,7 @@ def _module_of(task: Task[..., Any]) -> str:
     spec = main.__spec__
     if spec is None and hasattr(main, "__file__"):
         spec = importlib.util.find_spec(name)
-    if spec is None or spec.name == "__main__" or spec.origin != main.__file__:
+    if spec is None or spec.name == "__main__" or not _is_same_file(spec.origin, main.__file__):
         raise ConfigurationError(
             f"the task {task.name} cannot run in a child process: {name!r} does not lead to the script that was "
             "started. Accepted is a task in a module, or in a file that can be imported by its name"
@@ -93,9 +94,9 @@ def _module_of(task: Task[..., Any]) -> str:
 
 
 def _home_of(application: object) -> str:
-    """The module that was imported last, and so first asked for, of those that know `application`; "" for none.
+    """The module, other than the script, whose import of those that know `application` ended last; "" for none.
 
-    The script that was started is none of them.
+    Imports are nested: what ends last began first.
     """
     main = sys.modules["__main__"]
     for name, module in reversed(list(sys.modules.items())):
@@ -105,10 +106,15 @@ def _home_of(application: object) -> str:
     return ""
 
 
+def _is_same_file(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and Path(one).resolve() == Path(other).resolve()
+
+
 def _attribute(module: ModuleType | None, qualname: str) -> Any:
     try:
         return functools.reduce(getattr, qualname.split("."), module)
-    except AttributeError:
+    except Exception:
+        # A module may compute its attributes.
         return None
 
 

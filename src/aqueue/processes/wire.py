@@ -1,7 +1,7 @@
 """What a worker and its child process say to each other: a pickle of plain values behind its length.
 
-A call is answered with ``Begun``, any number of ``Progressed``, each of which gets a bool in return, and one
-``Returned`` or ``Raised``. A call that could not begin is answered with ``Raised`` alone.
+A ``Request`` is answered with ``Begun``, any number of ``Progressed``, each of which gets a bool in return, and one
+``Returned`` or ``Raised``. Where the body could not begin, ``Raised`` is all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEADER = Struct("!Q")
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Call(NamedTuple):
+class Request(NamedTuple):
     """Run the task at `target`. The arguments travel on as the bytes that the store delivered."""
 
     target: Target

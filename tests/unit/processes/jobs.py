@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +194,13 @@ class Explosive(Known):
         return sys.exit, (1,)
 
 
+@dataclass(frozen=True)
+class Frozen(Known):
+    """Refuses all that an unpickler and a log want to set."""
+
+    number: int
+
+
 class Unprintable(Exception):
     def __str__(self) -> str:
         raise RuntimeError
@@ -220,6 +228,7 @@ RAISING: dict[str, Any] = {
     "NeedsArguments": lambda: fail(NeedsArguments(1, two=2)),
     "Unpicklable": lambda: fail(Unpicklable("text")),
     "Explosive": lambda: fail(Explosive("text")),
+    "Frozen": lambda: fail(Frozen(5)),
     "Unprintable": lambda: fail(Unprintable()),
     "with_local_class.<locals>.Local": with_local_class,
     "ZeroDivisionError": lambda: 1 / 0,

@@ -14,6 +14,7 @@ from . import jobs
 from .bench import Bench, metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -82,3 +83,28 @@ async def test_a_value_that_cannot_travel_is_a_failure_that_no_retry_can_mend(be
     assert ran.outcome.final is True
     assert metadata(ran)["type"] == "EncodeError"
     assert "result is a builtins.object, which cannot travel" in metadata(ran)["error"]
+
+
+SEALED = """
+from aqueue import MemoryHuey, PickleSerializer
+
+huey = MemoryHuey("shop", serializer=PickleSerializer(keys=["k" * 32], compress_from=100))
+
+
+class Box:
+    def __init__(self, content):
+        self.content = content
+
+
+@huey.task(pool="process")
+def fill(box, times):
+    return Box(box.content * times)
+"""
+
+
+async def test_arguments_and_values_travel_as_the_application_says(imported: Callable[[str, str], Any]) -> None:
+    sealed = imported("sealed", SEALED)
+    async with sealed.huey:
+        result = await sealed.fill.enqueue(sealed.Box("tea"), 1000)
+        await sealed.huey.create_worker(burst=True).run()
+        assert (await result).content == "tea" * 1000

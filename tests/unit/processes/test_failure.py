@@ -37,6 +37,7 @@ KINDS: dict[str, type[BaseException]] = {
     "NeedsArguments": jobs.NeedsArguments,
     "Unpicklable": jobs.Unpicklable,
     "Explosive": jobs.Explosive,
+    "Frozen": jobs.Frozen,
     "with_local_class.<locals>.Local": jobs.Known,
     "SystemExit": SystemExit,
     "CancelledError": asyncio.CancelledError,
@@ -57,7 +58,7 @@ async def test_one_that_can_travel_is_itself(bench: Bench) -> None:
     assert ran.run.exception.args == ("text", 5)
 
 
-@pytest.mark.parametrize("name", ["NeedsArguments", "Unpicklable", "Explosive"])
+@pytest.mark.parametrize("name", ["NeedsArguments", "Unpicklable", "Explosive", "Frozen"])
 async def test_one_that_cannot_travel_is_told_by_another(bench: Bench, name: str) -> None:
     ran = await bench.run(jobs.throw, name)
     assert ran.run is not None
