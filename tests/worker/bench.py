@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aqueue import Task
     from aqueue.lifecycle import Settlement, State
     from aqueue.message import Delivery, Receipt
-    from aqueue.storage.protocol import Promotion
+    from aqueue.storage.protocol import Promotion, Renewal
 
 LEASE_MS = 60_000
 
@@ -93,7 +93,7 @@ class FaultyPulse(MemoryPulse):
         super().__init__(storage)
         self._faulty = storage
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         self._faulty.on_beat()
         return super().renew(receipts, consumer, description)
 

@@ -18,6 +18,8 @@ class Script:
 
 
 ADOPT = Script("adopt")
+CANCEL = Script("cancel")
+ENVELOPES = Script("envelopes")
 LOOK = Script("look")
 PROMOTE = Script("promote")
 PULL = Script("pull")
@@ -26,6 +28,9 @@ PUT_BACK = Script("put_back")
 RECLAIM = Script("reclaim")
 RENEW = Script("renew")
 REPORT = Script("report")
+RESTORE = Script("restore")
 RETIRE = Script("retire")
+REVOKE = Script("revoke")
+REVOKED = Script("revoked")
 SCHEDULE = Script("schedule")
 SETTLE = Script("settle")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation
+from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation, stopping
 from .harness import Harness, SharedHarness
 from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
@@ -32,6 +32,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,
     *inspection.CHECKS,

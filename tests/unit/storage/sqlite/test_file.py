@@ -73,7 +73,7 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         assert await other.adopt("me", ["default"], []) == []
         assert not await other.report(delivery.receipt, "task", b"half", "")
         with closing(other.pulse()) as pulse:
-            assert pulse.renew([delivery.receipt], "me", b"") == [delivery.receipt]
+            assert pulse.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
         assert await one.workers() == []
 
 
