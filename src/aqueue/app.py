@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 
 from . import codec
 from .clock import SystemClock, instant_ms, span_ms
+from .control import Control
 from .exceptions import ConfigurationError
 from .hooks import Hooks
 from .ids import check_name, check_task_id, new_task_id
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey:
+class Huey(Control):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``

@@ -70,8 +70,8 @@ class Delivery(NamedTuple):
 
     `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
     it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
-    vanished without a verdict. `is_marked` says that when it was handed out some task was revoked or asked to stop, which
-    may be this one.
+    vanished without a verdict. `is_marked` says that when it was handed out some task was revoked or asked to stop,
+    maybe this one.
     """
 
     id: str

@@ -12,8 +12,20 @@ from anyio import CapacityLimiter, to_thread
 from . import codec
 from .clock import instant_ms, span_ms
 from .context import TaskRun, current_task, set_current_task
-from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
-from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
+from .exceptions import CancelExecution, DecodeError, EncodeError, HueyException, RetryTask, TaskTimeout
+from .lifecycle import (
+    Cancelled,
+    Expired,
+    Interrupted,
+    Outcome,
+    Raised,
+    RetryAsked,
+    Returned,
+    Revoked,
+    Terms,
+    Unknown,
+    Unusable,
+)
 from .resources import is_sync_manager
 from .retry import RetryPolicy
 
@@ -52,7 +64,10 @@ class Plan(NamedTuple):
 
 
 class Runner:
-    """Runs deliveries. `report` is called with what a task tells of its progress."""
+    """Runs deliveries. `report` is called with what a task tells of its progress.
+
+    `is_revoked` is asked, by id and name of a task whose delivery is marked, whether it must not start.
+    """
 
     def __init__(
         self,
@@ -64,6 +79,7 @@ class Runner:
         result_ttl_ms: int,
         max_crashes: int,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
+        is_revoked: Callable[[str, str], Awaitable[bool]],
     ) -> None:
         self._registry = registry
         self._hooks = hooks
@@ -72,6 +88,7 @@ class Runner:
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
         self._report = report
+        self._is_revoked = is_revoked
         self._plans: dict[str, Plan] = {}
 
     async def run(self, delivery: Delivery) -> Ran:
@@ -83,6 +100,8 @@ class Runner:
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
+        if delivery.is_marked and (stopped := await self._stopped(delivery, message)) is not None:
+            return Ran(stopped, _NO_TERMS if plan is None else plan.terms, message.reply)
         if plan is None:
             return Ran(Unknown(message.task), reply=message.reply)
         try:
@@ -98,6 +117,16 @@ class Runner:
         else:
             outcome = await self._outcome(plan, run)
         return Ran(outcome, terms, message.reply, run)
+
+    async def _stopped(self, delivery: Delivery, message: Message) -> Outcome | None:
+        """Why a marked delivery must not start, if it must not."""
+        try:
+            if await self._is_revoked(delivery.id, message.task):
+                return Revoked(_metadata("Revoked", "revoked or cancelled before it started", "", delivery, None))
+        except (HueyException, asyncio.CancelledError):
+            # Not known, so not now: it is given back, and whoever gets it next asks again.
+            return Interrupted()
+        return None
 
     async def _outcome(self, plan: Plan, run: TaskRun) -> Outcome:
         set_current_task(run)
@@ -183,6 +212,14 @@ class Runner:
         return await resource.await_inside(
             manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
         )
+
+
+def cancelled(ran: Ran, delivery: Delivery) -> Ran:
+    """`ran`, whose body was cancelled because somebody cancelled the task: hooks see a ``CancelExecution``."""
+    error = CancelExecution("cancelled while it ran")
+    if ran.run is not None:
+        ran.run.exception = error
+    return ran._replace(outcome=Cancelled(_describe(error, delivery, ran.run), final=True))
 
 
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:

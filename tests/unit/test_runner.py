@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import CancelExecution, MemoryHuey, RetryTask, TaskRun, current_task
+from aqueue import CancelExecution, MemoryHuey, QueueUnavailable, RetryTask, TaskRun, current_task
 from aqueue.codec import decode_value, encode_message
 from aqueue.lifecycle import Cancelled, Expired, Raised, RetryAsked, Returned, Unknown, Unusable
 from aqueue.message import Delivery, Message, Receipt
@@ -34,6 +34,9 @@ class Bench:
         self.huey = MemoryHuey("shop")
         self.clock = ManualClock()
         self.reports: list[tuple[str, Any, str]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.revoked: set[str] = set()
+        self.store_is_down = False
         self.runner = Runner(
             self.huey.registry,
             self.huey.hooks,
@@ -42,11 +45,18 @@ class Bench:
             result_ttl_ms=3_600_000,
             max_crashes=3,
             report=self._report,
+            is_revoked=self._is_revoked,
         )
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         self.reports.append((delivery.id, decode_value(progress), reply))
         return True
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        if self.store_is_down:
+            raise QueueUnavailable("the store is down")
+        self.asked.append((task_id, task))
+        return task in self.revoked
 
     async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> Ran:
         """Run a call of `task` with `args`; `fields` are those of its message."""

@@ -258,8 +258,8 @@ class Storage(Protocol):
     async def workers(self) -> list[WorkerInfo]: ...
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due`` and
-        each ``CancelAsked``.
+        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due``
+        and each ``CancelAsked``.
 
         Reconnects by itself; tells ``Connected`` each time it is up.
         """

@@ -15,7 +15,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, decide
+from ..lifecycle import VERDICTS, Interrupted, Raised, Returned, Settlement, State, Unknown, decide
+from ..runner import cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -56,6 +57,9 @@ class Dispatcher:
         self._suspect: Receipt | None = None
         self._running: dict[Receipt, asyncio.Task[None]] = {}
         self._interrupted: set[Receipt] = set()
+        self._cancelled: set[Receipt] = set()
+        # Their bodies have ended, and hooks still run.
+        self._ending: set[Receipt] = set()
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
         self.started = 0
@@ -154,17 +158,26 @@ class Dispatcher:
 
     async def _settle_with_hooks(self, settlement: Settlement, run: TaskRun) -> None:
         """In Huey's order: post-execute hooks see a verdict that is kept, and a retry that has not begun."""
-        if settlement.state in VERDICTS:
-            if await self._settler.settle(settlement):
-                await self._hooks.run_post_execute(run)
-            return
+        self._ending.add(settlement.receipt)
         try:
-            if settlement.state is State.RETRYING:
-                await self._hooks.run_post_execute(run)
+            if settlement.state in VERDICTS:
+                if await self._settler.settle(settlement):
+                    await self._hooks.run_post_execute(run)
+            else:
+                try:
+                    if settlement.state is State.RETRYING:
+                        await self._hooks.run_post_execute(run)
+                finally:
+                    self._settler.put(settlement)
         finally:
-            self._settler.put(settlement)
+            self._ending.discard(settlement.receipt)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
+        if self._cancelled and delivery.receipt in self._cancelled:
+            self._cancelled.discard(delivery.receipt)
+            # What it returned in spite of it is a result.
+            if not isinstance(ran.outcome, Returned):
+                ran = cancelled(ran, delivery)
         outcome = ran.outcome
         if self._interrupted and delivery.receipt in self._interrupted:
             self._interrupted.discard(delivery.receipt)
@@ -210,6 +223,20 @@ class Dispatcher:
                 self._forget_waiting(receipt)
                 self._interrupt(receipt)
 
+    def cancel(self, task_id: str) -> None:
+        """Somebody cancelled this task: stop it, if it is here, and give it that verdict."""
+        self.cancel_these([receipt for receipt, delivery in self.held.items() if delivery.id == task_id])
+
+    def cancel_these(self, receipts: Iterable[Receipt]) -> None:
+        """Stop these deliveries, whose tasks were cancelled."""
+        for receipt in receipts:
+            if receipt in self._running:
+                # Not before its first step, which may be due: then it would end without a word about its delivery.
+                asyncio.get_running_loop().call_soon(self._cancel_body, receipt)
+            elif receipt in self.held and self._forget_waiting(receipt):
+                # It needs no slot to be told that it must not start.
+                self._spawn(self.held[receipt]._replace(is_marked=True))
+
     def interrupt_all(self) -> None:
         """Stop what runs and give it back, with what waits."""
         for receipt in list(self._running):
@@ -236,12 +263,21 @@ class Dispatcher:
             # Not before its first step, which may be due: then it would end without a word about its delivery.
             asyncio.get_running_loop().call_soon(task.cancel)
 
-    def _forget_waiting(self, receipt: Receipt) -> None:
+    def _cancel_body(self, receipt: Receipt) -> None:
+        task = self._running.get(receipt)
+        # Once: what it does to clean up is not disturbed again.
+        if task is not None and receipt not in self._ending and receipt not in self._cancelled:
+            self._cancelled.add(receipt)
+            task.cancel()
+
+    def _forget_waiting(self, receipt: Receipt) -> bool:
+        """Take a delivery that waits for a slot away; False when it does not."""
         for queue in (self._waiting, self._suspects):
             for delivery in queue:
                 if delivery.receipt == receipt:
                     queue.remove(delivery)
-                    break
+                    return True
+        return False
 
 
 if sys.version_info >= (3, 12):

@@ -18,8 +18,8 @@ All carry the same hash tag, so that one script may touch any of them on a clust
 ``{aq:ns}:n``, a hash
     Clients that asked to be told of a task which they did not enqueue, by id; a verdict removes it.
 ``{aq:ns}:m``, a sorted set
-    Marks of what must not start, by the instant at which they end: ``ever <key>`` or, for one task only, ``once <key>``,
-    where the key is the id of a task, or ``all <name>`` for every task of that name.
+    Marks of what must not start, by the instant at which they end: ``ever <key>`` or, for one task only,
+    ``once <key>``, where the key is the id of a task, or ``all <name>`` for every task of that name.
 ``{aq:ns}:x``, a set
     Ids of lent tasks that were asked to stop. A verdict removes them here and above.
 ``{aq:ns}:e``, a hash

@@ -312,9 +312,10 @@ async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
 
 def _deliveries(consumer: str, levels: list[str], reply: list[Any]) -> list[Delivery]:
     marks, *found = reply
-    return marked_if(
-        marks, [delivery_of(consumer, levels[number - 1], entry, count, fields) for number, entry, count, fields in found]
-    )
+    deliveries = [
+        delivery_of(consumer, levels[number - 1], entry, count, fields) for number, entry, count, fields in found
+    ]
+    return marked_if(marks, deliveries)
 
 
 def _envelope(task_id: str, reply: list[bytes]) -> Envelope | None:

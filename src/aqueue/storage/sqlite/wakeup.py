@@ -34,7 +34,7 @@ _LONGEST_NAME = len("/01234567.01234567.sock")
 
 
 def client_topic(client: str) -> str:
-    """What those wait for who are to be told of the tasks of `client`. The other topics are `READY`, `DUE` and `CANCEL`."""
+    """What those wait for who are to be told of the tasks of `client`; the others are `READY`, `DUE` and `CANCEL`."""
     return f"client {client}"
 
 

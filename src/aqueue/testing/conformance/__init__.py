@@ -15,7 +15,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation, stopping
+from . import (
+    edges,
+    events,
+    inspection,
+    leasing,
+    owning,
+    pulling,
+    pushing,
+    results,
+    scheduling,
+    settling,
+    simulation,
+    stopping,
+)
 from .harness import Harness, SharedHarness
 from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
