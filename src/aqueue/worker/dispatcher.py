@@ -56,7 +56,8 @@ class Dispatcher:
         self._suspects: deque[Delivery] = deque()
         self._suspect: Receipt | None = None
         self._running: dict[Receipt, asyncio.Task[None]] = {}
-        self._interrupted: set[Receipt] = set()
+        # Their bodies were cancelled here; those that are also in the second because somebody cancelled the task.
+        self._stopped: set[Receipt] = set()
         self._cancelled: set[Receipt] = set()
         # Their bodies have ended, and hooks still run.
         self._ending: set[Receipt] = set()
@@ -173,20 +174,22 @@ class Dispatcher:
             self._ending.discard(settlement.receipt)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
-        if self._cancelled and delivery.receipt in self._cancelled:
-            self._cancelled.discard(delivery.receipt)
-            # What it returned in spite of it is a result.
-            if not isinstance(ran.outcome, Returned):
-                ran = cancelled(ran, delivery)
-        outcome = ran.outcome
-        if self._interrupted and delivery.receipt in self._interrupted:
-            self._interrupted.discard(delivery.receipt)
-            if isinstance(outcome, Raised):
-                outcome = Interrupted()
-        settlement = decide(delivery, outcome, ran.terms, ran.reply, self._random)
+        if self._stopped and delivery.receipt in self._stopped:
+            ran = self._as_stopped(delivery, ran)
+        settlement = decide(delivery, ran.outcome, ran.terms, ran.reply, self._random)
         if settlement.state is not State.DONE:
             self._tell(settlement, ran)
         return settlement
+
+    def _as_stopped(self, delivery: Delivery, ran: Ran) -> Ran:
+        """`ran`, whose body was cancelled here: that it failed then is not its own doing."""
+        receipt = delivery.receipt
+        self._stopped.discard(receipt)
+        if receipt not in self._cancelled:
+            return ran._replace(outcome=Interrupted()) if isinstance(ran.outcome, Raised) else ran
+        self._cancelled.discard(receipt)
+        # What it returned in spite of it is a result.
+        return ran if isinstance(ran.outcome, Returned) else cancelled(ran, delivery)
 
     def _tell(self, settlement: Settlement, ran: Ran) -> None:
         run = ran.run
@@ -259,7 +262,7 @@ class Dispatcher:
     def _interrupt(self, receipt: Receipt) -> None:
         task = self._running.get(receipt)
         if task is not None:
-            self._interrupted.add(receipt)
+            self._stopped.add(receipt)
             # Not before its first step, which may be due: then it would end without a word about its delivery.
             asyncio.get_running_loop().call_soon(task.cancel)
 
@@ -267,6 +270,7 @@ class Dispatcher:
         task = self._running.get(receipt)
         # Once: what it does to clean up is not disturbed again.
         if task is not None and receipt not in self._ending and receipt not in self._cancelled:
+            self._stopped.add(receipt)
             self._cancelled.add(receipt)
             task.cancel()
 
