@@ -268,8 +268,10 @@ class Dispatcher:
 
     def _cancel_body(self, receipt: Receipt) -> None:
         task = self._running.get(receipt)
+        if task is None or task.done() or receipt in self._ending:
+            return
         # Once: what it does to clean up is not disturbed again.
-        if task is not None and receipt not in self._ending and receipt not in self._cancelled:
+        if receipt not in self._cancelled:
             self._stopped.add(receipt)
             self._cancelled.add(receipt)
             task.cancel()
