@@ -85,6 +85,7 @@ class Layers:
             result_ttl_ms=3_600_000,
             max_crashes=3,
             report=_unheard,
+            is_revoked=_never,
         )
 
     def received(self) -> list[Delivery]:
@@ -112,6 +113,10 @@ class Layers:
 
 async def _unheard(delivery: Delivery, progress: bytes, reply: str) -> bool:
     return True
+
+
+async def _never(task_id: str, task: str) -> bool:
+    return False
 
 
 def _bulk(value: str | bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol
 from . import codec
 from .clock import SystemClock, instant_ms, span_ms
 from .context import TaskView
+from .control import Control
 from .exceptions import ConfigurationError
 from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id, new_task_id
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Locks, Limits, Values):
+class Huey(HookDecorators, Control, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from .clock import span_ms
 from .exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
 from .group_commit import GroupCommit
-from .ids import new_token
+from .ids import kind_key, new_token
 from .lifecycle import VERDICTS
 from .permits import Permits
-from .storage.protocol import Connected, Due, Freed, Progressed, Record, Settled
+from .storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Record, Settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ class Client:
 
     `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for. `on_due` is called
     with the milliseconds after which a task is due that was just scheduled before all others; a worker in the same loop
-    sets it.
+    sets it, and `on_cancel`, which is called with the id of a task that has to stop wherever it runs.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -43,6 +43,7 @@ class Client:
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
+        self._starts: GroupCommit[tuple[str, str], bool] = GroupCommit(self._ask_before_start)
         # In the order of their last look, so that every waiter has its turn however many there are.
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
@@ -52,6 +53,7 @@ class Client:
         self._listening = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self.on_due: Callable[[int], None] | None = None
+        self.on_cancel: Callable[[str], None] | None = None
         self.permits = Permits(storage, self.start_listening)
 
     # -- lifetime
@@ -76,6 +78,7 @@ class Client:
                 group.create_task(self._pushes.run())
                 group.create_task(self._looks.run())
                 group.create_task(self._watches.run())
+                group.create_task(self._starts.run())
                 group.create_task(self._listen())
                 group.create_task(self._keep_looking())
                 group.create_task(self.permits.run())
@@ -107,6 +110,13 @@ class Client:
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         """Tell how far a running task is; see ``Storage.report``."""
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+
+    async def must_not_start(self, task_id: str, task: str) -> bool:
+        """Whether a task that is about to start was revoked, itself or every task of its name, or cancelled."""
+        return await self._starts.submit((task_id, kind_key(task)))
+
+    async def _ask_before_start(self, keys: list[tuple[str, str]]) -> list[bool]:
+        return await self.storage.revoked(keys, True)
 
     # -- results
 
@@ -198,6 +208,9 @@ class Client:
                     self.on_due(in_ms)
             case Freed(name):
                 self.permits.look_again(name)
+            case CancelAsked(task_id):
+                if self.on_cancel is not None:
+                    self.on_cancel(task_id)
             case Connected():
                 self._listening.set()
                 self.permits.look_again()

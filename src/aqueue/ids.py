@@ -37,6 +37,11 @@ def check_task_id(value: str) -> str:
     return _check(value, _TASK_ID, "id", "1 to 200 characters out of A-Z a-z 0-9 _ . : @ / + = -")
 
 
+def kind_key(task_name: str) -> str:
+    """What every task of this name is revoked under; no id has a space."""
+    return f"all {task_name}"
+
+
 def check_name(value: str, what: str) -> str:
     """Return `value` when it can name a namespace or a queue: it becomes part of keys and of file names.
 

@@ -31,11 +31,11 @@ VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED}),
-    State.SCHEDULED: frozenset({State.QUEUED}),
-    State.QUEUED: frozenset({State.RUNNING}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
-    State.RETRYING: frozenset({State.RUNNING}),
+    State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
 } | dict.fromkeys(VERDICTS, frozenset())
 
 
@@ -54,11 +54,20 @@ class Raised(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """``CancelExecution`` was raised. `final` when no retry may follow, `again` when one must."""
+    """``CancelExecution`` was raised, or somebody cancelled the task while it ran.
+
+    `final` when no retry may follow, `again` when one must.
+    """
 
     error: bytes
     final: bool = False
     again: bool = False
+
+
+class Revoked(NamedTuple):
+    """The task was revoked, or asked to stop, before this delivery of it started."""
+
+    error: bytes
 
 
 class RetryAsked(NamedTuple):
@@ -103,7 +112,17 @@ class Interrupted(NamedTuple):
 
 
 Outcome: TypeAlias = (
-    Returned | Raised | Cancelled | RetryAsked | Refused | Expired | Unusable | Unknown | Unreadable | Interrupted
+    Returned
+    | Raised
+    | Cancelled
+    | Revoked
+    | RetryAsked
+    | Refused
+    | Expired
+    | Unusable
+    | Unknown
+    | Unreadable
+    | Interrupted
 )
 
 
@@ -161,6 +180,8 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
         case Cancelled(error, final, again):
             if again or (not final and delivery.failures < terms.policy.retries):
                 return _retry(delivery, terms, random)
+            return _verdict(delivery, State.CANCELLED, error, terms, reply)
+        case Revoked(error):
             return _verdict(delivery, State.CANCELLED, error, terms, reply)
         case RetryAsked(delay_ms, eta_ms):
             if delay_ms is None and eta_ms is None:

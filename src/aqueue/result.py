@@ -15,6 +15,7 @@ from .lifecycle import VERDICTS, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+    from datetime import datetime, timedelta
 
     from .codec import Codec
     from .storage.protocol import Record
@@ -51,6 +52,25 @@ class ResultSource(Protocol):
     def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
         """Each progress report from now on, until the task has its verdict."""
 
+    async def revoke(
+        self, what: Result[Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Result[Any]) -> bool: ...
+
+    async def is_revoked(self, what: Result[Any]) -> bool: ...
+
+    async def cancel(self, what: Result[Any]) -> bool: ...
+
+    async def reschedule(
+        self,
+        what: Result[Any],
+        eta: datetime | None,
+        delay: float | timedelta | None,
+        expires: float | timedelta | datetime | None,
+        priority: int | None,
+    ) -> Result[Any]: ...
+
 
 class Result(Generic[R_co]):
     """A handle on one task. Awaiting it gives what the task returned.
@@ -73,15 +93,22 @@ class Result(Generic[R_co]):
         return self.get().__await__()
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R_co: ...
+    async def get(
+        self, *, timeout: float | None = None, blocking: Literal[True] = True, revoke_on_timeout: bool = False
+    ) -> R_co: ...
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: bool) -> R_co | None: ...
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False
+    ) -> R_co | None: ...
 
-    async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R_co | None:
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
+    ) -> R_co | None:
         """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes; 0: not at all).
 
-        With ``blocking=False`` a task that has no verdict yet gives None, at once.
+        With ``blocking=False`` a task that has no verdict yet gives None, at once. With `revoke_on_timeout` a task
+        whose verdict nobody waits for any longer is revoked.
 
         Raises:
             TaskException: the task failed, was cancelled, expired or is dead.
@@ -92,7 +119,12 @@ class Result(Generic[R_co]):
         record = self.verdict
         if record is None:
             if blocking:
-                (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                try:
+                    (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                except ResultTimeout:
+                    if revoke_on_timeout:
+                        await self.revoke()
+                    raise
             else:
                 found = await self.source.look(self.id)
                 if found is None or found.state not in VERDICTS:
@@ -120,6 +152,32 @@ class Result(Generic[R_co]):
             if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
                 raise DecodeError(f"a progress report of task {self.id} is none")
             yield Progress(*told)
+
+    async def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running, unless it does already; see ``Huey.revoke``."""
+        await self.source.revoke(self, None, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of this task back; True when there was one in force."""
+        return await self.source.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task would not run now, because it or all of its kind are revoked."""
+        return await self.source.is_revoked(self)
+
+    async def cancel(self) -> bool:
+        """End the task, wherever it is; False when it has its verdict already. See ``Huey.cancel``."""
+        return await self.source.cancel(self)
+
+    async def reschedule(
+        self,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        expires: float | timedelta | datetime | None = None,
+        priority: int | None = None,
+    ) -> Result[R_co]:
+        """Cancel the task and enqueue it anew, under a new id; see ``Huey.reschedule``."""
+        return await self.source.reschedule(self, eta, delay, expires, priority)
 
     def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:

@@ -16,6 +16,7 @@ from .exceptions import (
     CancelExecution,
     DecodeError,
     EncodeError,
+    HueyException,
     RateLimitExceeded,
     RetryTask,
     SerializerMismatch,
@@ -25,11 +26,13 @@ from .exceptions import (
 from .lifecycle import (
     Cancelled,
     Expired,
+    Interrupted,
     Outcome,
     Raised,
     Refused,
     RetryAsked,
     Returned,
+    Revoked,
     Terms,
     Unknown,
     Unreadable,
@@ -87,7 +90,10 @@ class Plan(NamedTuple):
 
 
 class Runner:
-    """Runs deliveries. `report` is called with what a task tells of its progress."""
+    """Runs deliveries. `report` is called with what a task tells of its progress.
+
+    `is_revoked` is asked, by id and name of a task whose delivery is marked, whether it must not start.
+    """
 
     def __init__(
         self,
@@ -101,6 +107,7 @@ class Runner:
         result_ttl_ms: int,
         max_crashes: int,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
+        is_revoked: Callable[[str, str], Awaitable[bool]],
     ) -> None:
         self._registry = registry
         self._hooks = hooks
@@ -111,6 +118,7 @@ class Runner:
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
         self._report = report
+        self._is_revoked = is_revoked
         self._plans: dict[str, Plan] = {}
 
     async def close(self) -> None:
@@ -128,6 +136,8 @@ class Runner:
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
+        if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan)) is not None:
+            return stopped
         if plan is None:
             return Ran(Unknown(message.task), reply=message.reply)
         try:
@@ -142,6 +152,19 @@ class Runner:
             why = "not started in time"
             return Ran(Expired(self._plainly(run, "Expired", why)), terms, message.reply, run, why)
         return Ran(await self._outcome(plan, run), terms, message.reply, run)
+
+    async def _stopped(self, delivery: Delivery, message: Message, plan: Plan | None) -> Ran | None:
+        """What comes of a marked delivery that must not start, if it must not."""
+        terms = _NO_TERMS if plan is None else plan.terms
+        run = None if plan is None else TaskRun(delivery, message, plan.task.declared, self._tell_progress)
+        try:
+            if not await self._is_revoked(delivery.id, message.task):
+                return None
+        except (HueyException, asyncio.CancelledError):
+            # Not known, so not now: it is given back, and whoever gets it next asks again.
+            return Ran(Interrupted(), terms, message.reply, run)
+        why = "revoked or cancelled before it started"
+        return Ran(Revoked(self._metadata("Revoked", why, "", delivery, run)), terms, message.reply, run, why)
 
     async def _outcome(self, plan: Plan, run: TaskRun) -> Outcome:
         set_current_task(run)
@@ -259,6 +282,13 @@ class Runner:
         return await resource.await_inside(
             manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
         )
+
+    def cancelled(self, ran: Ran, delivery: Delivery) -> Ran:
+        """`ran`, whose body was cancelled because somebody cancelled the task: hooks see a ``CancelExecution``."""
+        error = CancelExecution("cancelled while it ran")
+        if ran.run is not None:
+            ran.run.exception = error
+        return ran._replace(outcome=Cancelled(self._describe(error, delivery, ran.run), final=True))
 
     # -- telling
 

@@ -56,18 +56,37 @@ class SyncResult(Generic[R]):
         return self._result.created
 
     @overload
-    def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R: ...
+    def get(
+        self, *, timeout: float | None = None, blocking: Literal[True] = True, revoke_on_timeout: bool = False
+    ) -> R: ...
 
     @overload
-    def get(self, *, timeout: float | None = None, blocking: bool) -> R | None: ...
+    def get(self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False) -> R | None: ...
 
-    def get(self, *, timeout: float | None = None, blocking: bool = True) -> R | None:
+    def get(self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False) -> R | None:
         """What the task returned; raises like ``Result.get``."""
-        return self._portal.call(self._result.get(timeout=timeout, blocking=blocking))
+        got = self._result.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
+        return self._portal.call(got)
 
     def status(self) -> State:
         """Where the task is now; see ``Result.status``."""
         return self._portal.call(self._result.status())
+
+    def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running; see ``Result.revoke``."""
+        self._portal.call(self._result.revoke(revoke_once))
+
+    def restore(self) -> bool:
+        """Take a revocation back; see ``Result.restore``."""
+        return self._portal.call(self._result.restore())
+
+    def is_revoked(self) -> bool:
+        """Whether the task would not run now; see ``Result.is_revoked``."""
+        return self._portal.call(self._result.is_revoked())
+
+    def cancel(self) -> bool:
+        """End the task, wherever it is; see ``Result.cancel``."""
+        return self._portal.call(self._result.cancel())
 
 
 class SyncHuey:

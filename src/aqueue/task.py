@@ -69,6 +69,14 @@ class Sender(Protocol):
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
 
+    async def revoke(
+        self, what: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Task[..., Any]) -> bool: ...
+
+    async def is_revoked(self, what: Task[..., Any]) -> bool: ...
+
     @property
     def sync(self) -> SyncHuey: ...
 
@@ -213,6 +221,18 @@ class Task(Generic[P, R]):
         return await self.sender.enqueue_many(
             [make(*item) if isinstance(item, tuple) else make(item) for item in items]
         )
+
+    async def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep all calls of this task from running; see ``Huey.revoke``."""
+        await self.sender.revoke(self, revoke_until, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of the task back; True when there was one in force."""
+        return await self.sender.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task as a whole is revoked now."""
+        return await self.sender.is_revoked(self)
 
     def _injected(self) -> frozenset[str]:
         """Parameters of the function that the worker fills in, so that no caller passes them."""

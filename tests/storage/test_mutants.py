@@ -13,7 +13,7 @@ from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
 
 from .conftest import MemoryHarness
-from .mutants import cells, looking, ownership, settling, ways
+from .mutants import cells, looking, ownership, settling, stopping, ways
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,7 +38,9 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "PATIENCE_SECONDS", 0.2)
 
 
-@pytest.mark.parametrize("mutant", _mutants(ways, settling, ownership, looking), ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize(
+    "mutant", _mutants(ways, settling, ownership, stopping, looking), ids=lambda mutant: mutant.__name__
+)
 async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
     await _caught(mutant, mutant, CHECKS)
 
@@ -48,7 +50,7 @@ async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemoryCell
     class Storage(MemoryStorage):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
-            self.cells = mutant(self._clock, self._tell_everyone)
+            self.cells = mutant(self._clock, self._listeners.tell_everyone)
 
     await _caught(mutant, Storage, checks_of_cells.CHECKS)
 

@@ -184,6 +184,21 @@ async def sharing() -> None:
     assert_type(huey.sync.run(huey.delete("key")), bool)
 
 
+async def stopping() -> None:
+    result = await add.enqueue(1, 2)
+    assert_type(await result.revoke(), None)
+    assert_type(await result.restore(), bool)
+    assert_type(await result.cancel(), bool)
+    assert_type(await result.reschedule(delay=5, priority=3), Result[int])
+    assert_type(await result.get(timeout=5, revoke_on_timeout=True), int)
+    await add.revoke(revoke_once=True)
+    assert_type(await add.is_revoked(), bool)
+    await huey.revoke(result.id)
+    await huey.revoke_all(add, datetime.now())
+    assert_type(await huey.is_revoked(add), bool)
+    assert_type(await huey.cancel(result), bool)
+
+
 def without_an_event_loop() -> None:
     assert_type(add.enqueue_sync(1, 2), SyncResult[int])
     assert_type(add.enqueue_sync(1, 2).get(timeout=5), int)

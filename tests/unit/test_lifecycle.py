@@ -19,6 +19,7 @@ from aqueue.lifecycle import (
     Refused,
     RetryAsked,
     Returned,
+    Revoked,
     Settlement,
     State,
     Terms,
@@ -71,6 +72,9 @@ CASES = [
     # CancelExecution(retry=False), and any from a pre-execute hook: final.
     Case(Cancelled(b"error", final=True), 0, State.CANCELLED),
     Case(Cancelled(b"error", final=True), 2, State.CANCELLED),
+    # Nothing that was revoked is retried.
+    Case(Revoked(b"error"), 0, State.CANCELLED),
+    Case(Revoked(b"error"), 1, State.CANCELLED),
     # RetryTask costs no retries, even where there are none left.
     Case(RetryAsked(), 0, State.RETRYING, 0, 1000),
     Case(RetryAsked(), 2, State.RETRYING, 2, 9000),

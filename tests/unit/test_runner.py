@@ -17,6 +17,7 @@ import pytest
 from aqueue import (
     CancelExecution,
     MemoryHuey,
+    QueueUnavailable,
     RateLimitExceeded,
     RetryTask,
     TaskLockedException,
@@ -24,7 +25,18 @@ from aqueue import (
     current_task,
 )
 from aqueue.codec import decode_value, encode_message
-from aqueue.lifecycle import Cancelled, Expired, Raised, Refused, RetryAsked, Returned, Unknown, Unusable
+from aqueue.lifecycle import (
+    Cancelled,
+    Expired,
+    Interrupted,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Revoked,
+    Unknown,
+    Unusable,
+)
 from aqueue.message import Delivery, Message, Receipt
 from aqueue.runner import Ran, Runner
 from aqueue.testing import ManualClock
@@ -42,6 +54,9 @@ class Bench:
         self.huey = MemoryHuey("shop")
         self.clock = ManualClock()
         self.reports: list[tuple[str, Any, str]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.revoked: set[str] = set()
+        self.store_is_down = False
         self.runner = Runner(
             self.huey.registry,
             self.huey.hooks,
@@ -52,11 +67,18 @@ class Bench:
             result_ttl_ms=3_600_000,
             max_crashes=3,
             report=self._report,
+            is_revoked=self._is_revoked,
         )
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         self.reports.append((delivery.id, decode_value(progress), reply))
         return True
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        if self.store_is_down:
+            raise QueueUnavailable("the store is down")
+        self.asked.append((task_id, task))
+        return task in self.revoked
 
     async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> Ran:
         """Run a call of `task` with `args`; `fields` are those of its message."""
@@ -683,3 +705,44 @@ async def test_a_task_that_is_declared_anew_is_run_anew(bench: Bench) -> None:
 
     assert (await bench.run(declare(1))).outcome == Returned(b"1")
     assert (await bench.run(declare(2))).outcome == Returned(b"2")
+
+
+# -- what must not start
+
+
+async def test_only_a_marked_delivery_is_asked_about(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> int:
+        return 5
+
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
+    assert bench.asked == []
+    marked = delivery(payload)._replace(is_marked=True)
+    assert (await bench.runner.run(marked)).outcome == Returned(b"5")
+    assert bench.asked == [("id", "work")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_revoked_does_not_start(bench: Bench, known: bool) -> None:
+    entered: list[bool] = []
+    bench.huey.pre_execute("before")(lambda task: entered.append(True))
+    if known:
+        bench.huey.task(name="work", retries=3, result_ttl=60)(lambda: entered.append(True))
+    bench.revoked.add("work")
+    payload = encode_message(Message("id", "work", (), {}, "client", expires_ms=1))
+    ran = await bench.runner.run(delivery(payload)._replace(is_marked=True))
+    assert isinstance(ran.outcome, Revoked)
+    assert metadata(ran.outcome)["type"] == "Revoked"
+    assert (ran.reply, ran.run is not None, entered) == ("client", known, [])
+    assert not known or ran.terms.ttl_ms == 60_000
+
+
+async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> None:
+        raise AssertionError
+
+    bench.store_is_down = True
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload)._replace(is_marked=True))).outcome == Interrupted()

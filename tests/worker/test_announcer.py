@@ -18,7 +18,7 @@ from aqueue import (
     TaskLockedException,
     TaskRun,
 )
-from aqueue.ids import new_token
+from aqueue.ids import kind_key, new_token
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR, SIGNAL_EXECUTING, SIGNALS
@@ -118,6 +118,15 @@ async def test_a_task_that_a_hook_cancels_is_executing_and_then_canceled(bench: 
     await bench.push(bench.huey.task(name="body")(succeed))
     await work_off(bench)
     assert seen == ["executing", "canceled"]
+
+
+async def test_a_revoked_task_is_revoked_and_nothing_else(bench: Bench) -> None:
+    seen = note(bench.huey)
+    task = bench.huey.task(name="body")(succeed)
+    await bench.storage.revoke(kind_key("body"), 0, once=False, keep_ms=0)
+    await bench.push(task)
+    await work_off(bench)
+    assert seen == ["revoked"]
 
 
 async def test_arguments_that_do_not_fit_are_an_error(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..exceptions import HueyException, RateLimitExceeded, TaskLockedException, TaskTimeout
-from ..lifecycle import Cancelled, Expired, Raised, Returned, State, Unusable
+from ..lifecycle import Cancelled, Expired, Raised, Returned, Revoked, State, Unusable
 from ..signals import (
     SIGNAL_CANCELED,
     SIGNAL_COMPLETE,
@@ -17,6 +17,7 @@ from ..signals import (
     SIGNAL_LOCKED,
     SIGNAL_RATE_LIMITED,
     SIGNAL_RETRYING,
+    SIGNAL_REVOKED,
     SIGNAL_SCHEDULED,
     SIGNAL_TIMEOUT,
 )
@@ -33,6 +34,7 @@ _OF_OUTCOME: dict[type[Outcome], str] = {
     Returned: SIGNAL_COMPLETE,
     Raised: SIGNAL_ERROR,
     Cancelled: SIGNAL_CANCELED,
+    Revoked: SIGNAL_REVOKED,
     Expired: SIGNAL_EXPIRED,
     Unusable: SIGNAL_ERROR,
 }

@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import Interrupted, Raised, Settlement, State, Unknown, Unreadable, decide
+from ..lifecycle import Interrupted, Raised, Returned, Settlement, State, Unknown, Unreadable, decide
 from .announcer import announcements
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ class Dispatcher:
         self._suspects: deque[Delivery] = deque()
         self._suspect: Receipt | None = None
         self._running: dict[Receipt, asyncio.Task[None]] = {}
-        self._interrupted: set[Receipt] = set()
+        # Their bodies were cancelled here; those that are also in the second because somebody cancelled the task.
+        self._stopped: set[Receipt] = set()
+        self._cancelled: set[Receipt] = set()
+        # Their bodies have ended, and hooks still run.
+        self._ending: set[Receipt] = set()
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
         self.started = 0
@@ -155,25 +159,36 @@ class Dispatcher:
     async def _settle_and_announce(self, settlement: Settlement, ran: Ran) -> None:
         """Tell handlers and receivers of a retry before it can begin, of all else once the store has it."""
         calls = announcements(self._hooks, ran, settlement)
-        if calls and settlement.state is not State.RETRYING:
-            if await self._settler.settle(settlement):
-                await _make(calls)
-            return
+        self._ending.add(settlement.receipt)
         try:
-            await _make(calls)
+            if calls and settlement.state is not State.RETRYING:
+                if await self._settler.settle(settlement):
+                    await _make(calls)
+            else:
+                try:
+                    await _make(calls)
+                finally:
+                    self._settler.put(settlement)
         finally:
-            self._settler.put(settlement)
+            self._ending.discard(settlement.receipt)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
-        outcome = ran.outcome
-        if self._interrupted and delivery.receipt in self._interrupted:
-            self._interrupted.discard(delivery.receipt)
-            if isinstance(outcome, Raised):
-                outcome = Interrupted()
-        settlement = decide(delivery, outcome, ran.terms, ran.reply, self._random)
+        if self._stopped and delivery.receipt in self._stopped:
+            ran = self._as_stopped(delivery, ran)
+        settlement = decide(delivery, ran.outcome, ran.terms, ran.reply, self._random)
         if settlement.state is not State.DONE:
             self._tell(settlement, ran)
         return settlement
+
+    def _as_stopped(self, delivery: Delivery, ran: Ran) -> Ran:
+        """`ran`, whose body was cancelled here: that it failed then is not its own doing."""
+        receipt = delivery.receipt
+        self._stopped.discard(receipt)
+        if receipt not in self._cancelled:
+            return ran._replace(outcome=Interrupted()) if isinstance(ran.outcome, Raised) else ran
+        self._cancelled.discard(receipt)
+        # What it returned in spite of it is a result.
+        return ran if isinstance(ran.outcome, Returned) else self._runner.cancelled(ran, delivery)
 
     def _tell(self, settlement: Settlement, ran: Ran) -> None:
         run = ran.run
@@ -217,6 +232,20 @@ class Dispatcher:
                 self._forget_waiting(receipt)
                 self._interrupt(receipt)
 
+    def cancel(self, task_id: str) -> None:
+        """Somebody cancelled this task: stop it, if it is here, and give it that verdict."""
+        self.cancel_these([receipt for receipt, delivery in self.held.items() if delivery.id == task_id])
+
+    def cancel_these(self, receipts: Iterable[Receipt]) -> None:
+        """Stop these deliveries, whose tasks were cancelled."""
+        for receipt in receipts:
+            if receipt in self._running:
+                # Not before its first step, which may be due: then it would end without a word about its delivery.
+                asyncio.get_running_loop().call_soon(self._cancel_body, receipt)
+            elif receipt in self.held and self._forget_waiting(receipt):
+                # It needs no slot to be told that it must not start.
+                self._spawn(self.held[receipt]._replace(is_marked=True))
+
     def interrupt_all(self) -> None:
         """Stop what runs and give it back, with what waits."""
         for receipt in list(self._running):
@@ -239,16 +268,28 @@ class Dispatcher:
     def _interrupt(self, receipt: Receipt) -> None:
         task = self._running.get(receipt)
         if task is not None:
-            self._interrupted.add(receipt)
+            self._stopped.add(receipt)
             # Not before its first step, which may be due: then it would end without a word about its delivery.
             asyncio.get_running_loop().call_soon(task.cancel)
 
-    def _forget_waiting(self, receipt: Receipt) -> None:
+    def _cancel_body(self, receipt: Receipt) -> None:
+        task = self._running.get(receipt)
+        if task is None or task.done() or receipt in self._ending:
+            return
+        # Once: what it does to clean up is not disturbed again.
+        if receipt not in self._cancelled:
+            self._stopped.add(receipt)
+            self._cancelled.add(receipt)
+            task.cancel()
+
+    def _forget_waiting(self, receipt: Receipt) -> bool:
+        """Take a delivery that waits for a slot away; False when it does not."""
         for queue in (self._waiting, self._suspects):
             for delivery in queue:
                 if delivery.receipt == receipt:
                     queue.remove(delivery)
-                    break
+                    return True
+        return False
 
 
 async def _make(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:

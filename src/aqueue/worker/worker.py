@@ -126,15 +126,19 @@ class Worker:
             result_ttl_ms=self._application.result_ttl_ms,
             max_crashes=self.options.max_crashes,
             report=client.report,
+            is_revoked=client.must_not_start,
         )
         concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
         fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
         promoter = Promoter(storage, clock)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
-        heartbeat = Heartbeat(storage, self.consumer, self._describe_self, self._held, dispatcher.lose)
+        heartbeat = Heartbeat(
+            storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
+        )
         self._fetcher = fetcher
         client.on_due = promoter.expect
+        client.on_cancel = dispatcher.cancel
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
@@ -151,7 +155,7 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            client.on_due = None
+            client.on_due = client.on_cancel = None
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)

@@ -17,6 +17,11 @@ All carry the same hash tag, so that one script may touch any of them on a clust
     The bell: an entry wakes a waiting reader, because a level was used for the first time.
 ``{aq:ns}:n``, a hash
     Clients that asked to be told of a task which they did not enqueue, by id; a verdict removes it.
+``{aq:ns}:m``, a sorted set
+    Marks of what must not start, by the instant at which they end: ``ever <key>`` or, for one task only,
+    ``once <key>``, where the key is the id of a task, or ``all <name>`` for every task of that name.
+``{aq:ns}:k``, a set
+    Ids of lent tasks that were asked to stop. A verdict removes them here and above.
 ``{aq:ns}:e``, a hash
     Epoch of the reclaimers: ``run`` of the server, ``since``, ``last``.
 ``{aq:ns}:w``, a hash
@@ -38,7 +43,7 @@ All carry the same hash tag, so that one script may touch any of them on a clust
 ``{aq:ns}:r:<client>``, a channel
     What happens to the tasks of one client.
 ``{aq:ns}:c``, a channel
-    Hints to everyone: ``due <ms>``, ``freed <name>``.
+    Hints to everyone: ``due <ms>``, ``freed <name>``, ``cancel <id>``.
 """
 
 from __future__ import annotations
@@ -58,6 +63,8 @@ class Keys:
         self.levels = f"{tag}:l"
         self.bell = f"{tag}:b"
         self.watchers = f"{tag}:n"
+        self.marks = f"{tag}:m"
+        self.to_cancel = f"{tag}:k"
         self.epoch = f"{tag}:e"
         self.workers = f"{tag}:w"
         self.value_prefix = f"{tag}:v:"

@@ -69,6 +69,7 @@ class Transaction:
         self._path = link.path
         self.news: set[str] = set()
         self._is_watched: bool | None = None
+        self._is_marked: bool | None = None
         self._number: int | None = None
         self._numbered = False
         self._scheduled: list[int] = []
@@ -91,6 +92,18 @@ class Transaction:
             [(found,)] = self.execute(QUERIES["is_watched"], (self.namespace,))
             self._is_watched = bool(found)
         return self._is_watched
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything was revoked or asked to stop before this was first asked: mostly not, which saves looks."""
+        if self._is_marked is None:
+            [(found,)] = self.execute(QUERIES["is_marked"], {"namespace": self.namespace})
+            self._is_marked = bool(found)
+        return self._is_marked
+
+    def note_mark(self) -> None:
+        """Something was revoked or asked to stop in this very transaction."""
+        self._is_marked = True
 
     def last_number(self) -> int:
         """The highest number that was given out so far."""

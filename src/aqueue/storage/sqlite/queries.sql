@@ -62,6 +62,46 @@ WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count 
 UPDATE task SET at = ?
 WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
 
+-- is_marked: whether anything was revoked or asked to stop: mostly not
+SELECT EXISTS (SELECT * FROM mark WHERE namespace = :namespace)
+    OR EXISTS (SELECT * FROM cancellation WHERE namespace = :namespace)
+
+-- mark: a key is revoked
+INSERT INTO mark (namespace, key, once, ends) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET once = excluded.once, ends = excluded.ends
+
+-- unmark: a key is not revoked any more
+DELETE FROM mark WHERE namespace = ? AND key = ?
+
+-- forget_marks: drop marks that have ended
+DELETE FROM mark WHERE namespace = ? AND ends BETWEEN 1 AND ?
+
+-- mark_of: whether a key is revoked, for one task only or for any
+SELECT once FROM mark WHERE namespace = ? AND key = ?
+
+-- is_to_cancel: whether a task was asked to stop
+SELECT EXISTS (SELECT * FROM cancellation WHERE namespace = ? AND id = ?)
+
+-- ask_to_stop: a leased task has to stop
+INSERT INTO cancellation (namespace, id, asked) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET asked = excluded.asked
+
+-- id_of: the id of the task that has a number
+SELECT id FROM task WHERE seq = ?
+
+-- stop_asking: a task that has its verdict need not stop
+DELETE FROM cancellation WHERE namespace = ? AND id = ?
+
+-- waiting: a task by its id, unless it has its verdict
+SELECT seq, place, payload, queue, priority FROM task WHERE namespace = ? AND id = ? AND place <> 'settled'
+
+-- is_ended: whether a task has its verdict
+SELECT EXISTS (SELECT * FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at > ?)
+
+-- withdraw: the verdict on a task that is not leased
+UPDATE task
+SET place = 'settled', state = 'cancelled', result = ?, at = ?, client = ?, told = ?, payload = x''
+WHERE seq = ?
+
 -- forget: drop tasks whose result has expired, the oldest first
 DELETE FROM task WHERE seq IN (
     SELECT seq FROM task WHERE namespace = ? AND place = 'settled' AND at <= ? ORDER BY at LIMIT ?
@@ -130,7 +170,7 @@ SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
 UPDATE watch SET told = ? WHERE namespace = ? AND id = (SELECT id FROM task WHERE seq = ?) AND client <> ?
 RETURNING client
 
--- news: what a client is to be told since a number, of its tasks, of others and of permits; large results are left out
+-- news: what a client is to be told since a number, of its tasks and others, of permits and cancellations, without large results
 SELECT told, id, state, CASE WHEN length(result) <= :largest THEN result END, progress
 FROM task
 WHERE namespace = :namespace AND client = :client AND client <> '' AND told > :last
@@ -141,6 +181,8 @@ CROSS JOIN task ON task.namespace = watch.namespace AND task.id = watch.id
 WHERE watch.namespace = :namespace AND watch.client = :client AND watch.told > 0 AND watch.told > :last
 UNION ALL
 SELECT number, name, 'freed', NULL, NULL FROM cell WHERE namespace = :namespace AND kind = 'waiting' AND number > :last
+UNION ALL
+SELECT asked, id, 'cancel', NULL, x'' FROM cancellation WHERE namespace = :namespace AND asked > :last
 ORDER BY told
 LIMIT :limit
 

@@ -56,6 +56,24 @@ CREATE TRIGGER IF NOT EXISTS task_forgotten AFTER DELETE ON task BEGIN
     DELETE FROM watch WHERE namespace = OLD.namespace AND id = OLD.id;
 END;
 
+-- What must not start.
+CREATE TABLE IF NOT EXISTS mark (
+    namespace  INTEGER NOT NULL,
+    key        TEXT    NOT NULL,                -- the id of a task, or what stands for many tasks
+    once       INTEGER NOT NULL,                -- 1 when it holds for one task only
+    ends       INTEGER NOT NULL,                -- when it holds no more; 0 for never
+    PRIMARY KEY (namespace, key)
+) STRICT, WITHOUT ROWID;
+
+-- Leased tasks that were asked to stop.
+CREATE TABLE IF NOT EXISTS cancellation (
+    namespace  INTEGER NOT NULL,
+    id         TEXT    NOT NULL,                -- of the task
+    asked      INTEGER NOT NULL,                -- the number under which that is told
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cancellation_told ON cancellation (namespace, asked);
+
 CREATE TABLE IF NOT EXISTS worker (
     namespace    INTEGER NOT NULL,
     consumer     TEXT    NOT NULL,

@@ -29,6 +29,7 @@ from . import (
     settling,
     sharing,
     simulation,
+    stopping,
 )
 from .harness import Harness, SharedHarness
 from .simulation import simulate
@@ -45,6 +46,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,
     *inspection.CHECKS,

@@ -106,7 +106,7 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         assert await other.adopt("me", ["default"], []) == []
         assert not await other.report(delivery.receipt, "task", b"half", "")
         with closing(other.pulse()) as pulse:
-            assert pulse.renew([delivery.receipt], "me", b"") == [delivery.receipt]
+            assert pulse.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
         assert await one.workers() == []
 
 
@@ -162,3 +162,14 @@ async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
                 pulse.renew([], "me", b"")
             assert await storage.records(["task"]) == [None], "a look needs no lock"
         assert await storage.push([Envelope("task", b"")]) == [True]
+
+
+async def test_a_file_of_an_older_version_gets_the_tables_that_it_lacks(path: Path, opened: Opened) -> None:
+    async with opened() as storage:
+        await storage.push([Envelope("task", b"payload")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE mark; DROP TABLE cancellation; PRAGMA user_version = 1")
+    async with opened() as storage:
+        await storage.revoke("task", 0, False, 0)
+        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        assert (delivery.payload, delivery.is_marked) == (b"payload", True)
