@@ -69,6 +69,12 @@ class _Listener(NamedTuple):
     mailbox: asyncio.Queue[Event | None]
     loop: asyncio.AbstractEventLoop
 
+    def tell(self, event: Event) -> None:
+        if self.loop is asyncio.get_running_loop():
+            self.mailbox.put_nowait(event)
+        elif not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self.mailbox.put_nowait, event)
+
 
 class MemoryStorage:
     """Implements ``storage.protocol.Storage``.
@@ -92,19 +98,25 @@ class MemoryStorage:
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
         self._listeners: list[_Listener] = []
+        self._users = 0
         self._closed = False
         # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
         self._reclaimed_ms = 0
         self._grace_until_ms = 0
 
     async def open(self) -> None:
+        self._users += 1
         self._closed = False
 
     async def close(self) -> None:
-        self._closed = True
+        # Each event loop that uses it opens and closes it.
+        self._users = max(self._users - 1, 0)
+        self._closed = self._users == 0
         await self.interrupt_pull()
+        loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            listener.mailbox.put_nowait(None)
+            if listener.loop is loop:
+                listener.mailbox.put_nowait(None)
 
     async def describe(self) -> Description:
         return Description(
@@ -357,7 +369,7 @@ class MemoryStorage:
         """Tell `event` to `clients`, or to everyone who listens when that is None."""
         for listener in self._listeners:
             if clients is None or listener.client in clients:
-                listener.mailbox.put_nowait(event)
+                listener.tell(event)
 
     def _tell_everyone(self, event: Event) -> None:
         """Tell `event` to everyone who listens, from whatever thread."""
