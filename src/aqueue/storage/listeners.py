@@ -22,6 +22,14 @@ class _Listener(NamedTuple):
     mailbox: asyncio.Queue[Event | None]
     loop: asyncio.AbstractEventLoop
 
+    def tell(self, event: Event | None) -> None:
+        if _running_loop() is self.loop:
+            self.mailbox.put_nowait(event)
+            return
+        # Nobody listens in a loop that was closed.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.mailbox.put_nowait, event)
+
 
 class Listeners:
     """Those who listen at present."""
@@ -42,19 +50,24 @@ class Listeners:
             self._listeners.remove(listener)
 
     def tell(self, clients: Collection[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone when that is None; called in their event loop."""
-        for listener in self._listeners:
+        """Tell `event` to `clients`, or to everyone when that is None; from whatever thread."""
+        for listener in self._listeners.copy():
             if clients is None or listener.client in clients:
-                listener.mailbox.put_nowait(event)
+                listener.tell(event)
 
     def tell_everyone(self, event: Event) -> None:
-        """Tell `event` to everyone, from whatever thread."""
-        for listener in self._listeners.copy():
-            # Nobody listens in a loop that was closed.
-            with contextlib.suppress(RuntimeError):
-                listener.loop.call_soon_threadsafe(listener.mailbox.put_nowait, event)
+        self.tell(None, event)
 
     def close(self) -> None:
-        """End every ``listen``."""
+        """End each ``listen`` of the running event loop."""
+        loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            listener.mailbox.put_nowait(None)
+            if listener.loop is loop:
+                listener.tell(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
