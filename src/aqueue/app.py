@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from . import codec
+from .clients import Clients
 from .clock import SystemClock, instant_ms, span_ms
 from .context import TaskView
 from .control import Control
@@ -33,10 +34,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .client import Client
+    from .clock import Clock
     from .codec import Codec
     from .serializers import Serializer
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
+    from .worker.immediate import Immediate
     from .worker.worker import Worker
 
 
@@ -75,7 +78,8 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
     `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
-    and results travel; without it, as JSON.
+    and results travel; without it, as JSON. `immediate` makes tasks run at once and in this process, for tests and for
+    development; there, with `raise_exceptions`, an enqueue raises what the task raised.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -89,6 +93,8 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         results: bool = True,
         result_ttl: float | timedelta = 3600,
         serializer: Serializer | None = None,
+        immediate: bool = False,
+        raise_exceptions: bool = False,
     ) -> None:
         self.name = check_name(name, "the name of the application")
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
@@ -97,11 +103,13 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()
-        self._clock = SystemClock()
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
+        self.raise_exceptions = raise_exceptions
+        self._clock: Clock = SystemClock()
+        self._immediate: Immediate | None = None
+        self._clients = Clients(self._take_storage)
         # Made now so that a bad URL is an error here; each event loop gets one of its own.
         self._first_storage: Storage | None = self._make_storage()
+        self.immediate = immediate
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -196,7 +204,7 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         if self.hooks.pre_enqueue:
             await self._before_push([call], [envelope])
         created = await client.push(envelope)
-        if self.hooks.signals.receivers:
+        if self.hooks.signals.receivers or self._immediate is not None:
             await self._after_push([call], [envelope], [created])
         return Result(envelope.id, self, created)
 
@@ -211,7 +219,7 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         if self.hooks.pre_enqueue:
             await self._before_push(calls, envelopes)
         created = await client.push_all(envelopes) if envelopes else []
-        if self.hooks.signals.receivers:
+        if self.hooks.signals.receivers or self._immediate is not None:
             await self._after_push(calls, envelopes, created)
         results: list[Result[R]] = [
             Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
@@ -226,13 +234,15 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
     async def _after_push(
         self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
     ) -> None:
-        """Tell of each task that is new, now that the store has it."""
-        for call, envelope, new in zip(calls, envelopes, created, strict=True):
-            if new:
-                task = self._view(call, envelope)
-                await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
-                if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
-                    await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
+        """Tell of each task that is new, now that the store has it. In immediate mode, run them."""
+        new = [(call, envelope) for call, envelope, is_new in zip(calls, envelopes, created, strict=True) if is_new]
+        for call, envelope in new:
+            task = self._view(call, envelope)
+            await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
+            if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
+                await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
+        if self._immediate is not None:
+            await self._immediate.run_ready([envelope.id for _, envelope in new])
 
     def _view(self, call: Call[Any], envelope: Envelope) -> TaskView:
         """What was made of `call`, with its arguments as the worker will get them."""
@@ -296,6 +306,34 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
 
         return SyncHuey(self)
 
+    # -- immediate mode
+
+    @property
+    def immediate(self) -> bool:
+        """Whether tasks run at once and in this process; may be set at any time.
+
+        Setting it closes all connections. True begins with an empty memory store, False goes back to the store of the
+        URL.
+        """
+        return self._immediate is not None
+
+    @immediate.setter
+    def immediate(self, immediate: bool) -> None:
+        if not isinstance(immediate, bool):
+            raise TypeError(f"immediate must be True or False, not {immediate!r}")
+        if immediate is not self.immediate:
+            from .worker.immediate import Immediate
+
+            self.switch(Immediate(self, SystemClock()) if immediate else None)
+
+    def switch(self, immediate: Immediate | None) -> Immediate | None:
+        """Let `immediate` run the tasks, or workers where it is None; returns what was in force."""
+        self._clients.close_all()
+        self._clients = Clients(self._take_storage if immediate is None else lambda: immediate.storage)
+        self._clock = SystemClock() if immediate is None else immediate.clock
+        before, self._immediate = self._immediate, immediate
+        return before
+
     # -- lifetime
 
     async def __aenter__(self) -> Self:
@@ -313,9 +351,7 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
 
     async def close(self) -> None:
         """Close the connections of the running event loop. The next use opens them again."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        await self._clients.close()
 
     async def client(self) -> Client:
         """The line of the running event loop to the store, opened on first use.
@@ -324,27 +360,19 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
             QueueUnavailable: the store cannot be reached.
             ConfigurationError: it can be, but cannot serve as a queue.
         """
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            async with self._opening.setdefault(loop, asyncio.Lock()):
-                client = self._clients.get(loop)
-                if client is None:
-                    # Imported on use, here and below: a module that only declares tasks has a fraction to load.
-                    from .client import Client
-
-                    self._forget_closed_loops()
-                    client = Client(self._take_storage())
-                    await client.open()
-                    self._clients[loop] = client
-        return client
+        return await self._clients.open()
 
     def create_worker(self, **options: Any) -> Worker:
         """A worker to run in the current event loop, with ``await worker.run()``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
+            ConfigurationError: the application is in immediate mode.
         """
+        if self.immediate:
+            raise ConfigurationError(
+                f"{self.name} is in immediate mode and runs its tasks itself: a worker needs immediate=False"
+            )
         from .worker.options import WorkerOptions
         from .worker.worker import Worker
 
@@ -356,13 +384,6 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
     def _take_storage(self) -> Storage:
         storage, self._first_storage = self._first_storage, None
         return storage or self._make_storage()
-
-    def _forget_closed_loops(self) -> None:
-        # Copied first: other threads open clients for their own event loops meanwhile.
-        for loop in [*self._clients, *self._opening]:
-            if loop.is_closed():
-                self._clients.pop(loop, None)
-                self._opening.pop(loop, None)
 
 
 def _codec_of(serializer: Serializer, name: str) -> Codec:

@@ -29,6 +29,7 @@ from aqueue import (
 )
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.sync import SyncResult
+from aqueue.testing import virtual_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -258,5 +259,9 @@ async def lifetime() -> None:
         worker = application.create_worker(concurrency=10, queues=["mails"])
         await worker.run()
         await worker.stop()
-    async with MemoryHuey("shop") as memory:
+    huey.immediate = not huey.immediate
+    async with virtual_clock(huey) as clock:
+        assert_type(clock.now(), datetime)
+        assert_type(await clock.advance(timedelta(minutes=1)), None)
+    async with MemoryHuey("shop", immediate=True, raise_exceptions=True) as memory:
         assert_type(memory, MemoryHuey)

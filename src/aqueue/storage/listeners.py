@@ -22,6 +22,11 @@ class _Listener(NamedTuple):
     mailbox: asyncio.Queue[Event | None]
     loop: asyncio.AbstractEventLoop
 
+    def tell_from_elsewhere(self, event: Event) -> None:
+        # Nobody listens in a loop that was closed.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.mailbox.put_nowait, event)
+
 
 class Listeners:
     """Those who listen at present."""
@@ -42,19 +47,23 @@ class Listeners:
             self._listeners.remove(listener)
 
     def tell(self, clients: Collection[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone when that is None; called in their event loop."""
-        for listener in self._listeners:
+        """Tell `event` to `clients`, or to everyone when that is None; called in an event loop."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners.copy():
             if clients is None or listener.client in clients:
-                listener.mailbox.put_nowait(event)
+                if listener.loop is loop:
+                    listener.mailbox.put_nowait(event)
+                else:
+                    listener.tell_from_elsewhere(event)
 
     def tell_everyone(self, event: Event) -> None:
         """Tell `event` to everyone, from whatever thread."""
         for listener in self._listeners.copy():
-            # Nobody listens in a loop that was closed.
-            with contextlib.suppress(RuntimeError):
-                listener.loop.call_soon_threadsafe(listener.mailbox.put_nowait, event)
+            listener.tell_from_elsewhere(event)
 
     def close(self) -> None:
-        """End every ``listen``."""
+        """End every ``listen`` of the running event loop."""
+        loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            listener.mailbox.put_nowait(None)
+            if listener.loop is loop:
+                listener.mailbox.put_nowait(None)

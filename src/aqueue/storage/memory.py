@@ -96,16 +96,20 @@ class MemoryStorage:
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
+        self._users = 0
         self._closed = False
         # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
         self._reclaimed_ms = 0
         self._grace_until_ms = 0
 
     async def open(self) -> None:
+        self._users += 1
         self._closed = False
 
     async def close(self) -> None:
-        self._closed = True
+        # Each event loop that uses it opens and closes it.
+        self._users = max(self._users - 1, 0)
+        self._closed = self._users == 0
         await self.interrupt_pull()
         self._listeners.close()
 

@@ -167,6 +167,15 @@ def test_a_url_that_is_none_is_told_what_is_accepted(shell: Shell) -> None:
         assert ran.err.startswith(("aqueue: no storage goes by the URL", "aqueue: bad Redis URL"))
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_application_in_immediate_mode_has_no_worker(shell: Shell, processes: str) -> None:
+    shell.write("now.py", "from aqueue import Huey\nhuey = Huey('shop', immediate=True)\n")
+    ran = shell.run("worker", "now", "--processes", processes)
+    assert ran.code == 78
+    assert "aqueue: shop is in immediate mode and runs its tasks itself: a worker needs immediate=False\n" in ran.err
+    assert "Traceback" not in ran.err
+
+
 def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: Server) -> None:
     shell.env = {"AQUEUE_URL": redis_server.url}
     worker = shell.start_worker()
