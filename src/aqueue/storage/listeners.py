@@ -22,10 +22,7 @@ class _Listener(NamedTuple):
     mailbox: asyncio.Queue[Event | None]
     loop: asyncio.AbstractEventLoop
 
-    def tell(self, event: Event | None) -> None:
-        if _running_loop() is self.loop:
-            self.mailbox.put_nowait(event)
-            return
+    def tell_from_elsewhere(self, event: Event) -> None:
         # Nobody listens in a loop that was closed.
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(self.mailbox.put_nowait, event)
@@ -50,24 +47,23 @@ class Listeners:
             self._listeners.remove(listener)
 
     def tell(self, clients: Collection[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone when that is None; from whatever thread."""
+        """Tell `event` to `clients`, or to everyone when that is None; called in an event loop."""
+        loop = asyncio.get_running_loop()
         for listener in self._listeners.copy():
             if clients is None or listener.client in clients:
-                listener.tell(event)
+                if listener.loop is loop:
+                    listener.mailbox.put_nowait(event)
+                else:
+                    listener.tell_from_elsewhere(event)
 
     def tell_everyone(self, event: Event) -> None:
-        self.tell(None, event)
+        """Tell `event` to everyone, from whatever thread."""
+        for listener in self._listeners.copy():
+            listener.tell_from_elsewhere(event)
 
     def close(self) -> None:
-        """End each ``listen`` of the running event loop."""
+        """End every ``listen`` of the running event loop."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             if listener.loop is loop:
-                listener.tell(None)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+                listener.mailbox.put_nowait(None)
