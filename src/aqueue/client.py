@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
+_MOST_RECENT = 1000
 
 
 class Client:
@@ -48,6 +49,7 @@ class Client:
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
         self._to_look_at: set[str] = set()
+        self._recent = Recent()
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
         self._listening = asyncio.Event()
@@ -101,6 +103,8 @@ class Client:
 
     def push(self, envelope: Envelope) -> Awaitable[bool]:
         """Keep `envelope` in the store; gives False when its id was known."""
+        if self._listening.is_set():
+            self._recent.add(envelope.id)
         return self._pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
@@ -134,7 +138,7 @@ class Client:
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
-                await self._look_at(task_ids, foreign)
+                await self._look_at(task_ids if foreign else self._untold(task_ids), foreign)
                 return [await future for _, future in waits]
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
@@ -144,6 +148,16 @@ class Client:
         finally:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
+
+    def _untold(self, task_ids: list[str]) -> list[str]:
+        """Those of `task_ids` that must be looked at, because word of their verdicts may have passed us by."""
+        untold = []
+        for task_id in task_ids:
+            if task_id not in self._recent:
+                untold.append(task_id)
+            elif (record := self._recent.pop(task_id)) is not None:
+                self._learn(task_id, record)
+        return untold
 
     async def _look_once(self, task_ids: list[str]) -> list[Record]:
         records = []
@@ -196,6 +210,7 @@ class Client:
     def _handle(self, event: Event) -> None:
         match event:
             case Settled(task_id, state, result):
+                self._recent.hear(task_id, None if result is None else Record(state, result))
                 if result is None:
                     self._look_soon({task_id})
                 else:
@@ -213,6 +228,7 @@ class Client:
                     self.on_cancel(task_id)
             case Connected():
                 self._listening.set()
+                self._recent.clear()
                 self.permits.look_again()
                 self._look_soon(self._waiters)
                 if self.on_due is not None:
@@ -283,6 +299,42 @@ class Client:
                 future.set_exception(error)
                 # Its waiter may have gone meanwhile, which is no reason for a warning.
                 future.exception()
+
+
+class Recent:
+    """The tasks that were enqueued here last, while we listened: word of their verdicts is kept here, or is to come.
+
+    So whoever awaits one of them need not look. Most results are awaited at once, and a look would be a second round
+    trip beside that of the enqueue.
+    """
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, Record | None] = {}
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._verdicts
+
+    def add(self, task_id: str) -> None:
+        """It is about to be enqueued."""
+        self._verdicts[task_id] = None
+        if len(self._verdicts) > _MOST_RECENT:
+            del self._verdicts[next(iter(self._verdicts))]
+
+    def hear(self, task_id: str, verdict: Record | None) -> None:
+        """It has its verdict; None where that was too large to be told."""
+        if task_id in self._verdicts:
+            if verdict is None:
+                del self._verdicts[task_id]
+            else:
+                self._verdicts[task_id] = verdict
+
+    def pop(self, task_id: str) -> Record | None:
+        """Its verdict, if it was told; it is none of these any more."""
+        return self._verdicts.pop(task_id)
+
+    def clear(self) -> None:
+        """Something may have been missed."""
+        self._verdicts.clear()
 
 
 def _unknown(task_id: str) -> ResultNotFound:
