@@ -157,6 +157,17 @@ async def test_a_task_that_keeps_killing_its_workers_is_an_error() -> None:
     assert seen == [("error", "killer", "2 workers ended while running it")]
 
 
+async def test_a_task_that_is_cancelled_while_it_runs_is_canceled(bench: Bench) -> None:
+    seen = note(bench.huey)
+    task_id = await bench.push(bench.huey.task(name="body", retries=1)(hang))
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await until(lambda: seen)
+        bench.dispatcher.cancel(task_id)
+        await bench.dispatcher.wait_until_idle()
+    assert seen == ["executing", "canceled"]
+
+
 # -- what its receivers get
 
 

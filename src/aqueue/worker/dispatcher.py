@@ -146,6 +146,8 @@ class Dispatcher:
     async def _execute(self, delivery: Delivery) -> None:
         try:
             ran = await self._runner.run(delivery)
+            if self._stopped and delivery.receipt in self._stopped:
+                ran = self._as_stopped(delivery, ran)
             settlement = self._decide(delivery, ran)
             if self._hooks.post_execute or self._hooks.signals.receivers:
                 await self._settle_and_announce(settlement, ran)
@@ -173,8 +175,6 @@ class Dispatcher:
             self._ending.discard(settlement.receipt)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
-        if self._stopped and delivery.receipt in self._stopped:
-            ran = self._as_stopped(delivery, ran)
         settlement = decide(delivery, ran.outcome, ran.terms, ran.reply, self._random)
         if settlement.state is not State.DONE:
             self._tell(settlement, ran)
