@@ -281,6 +281,34 @@ async def test_an_id_that_is_known_does_not_run_again(huey: Huey) -> None:
     assert runs == ["run"]
 
 
+async def test_a_task_that_is_revoked_does_not_run(huey: Huey) -> None:
+    runs = []
+
+    @huey.task
+    async def work() -> None:
+        runs.append("run")
+
+    await huey.revoke(work)
+    assert await (await work.enqueue()).status() is State.CANCELLED
+    await huey.restore(work)
+    assert await (await work.enqueue()).status() is State.DONE
+    assert runs == ["run"]
+
+
+async def test_a_task_that_runs_can_be_cancelled(huey: Huey) -> None:
+    started = asyncio.Event()
+
+    @huey.task(retries=1)
+    async def hang() -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    enqueue = asyncio.create_task(hang.options(id="mine").enqueue())
+    await started.wait()
+    assert await huey.cancel("mine")
+    assert await (await enqueue).status() is State.CANCELLED
+
+
 async def test_a_task_can_enqueue_its_own_id(huey: Huey) -> None:
     @huey.task(context=True)
     async def work(task: TaskRun) -> bool:

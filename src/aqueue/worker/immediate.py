@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..ids import kind_key
 from ..lifecycle import State
 from ..runner import Runner
 from ..storage import DEFAULT_LEASE_MS
@@ -23,6 +22,7 @@ from .worker import Application
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..client import Client
     from ..clock import Clock
     from ..message import Delivery, Receipt
     from ..runner import Ran
@@ -45,6 +45,7 @@ class Immediate:
         self.storage = MemoryStorage(application.name, DEFAULT_LEASE_MS, clock)
         self._application = application
         self._turns: dict[str, asyncio.Task[None]] = {}
+        self._dispatchers: dict[str, Dispatcher] = {}
         self._exceptions: dict[str, BaseException | None] = {}
 
     async def run_ready(self, task_ids: Sequence[str] = ()) -> None:
@@ -73,7 +74,10 @@ class Immediate:
         """Run what is ready now, all at once; False when there was nothing."""
         queues = [depth.queue for depth in await self.storage.depths()]
         deliveries = await self.storage.pull(_CONSUMER, queues, LARGEST_STEP, 0)
-        runner = self._make_runner()
+        client = await self._application.client()
+        client.on_cancel = self._cancel
+        client.start_listening()
+        runner = self._make_runner(client)
         try:
             async with asyncio.TaskGroup() as group:
                 for delivery in deliveries:
@@ -97,6 +101,7 @@ class Immediate:
         settler = Settler(self.storage, self.clock, held)
         # One of its own, which can be waited for: a task may enqueue others, and wait for them.
         dispatcher = Dispatcher(runner, settler, self._application.hooks, self._application.registry, held, 1, 1)
+        self._dispatchers[delivery.id] = dispatcher
         settling = asyncio.create_task(settler.run())
         try:
             dispatcher.start([delivery])
@@ -106,9 +111,15 @@ class Immediate:
             await dispatcher.wait_until_idle()
             await settler.wait_until_below(1)
             settling.cancel()
-            del self._turns[delivery.id]
+            del self._turns[delivery.id], self._dispatchers[delivery.id]
 
-    def _make_runner(self) -> Runner:
+    def _cancel(self, task_id: str) -> None:
+        """Somebody cancelled this task; every event loop is told."""
+        dispatcher = self._dispatchers.get(task_id)
+        if dispatcher is not None and self._turns[task_id].get_loop() is asyncio.get_running_loop():
+            dispatcher.cancel(task_id)
+
+    def _make_runner(self, client: Client) -> Runner:
         application, options = self._application, WorkerOptions()
         return _Witness(
             self._exceptions,
@@ -120,16 +131,9 @@ class Immediate:
             children=options.most_children,
             result_ttl_ms=application.result_ttl_ms,
             max_crashes=1,
-            report=self._report,
-            is_revoked=self._is_revoked,
+            report=client.report,
+            is_revoked=client.must_not_start,
         )
-
-    async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
-        return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
-
-    async def _is_revoked(self, task_id: str, task: str) -> bool:
-        [revoked] = await self.storage.revoked([(task_id, kind_key(task))], consume=True)
-        return revoked
 
     async def _raise_failure(self, task_ids: Sequence[str]) -> None:
         for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
