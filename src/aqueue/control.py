@@ -14,6 +14,7 @@ from .result import Result
 from .task import Call, Task, due
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
     from .client import Client
@@ -133,6 +134,7 @@ class Control:
             call = Call(task, message.args, message.kwargs, options, None, delay_ms, eta_ms)
             copy = self._envelope(call, (await self.client()).token)
             if await self._cancel(task_id, message, f"rescheduled as {copy.id}", copy):
+                await self._after_push([call], [copy], [True])
                 result = self.result(copy.id)
                 result.created = True
                 return result
@@ -162,6 +164,11 @@ class Control:
         raise NotImplementedError
 
     def _envelope(self, call: Call[Any], reply: str) -> Envelope:
+        raise NotImplementedError
+
+    async def _after_push(
+        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
+    ) -> None:
         raise NotImplementedError
 
 

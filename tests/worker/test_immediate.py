@@ -309,6 +309,21 @@ async def test_a_task_that_runs_can_be_cancelled(huey: Huey) -> None:
     assert await (await enqueue).status() is State.CANCELLED
 
 
+async def test_a_task_that_is_rescheduled_for_now_has_run(huey: Huey) -> None:
+    seen: list[str] = []
+
+    @huey.task
+    async def work() -> str:
+        return "done"
+
+    later = await work.options(delay=60).enqueue()
+    huey.signal()(lambda signal, *_: seen.append(signal))
+    assert await (await huey.reschedule(later)).get(blocking=False) == "done"
+    assert seen == ["enqueued", "executing", "complete"]
+    await huey.reschedule(await work.options(delay=60).enqueue(), delay=30)
+    assert seen[3:] == ["enqueued", "scheduled"] * 2
+
+
 async def test_a_task_can_enqueue_its_own_id(huey: Huey) -> None:
     @huey.task(context=True)
     async def work(task: TaskRun) -> bool:
