@@ -78,9 +78,10 @@ class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
-    and results travel; without it, as JSON. `immediate` makes tasks run at once and in this process, for tests and for
-    development; there, with `raise_exceptions`, an enqueue raises what the task raised.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. What has failed can be run again
+    for `dead_letter_ttl`; 0 keeps no dead letters. `serializer` says how arguments and results travel; without it, as
+    JSON. `immediate` makes tasks run at once and in this process, for tests and for development; there, with
+    `raise_exceptions`, an enqueue raises what the task raised.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -93,6 +94,7 @@ class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
         *,
         results: bool = True,
         result_ttl: float | timedelta = 3600,
+        dead_letter_ttl: float | timedelta = 7 * 24 * 3600,
         serializer: Serializer | None = None,
         immediate: bool = False,
         raise_exceptions: bool = False,
@@ -101,6 +103,7 @@ class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
         self.results = results
         self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.dead_ttl_ms = span_ms(dead_letter_ttl, "dead_letter_ttl")
         self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()

@@ -13,7 +13,7 @@ from .retry import RetryPolicy
 
 
 class State(StrEnum):
-    """Where a task is. The last five are verdicts: nothing follows them."""
+    """Where a task is. The last five are verdicts: nothing follows them, unless a person runs a failed task again."""
 
     UNKNOWN = "unknown"
     QUEUED = "queued"
@@ -29,6 +29,9 @@ class State(StrEnum):
 
 VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, State.DEAD})
 
+# What may be run again: of a task that ended like this a dead letter is kept.
+BURIED = frozenset({State.FAILED, State.DEAD})
+
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED}),
     State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
@@ -36,7 +39,13 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
     State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
-} | dict.fromkeys(VERDICTS, frozenset())
+    State.DONE: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+    # Somebody runs it again, from its dead letter.
+    State.FAILED: frozenset({State.QUEUED}),
+    State.DEAD: frozenset({State.QUEUED}),
+}
 
 
 class Returned(NamedTuple):
@@ -129,8 +138,9 @@ Outcome: TypeAlias = (
 class Settlement(NamedTuple):
     """What a store must do with one delivery, atomically, if the receipt still holds.
 
-    A verdict in `state` ends the task: `result` is kept for `ttl_ms` and the client named by `reply` is told. Any other
-    state puts the task back, due after `delay_ms` (or at `eta_ms`), with `failures` as its new count.
+    A verdict in `state` ends the task: `result` is kept for `ttl_ms` and the client named by `reply` is told. A dead
+    letter of it is kept for `dead_ttl_ms`, if that is not 0. Any other state puts the task back, due after `delay_ms`
+    (or at `eta_ms`), with `failures` as its new count.
     """
 
     receipt: Receipt
@@ -142,14 +152,19 @@ class Settlement(NamedTuple):
     delay_ms: int = 0
     eta_ms: int = 0
     failures: int = 0
+    dead_ttl_ms: int = 0
 
 
 class Terms(NamedTuple):
-    """The part of a task's options that decides its fate. A result is kept for `ttl_ms`, if at all."""
+    """The part of a task's options that decides its fate.
+
+    A result is kept for `ttl_ms`, if at all, and a dead letter for `dead_ttl_ms`, if that is not 0.
+    """
 
     policy: RetryPolicy
     ttl_ms: int
     keep_result: bool = True
+    dead_ttl_ms: int = 0
 
 
 # A verdict outlives its result by this much at least: a client that repeats an enqueue whose reply was lost must still
@@ -176,7 +191,7 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             retry = not final and delivery.failures < terms.policy.retries
             if retry and issubclass(exception, terms.policy.retry_on):
                 return _retry(delivery, terms, random)
-            return _verdict(delivery, State.FAILED, error, terms, reply)
+            return _failure(delivery, State.FAILED, error, terms, reply)
         case Cancelled(error, final, again):
             if again or (not final and delivery.failures < terms.policy.retries):
                 return _retry(delivery, terms, random)
@@ -189,14 +204,14 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             return _put_back(delivery, State.RETRYING, delivery.failures, delay_ms or 0, eta_ms or 0)
         case Refused(error, wait_ms, is_failure):
             if is_failure and delivery.failures >= terms.policy.retries:
-                return _verdict(delivery, State.FAILED, error, terms, reply)
+                return _failure(delivery, State.FAILED, error, terms, reply)
             spread_ms = round(max(wait_ms, _REFUSED_SHORTEST_MS) * (1 + _REFUSED_SPREAD * random.random()))
             wait_ms = terms.policy.wait_ms(delivery.failures, random) or spread_ms
             return _put_back(delivery, State.RETRYING, delivery.failures + is_failure, wait_ms)
         case Expired(error):
             return _verdict(delivery, State.EXPIRED, error, terms, reply)
         case Unusable(error):
-            return _verdict(delivery, State.DEAD, error, terms, reply)
+            return _failure(delivery, State.DEAD, error, terms, reply)
         case Unknown(_) | Unreadable():
             # The fence counts the earlier refusals, so the wait grows without a record of them.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
@@ -209,6 +224,12 @@ def _verdict(delivery: Delivery, state: State, result: bytes, terms: Terms, repl
     if terms.keep_result:
         return Settlement(delivery.receipt, delivery.id, state, result, max(terms.ttl_ms, TOMBSTONE_MS), reply)
     return Settlement(delivery.receipt, delivery.id, state, b"", TOMBSTONE_MS, reply)
+
+
+def _failure(delivery: Delivery, state: State, error: bytes, terms: Terms, reply: str) -> Settlement:
+    settlement = _verdict(delivery, state, error, terms, reply)
+    # The letter says what was wrong, even where no results are kept.
+    return settlement._replace(result=error, dead_ttl_ms=terms.dead_ttl_ms) if terms.dead_ttl_ms else settlement
 
 
 def _retry(delivery: Delivery, terms: Terms, random: Random) -> Settlement:

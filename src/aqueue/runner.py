@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aqueue.runner")
 
 # For what could not be read as a call of a known task: there is nobody to retry for.
-_NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000)
+_NO_POLICY = RetryPolicy()
+_UNREAD_TTL_MS = 24 * 3600 * 1000
 
 
 class Ran(NamedTuple):
@@ -71,7 +72,7 @@ class Ran(NamedTuple):
     """
 
     outcome: Outcome
-    terms: Terms = _NO_TERMS
+    terms: Terms
     reply: str = ""
     run: TaskRun | None = None
     why: str = ""
@@ -106,6 +107,7 @@ class Runner:
         children: int,
         result_ttl_ms: int,
         max_crashes: int,
+        dead_ttl_ms: int = 0,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
         is_revoked: Callable[[str, str], Awaitable[bool]],
     ) -> None:
@@ -119,6 +121,7 @@ class Runner:
         self._max_crashes = max_crashes
         self._report = report
         self._is_revoked = is_revoked
+        self._no_terms = Terms(_NO_POLICY, _UNREAD_TTL_MS, dead_ttl_ms=dead_ttl_ms)
         self._plans: dict[str, Plan] = {}
 
     async def close(self) -> None:
@@ -130,16 +133,16 @@ class Runner:
         try:
             message = self._codec.decode_message(delivery.id, delivery.payload)
         except SerializerMismatch as error:
-            return Ran(Unreadable(), why=str(error))
+            return Ran(Unreadable(), self._no_terms, why=str(error))
         except DecodeError as error:
-            return Ran(Unusable(self._describe(error, delivery)), why=str(error))
+            return Ran(Unusable(self._describe(error, delivery)), self._no_terms, why=str(error))
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
         if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan)) is not None:
             return stopped
         if plan is None:
-            return Ran(Unknown(message.task), reply=message.reply)
+            return Ran(Unknown(message.task), self._no_terms, message.reply)
         try:
             options, terms = self._changed(plan, message) if message.overrides else (plan.task.declared, plan.terms)
         except (TypeError, ValueError) as error:
@@ -155,7 +158,7 @@ class Runner:
 
     async def _stopped(self, delivery: Delivery, message: Message, plan: Plan | None) -> Ran | None:
         """What comes of a marked delivery that must not start, if it must not."""
-        terms = _NO_TERMS if plan is None else plan.terms
+        terms = self._no_terms if plan is None else plan.terms
         run = None if plan is None else TaskRun(delivery, message, plan.task.declared, self._tell_progress)
         try:
             if not await self._is_revoked(delivery.id, message.task):
@@ -235,7 +238,7 @@ class Runner:
 
     def _terms(self, options: TaskOptions) -> Terms:
         ttl_ms = self._result_ttl_ms if options.result_ttl is None else span_ms(options.result_ttl, "result_ttl")
-        return Terms(options.policy, ttl_ms, options.results)
+        return Terms(options.policy, ttl_ms, options.results, self._no_terms.dead_ttl_ms)
 
     def _changed(self, plan: Plan, message: Message) -> tuple[TaskOptions, Terms]:
         options = plan.task.declared.changed(**(message.overrides or {}))

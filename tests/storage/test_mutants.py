@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aqueue.storage.memory import MemoryStorage
-from aqueue.testing.conformance import CHECKS
+from aqueue.testing.conformance import CHECKS, burying, overseeing, pausing
 from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
-from aqueue.testing.conformance import overseeing as checks_of_oversight
 
 from .conftest import MemoryHarness
-from .mutants import cells, looking, overseeing, ownership, settling, stopping, ways
+from .mutants import burying as burying_mutants
+from .mutants import cells, looking, ownership, settling, stopping, ways
+from .mutants import overseeing as overseeing_mutants
+from .mutants import pausing as pausing_mutants
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,7 +59,9 @@ async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemoryCell
     await _caught(mutant, Storage, checks_of_cells.CHECKS)
 
 
-@pytest.mark.parametrize("mutant", _mutants(overseeing), ids=lambda mutant: mutant.__name__)
+@pytest.mark.parametrize(
+    "mutant", _mutants(overseeing_mutants, burying_mutants, pausing_mutants), ids=lambda mutant: mutant.__name__
+)
 async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[MemoryOversight]) -> None:
     class Storage(MemoryStorage):
         def __init__(self, *arguments: Any) -> None:
@@ -65,7 +69,7 @@ async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[M
             # Over the same tables.
             self.oversight.__class__ = mutant
 
-    await _caught(mutant, Storage, checks_of_oversight.CHECKS)
+    await _caught(mutant, Storage, (*overseeing.CHECKS, *burying.CHECKS, *pausing.CHECKS))
 
 
 async def _caught(

@@ -22,6 +22,11 @@ class Marks:
     def __bool__(self) -> bool:
         return bool(self._by_key or self.to_cancel)
 
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._by_key.clear()
+        self.to_cancel.clear()
+
     def put(self, key: str, ends_ms: int, once: bool) -> None:
         self._by_key[key] = _Mark(ends_ms, once)
 

@@ -8,20 +8,19 @@ the next happens between two awaits, which makes it atomic.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
 from ..message import Delivery, Envelope, Receipt
 from .listeners import Listeners
-from .marks import Marks
 from .memory_cells import MemoryCells
 from .memory_oversight import MemoryOversight
+from .memory_tables import Level, Tables, Task
 from .protocol import (
     CancelAsked,
     Description,
@@ -43,37 +42,6 @@ if TYPE_CHECKING:
     from .protocol import Event
 
 
-class _Level(NamedTuple):
-    """One queue at one priority."""
-
-    queue: str
-    priority: int
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """All that is known of one task.
-
-    Each time it gets in line it is a new `entry`, which `count` deliveries were made of; `earlier` counts those of the
-    entries before.
-    """
-
-    id: str
-    payload: bytes
-    level: _Level
-    state: State = State.QUEUED
-    failures: int = 0
-    earlier: int = 0
-    entry: str = ""
-    count: int = 0
-    receipt: Receipt | None = None
-    in_line_since_ms: int = 0
-    leased_until_ms: int = 0
-    result: bytes = b""
-    progress: bytes = b""
-    watchers: set[str] = field(default_factory=set)
-
-
 class MemoryStorage:
     """Implements ``storage.protocol.Storage``.
 
@@ -88,14 +56,10 @@ class MemoryStorage:
         self._listeners = Listeners()
         self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
-        self._tasks: dict[str, _Task] = {}
-        self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
-        self._lent: dict[Receipt, _Task] = {}
-        self._scheduled: list[tuple[int, int, _Task]] = []
-        places = (self._tasks, self._ready, self._lent, self._scheduled)
-        self.oversight = MemoryOversight(*places, self._forget_expired)
-        self._expiring: list[tuple[int, str]] = []
-        self._marks = Marks()
+        tables = Tables()
+        self._tasks, self._ready, self._lent = tables.tasks, tables.ready, tables.lent
+        self._scheduled, self._expiring, self._marks = tables.scheduled, tables.expiring, tables.marks
+        self.oversight = MemoryOversight(tables, self.cells, self._clock, self._enter, self._wake)
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
@@ -134,12 +98,12 @@ class MemoryStorage:
     def _push(self, envelope: Envelope) -> bool:
         if envelope.id in self._tasks:
             return False
-        task = _Task(envelope.id, envelope.payload, _Level(envelope.queue, envelope.priority))
+        task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
         self._tasks[task.id] = task
         self._enter(task, envelope.delay_ms, envelope.eta_ms)
         return True
 
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
         now_ms = self._clock.now_ms()
         due_ms = eta_ms or now_ms + delay_ms
@@ -150,13 +114,13 @@ class MemoryStorage:
         else:
             self._line_up(task)
 
-    def _line_up(self, task: _Task) -> None:
+    def _line_up(self, task: Task) -> None:
         task.entry = str(next(self._serial))
         task.in_line_since_ms = self._clock.now_ms()
         self._ready[task.level].append(task)
         self._wake()
 
-    def _schedule(self, task: _Task, due_ms: int) -> None:
+    def _schedule(self, task: Task, due_ms: int) -> None:
         first = not self._scheduled or due_ms < self._scheduled[0][0]
         heappush(self._scheduled, (due_ms, next(self._serial), task))
         if first:
@@ -204,12 +168,12 @@ class MemoryStorage:
                 del self._ready[level]
         return deliveries
 
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
-        levels = [level for level in self._ready if level.queue in queues]
+        levels = [level for level in self._ready if level.queue in queues and not self.oversight.is_paused(level.queue)]
         return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
 
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         """Make `consumer` the owner of `task`, whoever owned it before."""
         if task.receipt is not None:
             del self._lent[task.receipt]
@@ -220,16 +184,17 @@ class MemoryStorage:
         self._lent[task.receipt] = task
         return self._delivery(task, task.receipt)
 
-    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         fence = task.earlier + task.count
         return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._marks))
 
-    def _owned(self, receipt: Receipt) -> _Task | None:
+    def _owned(self, receipt: Receipt) -> Task | None:
         """The task that `receipt` holds, if it still holds one."""
         return self._lent.get(receipt)
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         known = set(held)
+        queues = [queue for queue in queues if not self.oversight.is_paused(queue)]
         until_ms = self._clock.now_ms() + self.lease_ms
         adopted = []
         for receipt, task in self._lent.items():
@@ -248,6 +213,8 @@ class MemoryStorage:
         del self._lent[task.receipt]
         task.receipt = None
         task.state = settlement.state
+        if settlement.dead_ttl_ms:
+            self.oversight.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
         if settlement.state in VERDICTS:
             self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
         elif task.id in self._marks.to_cancel:
@@ -256,14 +223,14 @@ class MemoryStorage:
             self._put_back(task, settlement)
         return True
 
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
         task.result = result
         self._marks.forget(task.id)
         heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
         self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
 
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
         task.earlier += task.count
         task.count = 0
@@ -298,11 +265,18 @@ class MemoryStorage:
         return [self._marks.holds(task_id, kind, consume) for task_id, kind in keys]
 
     async def cancel(
-        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+        self,
+        task_id: str,
+        result: bytes,
+        ttl_ms: int,
+        reply: str,
+        instead: Envelope | None = None,
+        *,
+        if_lent: bool = True,
     ) -> bool:
         self._forget_expired()
         task = self._tasks.get(task_id)
-        if task is None or task.state in VERDICTS:
+        if task is None or task.state in VERDICTS or (task.receipt is not None and not if_lent):
             return False
         if task.receipt is not None:
             self._marks.to_cancel.add(task_id)
@@ -315,7 +289,7 @@ class MemoryStorage:
             self._push(instead)
         return True
 
-    def _withdraw(self, task: _Task) -> None:
+    def _withdraw(self, task: Task) -> None:
         """Take `task` out of its line, or out of the schedule."""
         line = self._ready[task.level]
         if task in line:
@@ -341,7 +315,7 @@ class MemoryStorage:
             moved += 1
         return Promotion(moved, max(self._scheduled[0][0] - now_ms, 0) if self._scheduled else None)
 
-    def _promote(self, task: _Task) -> None:
+    def _promote(self, task: Task) -> None:
         if task.state is State.SCHEDULED:
             task.state = State.QUEUED
         self._line_up(task)
@@ -355,6 +329,7 @@ class MemoryStorage:
         self._reclaimed_ms = now_ms
         if now_ms < self._grace_until_ms:
             return []
+        queues = [queue for queue in queues if not self.oversight.is_paused(queue)]
         lent = [task for task in self._lent.values() if task.level.queue in queues]
         expired = [task for task in lent if task.leased_until_ms <= now_ms]
         suspects = [task for task in expired if suspect_count and task.count >= suspect_count]

@@ -52,6 +52,13 @@ class MemoryCells:
         self._wanted: set[str] = set()
         self._fences = count(1)
 
+    def clear(self) -> None:
+        """Forget everything, except how high the fences are."""
+        with self._lock:
+            self._cells.clear()
+            self._lapses.clear()
+            self._wanted.clear()
+
     # -- values
 
     async def put(self, key: str, value: bytes, token: str, *, only_if_empty: bool = False, ttl_ms: int = 0) -> bool:

@@ -148,7 +148,7 @@ class Storage(Protocol):
 
     @property
     def oversight(self) -> Oversight:
-        """What those get to know who look after it."""
+        """What it does for those who look after it."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.
@@ -222,9 +222,18 @@ class Storage(Protocol):
         """
 
     async def cancel(
-        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+        self,
+        task_id: str,
+        result: bytes,
+        ttl_ms: int,
+        reply: str,
+        instead: Envelope | None = None,
+        *,
+        if_lent: bool = True,
     ) -> bool:
         """End a task that is not lent, or ask for the one that is to be stopped; False when it has ended already.
+
+        With `if_lent` False one that is lent is left alone, which gives False too.
 
         The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`. The latter
         is announced with ``CancelAsked``; until its verdict its deliveries are marked, ``Pulse.renew`` reports it, and

@@ -130,6 +130,7 @@ class Immediate:
             threads=options.threads,
             children=options.most_children,
             result_ttl_ms=application.result_ttl_ms,
+            dead_ttl_ms=application.dead_ttl_ms,
             max_crashes=1,
             report=client.report,
             is_revoked=client.must_not_start,

@@ -57,6 +57,8 @@ class Application(Protocol):
     @property
     def result_ttl_ms(self) -> int: ...
     @property
+    def dead_ttl_ms(self) -> int: ...
+    @property
     def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
@@ -124,6 +126,7 @@ class Worker:
             threads=self.options.threads,
             children=self.options.most_children,
             result_ttl_ms=self._application.result_ttl_ms,
+            dead_ttl_ms=self._application.dead_ttl_ms,
             max_crashes=self.options.max_crashes,
             report=client.report,
             is_revoked=client.must_not_start,

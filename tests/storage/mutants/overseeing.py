@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aqueue.lifecycle import VERDICTS
 from aqueue.storage.memory_oversight import MemoryOversight
-from aqueue.storage.oversight import Place
+from aqueue.storage.oversight import Kept, Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
-
-    from aqueue.storage.oversight import Kept
 
 
 class EverythingIsReady(MemoryOversight):
@@ -63,10 +62,11 @@ class ThereIsNoOrder(MemoryOversight):
 
 
 class WhatHasExpiredIsListed(MemoryOversight):
-    async def walk(self, place: Place, queue: str = "") -> AsyncGenerator[list[Kept], None]:
-        self._forget_expired = lambda: None
-        async for page in super().walk(place, queue):
-            yield page
+    def _all_in(self, place: Place) -> Iterator[Kept]:
+        if place is not Place.ENDED:
+            return super()._all_in(place)
+        ended = (task for task in self._tables.tasks.values() if task.state in VERDICTS)
+        return (Kept(task.id, task.state, result=task.result) for task in ended)
 
 
 class NobodyHoldsWhatIsLent(MemoryOversight):

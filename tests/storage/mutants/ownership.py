@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aqueue.message import Receipt
 from aqueue.storage.memory import MemoryStorage
@@ -10,8 +10,9 @@ from aqueue.storage.memory import MemoryStorage
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from aqueue.lifecycle import Settlement
     from aqueue.message import Delivery
-    from aqueue.storage.memory import _Task
+    from aqueue.storage.memory_tables import Task
     from aqueue.storage.protocol import Renewal, WorkerInfo
 
 
@@ -23,7 +24,7 @@ class _Lax(MemoryStorage):
 
     compared: tuple[str, ...] = Receipt._fields
 
-    def _owned(self, receipt: Receipt) -> _Task | None:
+    def _owned(self, receipt: Receipt) -> Task | None:
         wanted = self._part(receipt)
         return next((task for owner, task in self._lent.items() if self._part(owner) == wanted), None)
 
@@ -111,14 +112,14 @@ class ALeaseIsNotRespected(MemoryStorage):
 
 
 class AReclaimIsNoDelivery(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         if task.receipt is not None:
             task.count -= 1
         return super()._lend(task, consumer)
 
 
 class AReclaimStartsNoLease(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         until_ms, again = task.leased_until_ms, task.receipt is not None
         delivery = super()._lend(task, consumer)
         if again:
@@ -173,3 +174,29 @@ class ADescriptionIsNotRenewed(MemoryStorage):
     def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         known, _ = self._workers.get(consumer, (description, 0))
         return super().renew(receipts, consumer, known)
+
+
+class AnyoneLeavesALetter(MemoryStorage):
+    def _settle(self, settlement: Settlement) -> bool:
+        task = self._tasks.get(settlement.id)
+        if settlement.dead_ttl_ms and task is not None:
+            self.oversight.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
+        return super()._settle(settlement)
+
+
+class APauseDoesNotHinderATakeOver(MemoryStorage):
+    async def reclaim(self, *arguments: Any) -> list[Delivery]:
+        paused, self.oversight._paused = self.oversight._paused, set()
+        try:
+            return await super().reclaim(*arguments)
+        finally:
+            self.oversight._paused = paused
+
+
+class APauseDoesNotHinderAnAdoption(MemoryStorage):
+    async def adopt(self, *arguments: Any) -> list[Delivery]:
+        paused, self.oversight._paused = self.oversight._paused, set()
+        try:
+            return await super().adopt(*arguments)
+        finally:
+            self.oversight._paused = paused

@@ -87,7 +87,8 @@ class Insight:
         for level in levels:
             stream = self._keys.stream(level)
             group = await self._group(stream)
-            after = group.get(b"last-delivered-id", b"0-0").decode()
+            come_to = await self._server.call("HGET", self._keys.pauses, stream)
+            after = (come_to or group.get(b"last-delivered-id", b"0-0")).decode()
             first = await self._server.call("XRANGE", stream, f"({after}", "+", "COUNT", 1)
             if first:
                 oldest = min(oldest, int(first[0][0].partition(b"-")[0]))

@@ -22,6 +22,14 @@ All carry the same hash tag, so that one script may touch any of them on a clust
     ``once <key>``, where the key is the id of a task, or ``all <name>`` for every task of that name.
 ``{aq:ns}:k``, a set
     Ids of lent tasks that were asked to stop. A verdict removes them here and above.
+``{aq:ns}:q:<id>``, a hash
+    A dead letter: ``p`` payload, ``l`` level, ``s`` verdict, ``r`` error, ``f`` failures, ``b`` deliveries, ``a`` the
+    instant at which the task died. It expires.
+``{aq:ns}:q``, a sorted set
+    Ids of dead letters, by the instant at which they expire.
+``{aq:ns}:z``, a hash
+    What is paused: each queue, or ``*``, and for each stream that nothing is to be read from the id to which its group
+    had come. Meanwhile the group stands at the end of all ids, so that nobody is given anything.
 ``{aq:ns}:e``, a hash
     Epoch of the reclaimers: ``run`` of the server, ``since``, ``last``.
 ``{aq:ns}:w``, a hash
@@ -56,6 +64,7 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         tag = f"{{aq:{namespace}}}"
+        self.prefix = f"{tag}:"
         self.stream_prefix = f"{tag}:s:"
         self.record_prefix = f"{tag}:t:"
         self.schedule_prefix = f"{tag}:d:"
@@ -65,6 +74,9 @@ class Keys:
         self.watchers = f"{tag}:n"
         self.marks = f"{tag}:m"
         self.to_cancel = f"{tag}:k"
+        self.letters = f"{tag}:q"
+        self.letter_prefix = f"{tag}:q:"
+        self.pauses = f"{tag}:z"
         self.epoch = f"{tag}:e"
         self.workers = f"{tag}:w"
         self.value_prefix = f"{tag}:v:"
@@ -87,6 +99,9 @@ class Keys:
 
     def reply(self, client: str) -> str:
         return self.reply_prefix + client
+
+    def letter(self, task_id: str) -> str:
+        return self.letter_prefix + task_id
 
     def value(self, key: str) -> str:
         return self.value_prefix + key

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import State
 from ..oversight import PAGE, Kept, Place
-from .keys import GROUP, priority_of, queue_of
+from .keys import GROUP, level_of, priority_of, queue_of
 from .reader import delivery_of
-from .scripts import ENDED, LENT, READY, SCHEDULED
+from .scripts import DROP, ENDED, LENT, LETTERS, PAUSE, READY, RESUME, RETRY, SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from ...message import Delivery
     from .insight import Insight
     from .keys import Keys
     from .scripts import Script
     from .server import Server
+
+_Item = TypeVar("_Item")
 
 # A scan looks at so many keys in one step, whosever they are.
 _SCANNED = 500
@@ -42,6 +44,8 @@ class RedisOversight:
                 return self._lent(queue)
             case Place.ENDED:
                 return self._ended()
+            case Place.DEAD:
+                return self._dead(queue)
 
     async def _ready(self, queue: str) -> AsyncGenerator[list[Kept], None]:
         for level in await self._levels(queue):
@@ -67,13 +71,92 @@ class RedisOversight:
 
     async def _ended(self) -> AsyncGenerator[list[Kept], None]:
         prefix = self._keys.record_prefix
-        cursor = b"0"
-        while True:
-            cursor, names = await self._server.call("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", _SCANNED)
-            for start in range(0, len(names), PAGE):
-                found = await self._server.run(ENDED, names[start : start + PAGE], len(prefix))
+        async for names in self._scan(f"{prefix}*"):
+            for batch in _batches(names):
+                found = await self._server.run(ENDED, batch, len(prefix))
                 if found:
                     yield [_with_verdict(*task) for task in found]
+
+    async def _dead(self, queue: str) -> AsyncGenerator[list[Kept], None]:
+        # No more than `MOST_LETTERS`.
+        ids = [task_id.decode() for task_id in await self._server.call("ZRANGE", self._keys.letters, 0, -1)]
+        ids.reverse()
+        for start in range(0, len(ids), PAGE):
+            letters = await self.letters(ids[start : start + PAGE])
+            found = [letter for letter in letters if letter is not None and queue in {"", letter.queue}]
+            if found:
+                yield found
+
+    # -- dead letters
+
+    async def letters(self, task_ids: Sequence[str]) -> list[Kept | None]:
+        found: list[Kept | None] = []
+        for ids in _batches(task_ids):
+            keys = [*map(self._keys.letter, ids)]
+            letters = await self._server.run(LETTERS, keys, len(self._keys.letter_prefix))
+            found += [_letter(*letter) if letter else None for letter in letters]
+        return found
+
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        keys = self._keys
+        named = (keys.letters, keys.levels, keys.bell)
+        prefixes = (keys.letter_prefix, keys.record_prefix, keys.stream_prefix)
+        revived: list[bool] = []
+        for batch in _batches(calls):
+            arguments = [
+                part
+                for task_id, payload in batch
+                for part in (task_id, int(payload is not None), b"" if payload is None else payload)
+            ]
+            answers, repeated = await self._server.run_noting_repeats(RETRY, named, *prefixes, *arguments)
+            # In line on a repetition: it was this very call, whose reply was lost, that put it there.
+            revived += [answer == 1 or (repeated and answer == -1) for answer in answers]
+        return revived
+
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        dropped: list[bool] = []
+        for ids in _batches(task_ids):
+            named = (self._keys.letters,)
+            answers, repeated = await self._server.run_noting_repeats(DROP, named, self._keys.letter_prefix, *ids)
+            dropped += [answer == 1 or repeated for answer in answers]
+        return dropped
+
+    # -- pauses
+
+    async def pause(self, queue: str) -> bool:
+        keys = self._keys
+        arguments = (GROUP, keys.stream_prefix, queue, level_of(queue, 0))
+        is_new, repeated = await self._server.run_noting_repeats(PAUSE, (keys.pauses, keys.levels), *arguments)
+        return bool(is_new) or repeated
+
+    async def resume(self, queue: str) -> bool:
+        arguments = (GROUP, self._keys.stream_prefix, queue)
+        was_paused, repeated = await self._server.run_noting_repeats(RESUME, (self._keys.pauses,), *arguments)
+        return bool(was_paused) or repeated
+
+    async def paused(self) -> set[str]:
+        fields = [field.decode() for field in await self._server.call("HKEYS", self._keys.pauses)]
+        return {field for field in fields if not field.startswith(self._keys.stream_prefix)}
+
+    # -- the end
+
+    async def flush(self) -> AsyncGenerator[int, None]:
+        spared = {self._keys.pauses.encode(), self._keys.workers.encode()}
+        async for names in self._scan(f"{self._keys.prefix}*"):
+            doomed = [name for name in names if name not in spared]
+            if doomed:
+                await self._server.call("UNLINK", *doomed)
+            yield sum(name.startswith(self._keys.record_prefix.encode()) for name in doomed)
+
+    # -- steps
+
+    async def _scan(self, pattern: str) -> AsyncGenerator[list[bytes], None]:
+        """The keys that match, at most some hundred at a time."""
+        cursor = b"0"
+        while True:
+            cursor, names = await self._server.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED)
+            if names:
+                yield names
             if cursor == b"0":
                 break
 
@@ -81,7 +164,8 @@ class RedisOversight:
         """What `script` tells of the entries of `level`, page by page."""
         after = b""
         while True:
-            page = await self._server.run(script, (self._keys.stream(level),), GROUP, after, PAGE, fact)
+            keys = (self._keys.stream(level), self._keys.pauses)
+            page = await self._server.run(script, keys, GROUP, after, PAGE, fact)
             if page:
                 yield page
             if len(page) < PAGE:
@@ -117,3 +201,23 @@ def _due(task_id: bytes, due_ms: bytes, payload: bytes, level: bytes, failures: 
 
 def _with_verdict(task_id: bytes, state: bytes, result: bytes) -> Kept:
     return Kept(task_id.decode(), State(state.decode()), result=result)
+
+
+def _letter(
+    task_id: bytes,
+    state: bytes,
+    payload: bytes,
+    level: bytes,
+    failures: bytes,
+    deliveries: bytes,
+    ended_ms: bytes,
+    error: bytes,
+) -> Kept:
+    queue, _, priority = level.decode().rpartition(":")
+    kept = Kept(task_id.decode(), State(state.decode()), payload, queue, int(priority), int(ended_ms), int(failures))
+    return kept._replace(deliveries=int(deliveries), result=error)
+
+
+def _batches(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), PAGE):
+        yield items[start : start + PAGE]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ...message import Delivery, Receipt
 from .commands import BROKEN, REPLY_SECONDS
-from .keys import GROUP
+from .keys import GROUP, queue_of
 from .levels import Levels
-from .scripts import PULL
+from .scripts import JOIN, PULL
 from .server import unavailable
 
 if TYPE_CHECKING:
@@ -91,15 +90,22 @@ class Reader:
 
     async def _read_in_order(self, consumer: str, levels: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several levels, highest priority first."""
+        marks, is_new, *found = await self._run_pull(consumer, levels, limit)
+        if is_new:
+            await self._create_groups(levels)
+            left = limit - sum(len(entries) for _, entries in found)
+            marks, _, *more = await self._run_pull(consumer, levels, left) if left > 0 else (marks, 0)
+            found += more
+        deliveries = [each for number, entries in found for each in fresh(consumer, levels[number - 1], entries)]
+        return marked_if(marks, deliveries)
+
+    async def _run_pull(self, consumer: str, levels: list[str], limit: int) -> Any:
         keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
         arguments = (len(keys), *keys, GROUP, consumer, limit)
         try:
-            reply = await self._call("EVALSHA", PULL.digest, *arguments)
+            return await self._call("EVALSHA", PULL.digest, *arguments)
         except NoScriptError:
-            reply = await self._call("EVAL", PULL.source, *arguments)
-        marks, *found = reply
-        deliveries = [each for number, entries in found for each in fresh(consumer, levels[number - 1], entries)]
-        return marked_if(marks, deliveries)
+            return await self._call("EVAL", PULL.source, *arguments)
 
     async def _read(self, consumer: str, levels: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
         """The ready tasks of `levels`, waiting for the first one, and whether the bell was rung."""
@@ -155,10 +161,8 @@ class Reader:
         await connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
 
     async def _create_groups(self, levels: list[str]) -> None:
-        for stream in (*map(self._keys.stream, levels), self._keys.bell):
-            # From 0, not from $: what was pushed before the group existed has to be delivered too.
-            with contextlib.suppress(ResponseError):
-                await self._call("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM")
+        keys = (self._keys.pauses, self._keys.bell, *map(self._keys.stream, levels))
+        await self._server.run(JOIN, keys, GROUP, *map(queue_of, levels))
 
 
 def fresh(consumer: str, level: str, entries: Iterable[Any]) -> list[Delivery]:

@@ -43,7 +43,7 @@ class Server:
     async def close(self) -> None:
         await self._commands.close()
 
-    async def run(self, script: Script, keys: Sequence[str], *arguments: Any) -> Any:
+    async def run(self, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
         """The reply of `script`.
 
         Raises:
@@ -53,7 +53,9 @@ class Server:
         reply, _ = await self.run_noting_repeats(script, keys, *arguments)
         return reply
 
-    async def run_noting_repeats(self, script: Script, keys: Sequence[str], *arguments: Any) -> tuple[Any, bool]:
+    async def run_noting_repeats(
+        self, script: Script, keys: Sequence[str | bytes], *arguments: Any
+    ) -> tuple[Any, bool]:
         """The reply of `script`, and whether it may have run before, unheard."""
         by_digest = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
         by_source = ("EVAL", script.source, len(keys), *keys, *arguments)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
+from ..oversight import MOST_LETTERS
 from ..protocol import Promotion, Record
 from .address import Address
 from .cells import RedisCells
@@ -133,7 +134,7 @@ class RedisStorage:
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         levels = (await self._insight.levels()).of(queues)
-        keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
+        keys = (self._keys.marks, self._keys.to_cancel, self._keys.pauses, *map(self._keys.stream, levels))
         entries = [f"{self._keys.stream(receipt.place)} {receipt.entry}" for receipt in held]
         found = await self._server.run(ADOPT, keys, GROUP, consumer, len(entries) + BATCH, *entries)
         return _deliveries(consumer, levels, found)
@@ -141,11 +142,14 @@ class RedisStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[list[int], Any]] = []
         everything = range(len(settlements))
-        for (place, consumer, final), positions in _grouped(settlements, everything, _origin).items():
-            settle = self._settle if final else self._put_back
+        for (place, consumer, final, dead_ttl_ms), positions in _grouped(settlements, everything, _origin).items():
             for start in range(0, len(positions), BATCH):
                 batch = positions[start : start + BATCH]
-                calls.append((batch, settle(place, consumer, [settlements[position] for position in batch])))
+                together = [settlements[position] for position in batch]
+                if final:
+                    calls.append((batch, self._settle(place, consumer, dead_ttl_ms, together)))
+                else:
+                    calls.append((batch, self._put_back(place, consumer, together)))
         accepted = [False] * len(settlements)
         for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
             for position, answer in zip(batch, reply, strict=True):
@@ -153,18 +157,21 @@ class RedisStorage:
                 accepted[position] = answer == 1 or (repeated and answer == -1)
         return accepted
 
-    async def _settle(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
+    async def _settle(
+        self, level: str, consumer: str, dead_ttl_ms: int, settlements: list[Settlement]
+    ) -> tuple[Any, bool]:
         keys = self._keys
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, keys.reply_prefix, TOLD_BYTES]
+        arguments += (dead_ttl_ms, keys.letter_prefix, MOST_LETTERS, level)
         for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
-        named = (keys.stream(level), keys.watchers, keys.marks, keys.to_cancel)
+        named = (keys.stream(level), keys.watchers, keys.marks, keys.to_cancel, keys.letters)
         return await self._server.run_noting_repeats(SETTLE, named, *arguments)
 
     async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
         keys = self._keys
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, level, keys.control]
-        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures in settlements:
+        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures, _ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, delay_ms, eta_ms, failures)
         named = (keys.stream(level), keys.schedule(queue_of(level)), keys.to_cancel)
         return await self._server.run_noting_repeats(PUT_BACK, named, *arguments)
@@ -192,12 +199,19 @@ class RedisStorage:
         return answers
 
     async def cancel(
-        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+        self,
+        task_id: str,
+        result: bytes,
+        ttl_ms: int,
+        reply: str,
+        instead: Envelope | None = None,
+        *,
+        if_lent: bool = True,
     ) -> bool:
         keys = self._keys
         names = (keys.record(task_id), keys.to_cancel, keys.marks, keys.watchers)
         prefixes = (keys.stream_prefix, keys.schedule_prefix, keys.reply_prefix)
-        arguments = [GROUP, *prefixes, keys.control, task_id, result, ttl_ms, reply, TOLD_BYTES]
+        arguments = [GROUP, *prefixes, keys.control, task_id, result, ttl_ms, reply, TOLD_BYTES, int(if_lent)]
         if instead is not None:
             level = level_of(instead.queue, instead.priority)
             arguments += (keys.record(instead.id), keys.levels, keys.bell, instead.id, instead.payload, level)
@@ -225,7 +239,8 @@ class RedisStorage:
         self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
     ) -> list[Delivery]:
         levels = (await self._insight.levels()).of(queues)
-        keys = (self._keys.epoch, self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
+        named = (self._keys.epoch, self._keys.marks, self._keys.to_cancel, self._keys.pauses)
+        keys = (*named, *map(self._keys.stream, levels))
         limits = (min(limit, BATCH), suspect_count, most_suspects)
         taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, *limits)
         return _deliveries(consumer, levels, taken)
@@ -268,8 +283,8 @@ def _destination(envelope: Envelope) -> tuple[str, int, bool]:
     return envelope.queue, envelope.priority, bool(envelope.delay_ms or envelope.eta_ms)
 
 
-def _origin(settlement: Settlement) -> tuple[str, str, bool]:
-    return settlement.receipt.place, settlement.receipt.consumer, settlement.state in VERDICTS
+def _origin(settlement: Settlement) -> tuple[str, str, bool, int]:
+    return settlement.receipt.place, settlement.receipt.consumer, settlement.state in VERDICTS, settlement.dead_ttl_ms
 
 
 def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ...lifecycle import VERDICTS, State
 from ...message import Delivery, Envelope, Receipt
 from ..protocol import CancelAsked, Freed, Progressed, Promotion, QueueDepth, Record, Renewal, Settled, WorkerInfo
-from . import marks
+from . import letters, marks
 from .queries import QUERIES
 from .wakeup import READY, client_topic
 
@@ -125,7 +125,8 @@ def adopt(
 ) -> list[Delivery]:
     """What is lent to `consumer` and not in `held`, with new leases."""
     known = set(held)
-    rows = transaction.execute(QUERIES["lent"], (transaction.namespace, consumer, json.dumps(queues)))
+    arguments = {"namespace": transaction.namespace, "consumer": consumer, "queues": json.dumps(queues)}
+    rows = transaction.execute(QUERIES["lent"], arguments)
     deliveries = [_delivery(transaction, consumer, *row) for row in rows]
     until_ms = transaction.now_ms + lease_ms
     missing = [delivery for delivery in deliveries if delivery.receipt not in known]
@@ -159,6 +160,8 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[
         if owner is None or settlement.receipt in seen:
             continue
         seen.add(settlement.receipt)
+        if settlement.dead_ttl_ms:
+            letters.bury(transaction, settlement, owner)
         if settlement.state in VERDICTS:
             endings.append((position, _ending(transaction, settlement, owner)))
         else:
@@ -217,13 +220,21 @@ def report(transaction: Transaction, receipt: Receipt, progress: bytes, reply: s
 
 
 def cancel(
-    transaction: Transaction, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None
+    transaction: Transaction,
+    task_id: str,
+    result: bytes,
+    ttl_ms: int,
+    reply: str,
+    instead: Envelope | None,
+    if_lent: bool,
 ) -> bool:
     """End a task that is not leased, or ask for the one that is to be stopped; see ``Storage.cancel``."""
     row = transaction.execute(QUERIES["waiting"], (transaction.namespace, task_id)).fetchone()
     if row is None:
         return False
     number, place, *_ = row
+    if place == "leased" and not if_lent:
+        return False
     if place == "leased":
         marks.ask_to_stop(transaction, task_id)
     else:

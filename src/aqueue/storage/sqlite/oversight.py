@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from ...exceptions import QueueFull, QueueUnavailable
 from ...lifecycle import State
 from ..oversight import PAGE, Kept, Place
+from . import letters
 from .queries import QUERIES
+from .wakeup import READY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from .connection import Transaction
     from .thread import WriterThread
 
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
+
 _ABOVE_ALL = 2**31
+_LAST = 2**62
+_FLUSHED_AT_ONCE = 1000
 _BY_INSTANT = {Place.SCHEDULED: QUERIES["walk_scheduled"], Place.LENT: QUERIES["walk_lent"]}
 
 
@@ -30,6 +38,8 @@ class SqliteOversight:
                 return self._ready(queue)
             case Place.ENDED:
                 return self._ended()
+            case Place.DEAD:
+                return self._dead(queue)
             case _:
                 return self._by_instant(place, queue)
 
@@ -56,6 +66,53 @@ class SqliteOversight:
         while page := await self._writer().look(_ended, at_ms, seq):
             yield [Kept(task_id, State(state), result=result) for _, _, task_id, state, result in page]
             at_ms, seq, *_ = page[-1]
+
+    async def _dead(self, queue: str) -> AsyncGenerator[list[Kept], None]:
+        number = _LAST
+        while page := await self._writer().look(letters.page, number):
+            found = [kept for _, kept in page if queue in {"", kept.queue}]
+            if found:
+                yield found
+            number = page[-1][0]
+
+    # -- dead letters
+
+    async def letters(self, task_ids: Sequence[str]) -> list[Kept | None]:
+        return await self._writer().look(letters.find, task_ids)
+
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        return await self._writer().submit(letters.retry, calls)
+
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        return await self._submit(letters.drop, task_ids)
+
+    # -- pauses
+
+    async def pause(self, queue: str) -> bool:
+        return await self._submit(_pause, queue)
+
+    async def resume(self, queue: str) -> bool:
+        return await self._submit(_resume, queue)
+
+    async def paused(self) -> set[str]:
+        return await self._writer().look(_paused)
+
+    # -- the end
+
+    async def flush(self) -> AsyncGenerator[int, None]:
+        while forgotten := await self._submit(_forget, QUERIES["flush_tasks"]):
+            yield forgotten
+        while await self._submit(_forget, QUERIES["flush_cells"]):
+            pass
+        await self._submit(_forget_the_rest)
+
+    async def _submit(
+        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        try:
+            return await self._writer().submit(operation, *args, **kwargs)
+        except QueueFull as error:
+            raise QueueUnavailable(str(error)) from error
 
 
 def _next_level(transaction: Transaction, queue: str, priority: int) -> tuple[str, int] | None:
@@ -84,6 +141,28 @@ def _ended(transaction: Transaction, at_ms: int, seq: int) -> list[tuple[int, in
         "limit": PAGE,
     }
     return transaction.execute(QUERIES["walk_ended"], arguments).fetchall()
+
+
+def _pause(transaction: Transaction, queue: str) -> bool:
+    return transaction.execute(QUERIES["pause"], (transaction.namespace, queue)).rowcount > 0
+
+
+def _resume(transaction: Transaction, queue: str) -> bool:
+    transaction.news.add(READY)
+    return transaction.execute(QUERIES["resume"], (transaction.namespace, queue)).rowcount > 0
+
+
+def _paused(transaction: Transaction) -> set[str]:
+    return {queue for (queue,) in transaction.execute(QUERIES["paused"], (transaction.namespace,))}
+
+
+def _forget(transaction: Transaction, query: str) -> int:
+    return transaction.execute(query, (transaction.namespace, _FLUSHED_AT_ONCE)).rowcount
+
+
+def _forget_the_rest(transaction: Transaction) -> None:
+    for query in (QUERIES["flush_letters"], QUERIES["flush_marks"], QUERIES["flush_cancellations"]):
+        transaction.execute(query, (transaction.namespace,))
 
 
 def _numbered(

@@ -28,6 +28,7 @@ WHERE seq IN (
         ORDER BY priority DESC, seq
         LIMIT :limit
     )
+    WHERE NOT EXISTS (SELECT * FROM pause WHERE namespace = :namespace AND pause.queue IN (line.value, '*'))
     ORDER BY first.priority DESC, line.key, first.seq
     LIMIT :limit
 )
@@ -36,7 +37,9 @@ RETURNING seq, id, payload, failures, earlier, count, priority, queue
 -- lent: what is lent to a consumer
 SELECT seq, id, payload, failures, earlier, count
 FROM task
-WHERE namespace = ? AND place = 'leased' AND consumer = ? AND queue IN (SELECT value FROM json_each(?))
+WHERE namespace = :namespace AND place = 'leased' AND consumer = :consumer
+    AND queue IN (SELECT value FROM json_each(:queues))
+    AND NOT EXISTS (SELECT * FROM pause WHERE namespace = :namespace AND pause.queue IN (task.queue, '*'))
 
 -- end: the verdicts on tasks, each if its delivery is still the present one
 UPDATE task
@@ -132,6 +135,7 @@ WHERE seq IN (
     SELECT seq FROM task
     WHERE namespace = :namespace AND place = 'leased' AND at <= :now_ms AND count BETWEEN :fewest AND :most
         AND queue IN (SELECT value FROM json_each(:queues))
+        AND NOT EXISTS (SELECT * FROM pause WHERE namespace = :namespace AND pause.queue IN (task.queue, '*'))
     ORDER BY at
     LIMIT :limit
 )
@@ -256,3 +260,64 @@ SELECT at, seq, id, state, result FROM task
 WHERE namespace = :namespace AND place = 'settled' AND at > :now_ms AND (at, seq) > (:at, :seq)
 ORDER BY at, seq
 LIMIT :limit
+
+-- walk_dead: a page of dead letters, the latest first
+SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM letter
+WHERE namespace = :namespace AND number < :number AND until > :now_ms
+ORDER BY number DESC
+LIMIT :limit
+
+-- bury: keep a dead letter of a task that is about to end, if its delivery is still the present one
+INSERT OR REPLACE INTO letter (
+    namespace, id, queue, priority, state, payload, result, failures, deliveries, number, ended, until
+)
+SELECT namespace, id, queue, priority, ?, payload, ?, failures, earlier + count, ?, ?, ? FROM task
+WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- forget_letters: drop dead letters that have lapsed
+DELETE FROM letter WHERE namespace = ? AND until <= ?
+
+-- trim_letters: drop all dead letters but the latest so many
+DELETE FROM letter WHERE namespace = :namespace AND number <= (
+    SELECT number FROM letter WHERE namespace = :namespace ORDER BY number DESC LIMIT 1 OFFSET :most
+)
+
+-- letter: the dead letter of a task
+SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM letter
+WHERE namespace = ? AND id = ? AND until > ?
+
+-- drop_letter: a dead letter less
+DELETE FROM letter WHERE namespace = ? AND id = ? AND until > ?
+
+-- forget_failed: drop the verdict of a task that is to run again
+DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND (at <= ? OR state IN ('failed', 'dead'))
+
+-- revive: a task gets in line again, under its id
+INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, earlier, payload)
+SELECT ?, namespace, id, queue, priority, 'ready', 'queued', ?, deliveries, coalesce(?, payload) FROM letter
+WHERE namespace = ? AND id = ? AND until > ?
+ON CONFLICT (namespace, id) DO NOTHING
+
+-- pause: hand nothing of a queue out
+INSERT INTO pause (namespace, queue) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- resume: hand out again
+DELETE FROM pause WHERE namespace = ? AND queue = ?
+
+-- paused: what is paused
+SELECT queue FROM pause WHERE namespace = ?
+
+-- flush_tasks: drop so many tasks
+DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE namespace = ? LIMIT ?)
+
+-- flush_cells: drop so many facts
+DELETE FROM cell WHERE rowid IN (SELECT rowid FROM cell WHERE namespace = ? LIMIT ?)
+
+-- flush_letters: drop all dead letters
+DELETE FROM letter WHERE namespace = ?
+
+-- flush_marks: nothing is revoked any more
+DELETE FROM mark WHERE namespace = ?
+
+-- flush_cancellations: nothing was asked to stop any more
+DELETE FROM cancellation WHERE namespace = ?

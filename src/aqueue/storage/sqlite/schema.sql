@@ -74,6 +74,32 @@ CREATE TABLE IF NOT EXISTS cancellation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cancellation_told ON cancellation (namespace, asked);
 
+-- What is kept of tasks that failed or died, so that they can be run again.
+CREATE TABLE IF NOT EXISTS letter (
+    namespace   INTEGER NOT NULL,
+    id          TEXT    NOT NULL,               -- of the task
+    queue       TEXT    NOT NULL,
+    priority    INTEGER NOT NULL,
+    state       TEXT    NOT NULL,               -- its verdict
+    payload     BLOB    NOT NULL,               -- the message
+    result      BLOB    NOT NULL,               -- the description of its failure
+    failures    INTEGER NOT NULL,
+    deliveries  INTEGER NOT NULL,               -- all that there were of it
+    number      INTEGER NOT NULL,               -- the higher, the later it died
+    ended       INTEGER NOT NULL,               -- when it died
+    until       INTEGER NOT NULL,               -- when this is forgotten
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS letter_by_number ON letter (namespace, number);
+CREATE INDEX IF NOT EXISTS letter_by_until ON letter (namespace, until);
+
+-- Queues of which nothing is handed out; '*' stands for all of them.
+CREATE TABLE IF NOT EXISTS pause (
+    namespace  INTEGER NOT NULL,
+    queue      TEXT    NOT NULL,
+    PRIMARY KEY (namespace, queue)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS worker (
     namespace    INTEGER NOT NULL,
     consumer     TEXT    NOT NULL,

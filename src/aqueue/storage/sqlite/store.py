@@ -200,11 +200,19 @@ class SqliteStorage:
         return await self._do(marks.revoked, keys, consume)
 
     async def cancel(
-        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+        self,
+        task_id: str,
+        result: bytes,
+        ttl_ms: int,
+        reply: str,
+        instead: Envelope | None = None,
+        *,
+        if_lent: bool = True,
     ) -> bool:
+        arguments = (task_id, result, ttl_ms, reply, instead, if_lent)
         if instead is None:
-            return await self._do(operations.cancel, task_id, result, ttl_ms, reply, None)
-        return await self._session().writer.submit(operations.cancel, task_id, result, ttl_ms, reply, instead)
+            return await self._do(operations.cancel, *arguments)
+        return await self._session().writer.submit(operations.cancel, *arguments)
 
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
         return await self._look(operations.envelopes, task_ids)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    burying,
     cells,
     edges,
     events,
@@ -23,6 +24,7 @@ from . import (
     leasing,
     overseeing,
     owning,
+    pausing,
     pulling,
     pushing,
     results,
@@ -52,6 +54,8 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *events.CHECKS,
     *inspection.CHECKS,
     *overseeing.CHECKS,
+    *burying.CHECKS,
+    *pausing.CHECKS,
     *edges.CHECKS,
     *simulation.CHECKS,
     *cells.CHECKS,

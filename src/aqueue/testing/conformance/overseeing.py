@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...lifecycle import State
 from ...message import Envelope
 from ...storage.oversight import PAGE, Kept, Place
-from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
+from .harness import KEEP_MS, LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
 
 if TYPE_CHECKING:
     from ...storage.protocol import Storage
@@ -24,7 +24,7 @@ async def walk(storage: Storage, place: Place, queue: str = "") -> list[Kept]:
     return found
 
 
-async def _ids(storage: Storage, place: Place, queue: str = "") -> list[str]:
+async def ids_in(storage: Storage, place: Place, queue: str = "") -> list[str]:
     return [kept.id for kept in await walk(storage, place, queue)]
 
 
@@ -36,9 +36,9 @@ async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
         await storage.settle([verdict(await lend(storage, "failed"), b"error", state=State.FAILED)])
         await lend(storage, "running")
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
-        assert await _ids(storage, Place.READY) == ["ready"]
-        assert await _ids(storage, Place.SCHEDULED) == ["later"]
-        assert await _ids(storage, Place.LENT) == ["running"]
+        assert await ids_in(storage, Place.READY) == ["ready"]
+        assert await ids_in(storage, Place.SCHEDULED) == ["later"]
+        assert await ids_in(storage, Place.LENT) == ["running"]
         ended = [Kept("done", State.DONE, result=b"result"), Kept("failed", State.FAILED, result=b"error")]
         assert sorted(await walk(storage, Place.ENDED)) == ended
 
@@ -72,10 +72,10 @@ async def check_ready_tasks_are_listed_in_the_order_of_their_turns(harness: Harn
         await storage.push([Envelope(f"b{n}", b"", "b") for n in range(2)])
         await storage.push([Envelope(f"a{n}", b"", "a", priority) for n, priority in enumerate([-1, 0, 5, 0, 100])])
         turns = ["a4", "a2", "a1", "a3", "a0"]
-        assert await _ids(storage, Place.READY) == [*turns, "b0", "b1"]
-        assert await _ids(storage, Place.READY, "a") == turns
-        assert await _ids(storage, Place.READY, "b") == ["b0", "b1"]
-        assert await _ids(storage, Place.READY, "c") == []
+        assert await ids_in(storage, Place.READY) == [*turns, "b0", "b1"]
+        assert await ids_in(storage, Place.READY, "a") == turns
+        assert await ids_in(storage, Place.READY, "b") == ["b0", "b1"]
+        assert await ids_in(storage, Place.READY, "c") == []
         assert [delivery.id for delivery in await pull(storage, queues=["a"])] == turns
 
 
@@ -84,9 +84,9 @@ async def check_scheduled_tasks_are_listed_by_their_instants(harness: Harness) -
         hours = {"third": 3, "first": 1, "second": 2}
         await storage.push([Envelope(name, b"", "a", 5, hours[name] * _HOUR_MS) for name in hours])
         await storage.push([Envelope("other", b"", "b", 0, 2 * _HOUR_MS)])
-        assert await _ids(storage, Place.SCHEDULED, "a") == ["first", "second", "third"]
-        assert await _ids(storage, Place.SCHEDULED, "b") == ["other"]
-        assert sorted(await _ids(storage, Place.SCHEDULED)) == ["first", "other", "second", "third"]
+        assert await ids_in(storage, Place.SCHEDULED, "a") == ["first", "second", "third"]
+        assert await ids_in(storage, Place.SCHEDULED, "b") == ["other"]
+        assert sorted(await ids_in(storage, Place.SCHEDULED)) == ["first", "other", "second", "third"]
 
 
 async def check_lent_tasks_are_listed_with_those_who_hold_them(harness: Harness) -> None:
@@ -97,7 +97,7 @@ async def check_lent_tasks_are_listed_with_those_who_hold_them(harness: Harness)
         await pull(storage, consumer="two", queues=["a", "b"])
         held = {(kept.id, kept.consumer) for kept in await walk(storage, Place.LENT)}
         assert held == {("a0", "one"), ("a1", "two"), ("a2", "two"), ("b0", "two")}
-        assert await _ids(storage, Place.LENT, "b") == ["b0"]
+        assert await ids_in(storage, Place.LENT, "b") == ["b0"]
         [before] = [kept.at_ms for kept in await walk(storage, Place.LENT) if kept.id == "a0"]
         await harness.advance(50)
         assert renew(storage, [first.receipt]) == []
@@ -110,14 +110,14 @@ async def check_a_long_list_comes_in_pages(harness: Harness) -> None:
         names = [f"t{number:04}" for number in range(2 * PAGE + 50)]
         await storage.push([Envelope(f"later-{name}", b"", delay_ms=_HOUR_MS) for name in names])
         await storage.push([Envelope(name, b"") for name in names])
-        assert await _ids(storage, Place.READY) == names
-        assert sorted(await _ids(storage, Place.SCHEDULED)) == [f"later-{name}" for name in names]
+        assert await ids_in(storage, Place.READY) == names
+        assert sorted(await ids_in(storage, Place.SCHEDULED)) == [f"later-{name}" for name in names]
         deliveries = await pull(storage, len(names))
-        assert sorted(await _ids(storage, Place.LENT)) == names
+        assert sorted(await ids_in(storage, Place.LENT)) == names
         await storage.settle([verdict(delivery) for delivery in deliveries])
         # A scan may come by the same record twice.
-        assert set(await _ids(storage, Place.ENDED)) == set(names)
-        assert await _ids(storage, Place.READY) == await _ids(storage, Place.LENT) == []
+        assert set(await ids_in(storage, Place.ENDED)) == set(names)
+        assert await ids_in(storage, Place.READY) == await ids_in(storage, Place.LENT) == []
 
 
 async def check_a_verdict_is_listed_for_as_long_as_it_is_kept(harness: Harness) -> None:
@@ -125,7 +125,46 @@ async def check_a_verdict_is_listed_for_as_long_as_it_is_kept(harness: Harness) 
         await storage.settle([verdict(await lend(storage, "short"), ttl_ms=30)])
         await storage.settle([verdict(await lend(storage, "long"))])
         await harness.advance(60)
-        assert await _ids(storage, Place.ENDED) == ["long"]
+        assert await ids_in(storage, Place.ENDED) == ["long"]
+
+
+async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.settle([verdict(await lend(storage, "done"))])
+        await storage.settle([verdict(await lend(storage, "failed"), state=State.FAILED)._replace(dead_ttl_ms=KEEP_MS)])
+        running = await lend(storage, "running")
+        await storage.push([Envelope("ready", b"", "a", 5), Envelope("later", b"", delay_ms=_HOUR_MS)])
+        await storage.revoke("ready", 0, False, 0)
+        await storage.cells.put("key", b"1", "token")
+        await storage.cells.acquire("lock", "token", 1, 60_000)
+        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 5
+        for place in Place:
+            assert await walk(storage, place) == []
+        assert sum(depth.ready + depth.running + depth.scheduled for depth in await storage.depths()) == 0
+        assert await storage.records(["done", "failed", "running", "ready", "later"]) == [None] * 5
+        assert await storage.promote(10) == (0, None)
+        assert await storage.cells.get("key") is None
+        assert await storage.cells.holders() == []
+        assert renew(storage, [running.receipt]) == [running.receipt]
+        assert await storage.settle([verdict(running)]) == [False]
+        # And it goes on, with the ids that there were, and nothing revoked.
+        assert await storage.push([Envelope("ready", b""), Envelope("running", b"")]) == [True, True]
+        again = [*await pull(storage), *await pull(storage)]
+        assert [(delivery.id, delivery.is_marked) for delivery in again] == [("ready", False), ("running", False)]
+        assert await storage.settle([verdict(delivery) for delivery in again]) == [True, True]
+
+
+async def check_a_pause_outlives_a_flush(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope("old", b"")])
+        await storage.oversight.pause("default")
+        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 1
+        await storage.push([Envelope("new", b"")])
+        assert await storage.oversight.paused() == {"default"}
+        assert await pull(storage) == []
+        assert await ids_in(storage, Place.READY) == ["new"]
+        await storage.oversight.resume("default")
+        assert [delivery.id for delivery in await pull(storage)] == ["new"]
 
 
 CHECKS = (
@@ -136,4 +175,6 @@ CHECKS = (
     check_lent_tasks_are_listed_with_those_who_hold_them,
     check_a_long_list_comes_in_pages,
     check_a_verdict_is_listed_for_as_long_as_it_is_kept,
+    check_nothing_is_left_of_what_was_flushed,
+    check_a_pause_outlives_a_flush,
 )

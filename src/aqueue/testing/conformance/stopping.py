@@ -376,7 +376,22 @@ async def check_a_task_is_replaced_in_one_step(harness: Harness) -> None:
         assert (await pull_one(storage)).id == "later"
 
 
+async def check_what_is_lent_can_be_left_alone(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        delivery = await lend(storage, "lent")
+        await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
+        for task_id in ("ready", "later"):
+            assert await storage.cancel(task_id, b"", KEEP_MS, "", if_lent=False)
+            assert await state_of(storage, task_id) is State.CANCELLED
+        copy = Envelope("copy", b"")
+        assert not await storage.cancel("lent", b"", KEEP_MS, "", copy, if_lent=False)
+        assert await state_of(storage, "copy") is None
+        assert _to_cancel(storage, [delivery.receipt]) == []
+        assert await storage.settle([verdict(delivery)]) == [True]
+
+
 CHECKS = (
+    check_what_is_lent_can_be_left_alone,
     check_what_is_revoked_is_so_until_it_is_restored,
     check_an_id_may_be_revoked_before_there_is_such_a_task,
     check_a_mark_on_a_kind_that_holds_once_stops_one_task,

@@ -7,6 +7,7 @@
 -- KEYS  1 record of the task   2 tasks to cancel   3 marks   4 watchers
 -- ARGV  1 group   2 prefix of streams   3 prefix of schedules   4 prefix of reply channels   5 control channel   6 id
 --       7 result   8 ttl ms   9 client that waits ('' for none)   10 longest result that is told
+--       11 whether one that is lent is meant too (1 or 0)
 --       then, if there is one instead: its record, the set of levels, the bell, id, payload, level, delay ms, eta ms
 -- Returns 1 (done), 0 (it has another verdict, or is unknown) or -1 (it was cancelled before). Cost: O(log n).
 local record, id, result = KEYS[1], ARGV[6], ARGV[7]
@@ -17,21 +18,21 @@ local kept = redis.call('HMGET', record, 'e', 's', 'l')
 local entry, state, level = kept[1], kept[2] or 'queued', kept[3] or 'default:0'
 if state == 'cancelled' then
   -- It was not this very call, repeated, when there is nothing instead.
-  return ARGV[11] and redis.call('EXISTS', ARGV[11]) == 0 and 0 or -1
+  return ARGV[12] and redis.call('EXISTS', ARGV[12]) == 0 and 0 or -1
 elseif not entry or is_verdict[state] then
   return 0
 end
 
 local function keep_instead()
-  local other, copy, due = ARGV[11], ARGV[14], tonumber(ARGV[18])
+  local other, copy, due = ARGV[12], ARGV[15], tonumber(ARGV[19])
   if due == 0 then
-    due = now + tonumber(ARGV[17])
+    due = now + tonumber(ARGV[18])
   end
   if redis.call('EXISTS', other) == 0 then
-    redis.call('HSET', other, 'e', '', 's', 'scheduled', 'p', ARGV[15], 'l', ARGV[16])
-    redis.call('ZADD', ARGV[3] .. string.match(ARGV[16], '^(.*):'), string.format('%.0f', due), copy)
-    if redis.call('SADD', ARGV[12], ARGV[16]) == 1 then
-      redis.call('XADD', ARGV[13], '*', 'l', ARGV[16])
+    redis.call('HSET', other, 'e', '', 's', 'scheduled', 'p', ARGV[16], 'l', ARGV[17])
+    redis.call('ZADD', ARGV[3] .. string.match(ARGV[17], '^(.*):'), string.format('%.0f', due), copy)
+    if redis.call('SADD', ARGV[13], ARGV[17]) == 1 then
+      redis.call('XADD', ARGV[14], '*', 'l', ARGV[17])
     end
     redis.call('PUBLISH', ARGV[5], string.format('due %.0f', math.max(due - now, 0)))
   end
@@ -53,14 +54,18 @@ local function tell()
   redis.call('HDEL', KEYS[4], id)
 end
 
+local stream = ARGV[2] .. level
+local pending = entry ~= '' and redis.pcall('XPENDING', stream, ARGV[1], entry, entry, 1)[1]
+local is_lent = type(pending) == 'table'
+if is_lent and ARGV[11] == '0' then
+  return 0
+end
 -- On a server that is full this is refused before anything has happened; what follows begins by freeing memory.
-if ARGV[11] then
+if ARGV[12] then
   keep_instead()
 end
 redis.call('SREM', KEYS[2], id)
-local stream = ARGV[2] .. level
-local pending = entry ~= '' and redis.pcall('XPENDING', stream, ARGV[1], entry, entry, 1)[1]
-if type(pending) == 'table' then
+if is_lent then
   redis.call('SADD', KEYS[2], id)
   redis.call('PUBLISH', ARGV[5], 'cancel ' .. id)
   return 1

@@ -1,10 +1,13 @@
 -- ready: a page of what is in line at one level.
 --
--- KEYS  1 stream of the level
+-- KEYS  1 stream of the level   2 pauses
 -- ARGV  1 group   2 entry after which the page begins ('' for the first)   3 most tasks   4 prefix of record keys
 -- Returns {entry, fields, state ('' if none is recorded)} per task, the oldest first. Cost: O(log n) per task.
 local after = ARGV[2]
 if after == '' then
+  after = redis.call('HGET', KEYS[2], KEYS[1])
+end
+if not after then
   after = '0-0'
   local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
   for _, group in ipairs(groups) do

@@ -3,9 +3,10 @@
 -- Atomic because verdict, acknowledgement, deletion and result are one fact: between any two of them a crash would run
 -- the task twice, lose its result, or let a worker that lost its lease overwrite the result of its successor.
 --
--- KEYS  1 stream of the level   2 watchers   3 marks   4 tasks to cancel
+-- KEYS  1 stream of the level   2 watchers   3 marks   4 tasks to cancel   5 dead letters by the instant of their end
 -- ARGV  1 group   2 consumer   3 prefix of record keys   4 prefix of reply channels   5 longest result that is told
---       then per task: entry, count, id, state, result, ttl ms, client that waits ('' for none)
+--       6 ms for which a dead letter of each is kept (0: none is)   7 prefix of dead letters   8 most dead letters
+--       9 level   then per task: entry, count, id, state, result, ttl ms, client that waits ('' for none)
 -- Returns per task 1 (settled), 0 (someone else owns it) or -1 (the entry is gone). Cost: O(log pending) per task.
 local stream, group, consumer, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 -- A write that frees memory first: after it, a server that is full accepts the rest of the script.
@@ -13,6 +14,7 @@ redis.call('XACK', stream, group, '0-1')
 local replies, settled, is_settled, answer = {}, {}, {}, {}
 local watched = redis.call('EXISTS', KEYS[2]) == 1
 local marked = redis.call('EXISTS', KEYS[3], KEYS[4]) > 0
+local buries = ARGV[6] ~= '0'
 
 local function tell(client, id, state, result)
   local parts = replies[client]
@@ -32,7 +34,28 @@ local function tell(client, id, state, result)
   parts[#parts + 1] = result
 end
 
-for i = 6, #ARGV, 7 do
+local function bury(entry, count, id, state, result)
+  local found = redis.call('XRANGE', stream, entry, entry)[1]
+  local body, fields = found and found[2] or {}, {}
+  for i = 1, #body, 2 do
+    fields[body[i]] = body[i + 1]
+  end
+  local time = redis.call('TIME')
+  local now, letter = time[1] * 1000 + math.floor(time[2] / 1000), ARGV[7] .. id
+  -- An entry of a stranger has no payload: all that is in it stands for one.
+  redis.call('HSET', letter, 'p', fields.p or table.concat(body, ' '), 'l', ARGV[9], 's', state, 'r', result)
+  redis.call('HSET', letter, 'f', fields.f or 0, 'b', (fields.b or 0) + count, 'a', string.format('%.0f', now))
+  redis.call('PEXPIRE', letter, ARGV[6])
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now))
+  redis.call('ZADD', KEYS[5], string.format('%.0f', now + ARGV[6]), id)
+  local excess = redis.call('ZCARD', KEYS[5]) - ARGV[8]
+  for _, oldest in ipairs(excess > 0 and redis.call('ZRANGE', KEYS[5], 0, excess - 1) or {}) do
+    redis.call('DEL', ARGV[7] .. oldest)
+    redis.call('ZREM', KEYS[5], oldest)
+  end
+end
+
+for i = 10, #ARGV, 7 do
   local entry, id, state, result = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   -- An error means that the stream or its group vanished, and the entry with it.
   local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)[1]
@@ -42,6 +65,9 @@ for i = 6, #ARGV, 7 do
     answer[#answer + 1] = 0
   else
     local record = prefix .. id
+    if buries then
+      bury(entry, pending[4], id, state, result)
+    end
     redis.call('HSET', record, 's', state, 'r', result)
     redis.call('PEXPIRE', record, ARGV[i + 5])
     settled[#settled + 1] = entry

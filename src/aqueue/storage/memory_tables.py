@@ -1,0 +1,56 @@
+"""What the memory storage keeps: the tasks, and the places in which they are."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..lifecycle import State
+from .marks import Marks
+
+if TYPE_CHECKING:
+    from ..message import Receipt
+
+
+class Level(NamedTuple):
+    """One queue at one priority."""
+
+    queue: str
+    priority: int
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """All that is known of one task.
+
+    Each time it gets in line it is a new `entry`, which `count` deliveries were made of; `earlier` counts those of the
+    entries before.
+    """
+
+    id: str
+    payload: bytes
+    level: Level
+    state: State = State.QUEUED
+    failures: int = 0
+    earlier: int = 0
+    entry: str = ""
+    count: int = 0
+    receipt: Receipt | None = None
+    in_line_since_ms: int = 0
+    leased_until_ms: int = 0
+    result: bytes = b""
+    progress: bytes = b""
+    watchers: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Tables:
+    """A task without a verdict is in `tasks` and in one of `ready`, `lent` and `scheduled`; with one, in `expiring`."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    ready: defaultdict[Level, deque[Task]] = field(default_factory=lambda: defaultdict(deque))
+    lent: dict[Receipt, Task] = field(default_factory=dict)
+    scheduled: list[tuple[int, int, Task]] = field(default_factory=list)
+    expiring: list[tuple[int, str]] = field(default_factory=list)
+    marks: Marks = field(default_factory=Marks)

@@ -1,0 +1,143 @@
+"""Broken rules of dead letters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aqueue.lifecycle import State
+from aqueue.storage.memory_oversight import MemoryOversight
+from aqueue.storage.oversight import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aqueue.storage.memory_tables import Task
+    from aqueue.storage.oversight import Kept
+
+
+class NothingIsBuried(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        pass
+
+
+class ALetterHasNoError(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        super().bury(task, state, b"", ttl_ms)
+
+
+class EveryDeathIsAFailure(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        super().bury(task, State.FAILED, result, ttl_ms)
+
+
+class ALetterNeverLapses(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        super().bury(task, state, result, 10**12)
+
+
+class AnEarlierLetterStays(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        if task.id not in self._letters:
+            super().bury(task, state, result, ttl_ms)
+
+
+class LettersPileUp(MemoryOversight):
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        oldest = dict(list(self._letters.items())[:1])
+        super().bury(task, state, result, ttl_ms)
+        self._letters = {**oldest, **self._letters}
+
+
+class TheEarliestLetterComesFirst(MemoryOversight):
+    def _all_in(self, place: Place) -> Iterator[Kept]:
+        listed = super()._all_in(place)
+        return reversed(list(listed)) if place is Place.DEAD else listed
+
+
+class RetryingKeepsTheLetter(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        letter = self._letters.get(task_id)
+        revived = super()._retry(task_id, payload)
+        if letter is not None and revived:
+            self._letters[task_id] = letter
+        return revived
+
+
+class RetryingAlwaysWorked(MemoryOversight):
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        await super().retry(calls)
+        return [True] * len(calls)
+
+
+class OneOfManyIsRetried(MemoryOversight):
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        return [*await super().retry(calls[:1]), *[False] * (len(calls) - 1)]
+
+
+class AnotherPayloadIsIgnored(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        return super()._retry(task_id, None)
+
+
+class NoPayloadIsTheOldOne(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        return super()._retry(task_id, payload or None)
+
+
+class AnIdInUseIsRetried(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        task = self._tables.tasks.get(task_id)
+        if task is not None and task_id in self._letters:
+            task.state = State.FAILED
+        return super()._retry(task_id, payload)
+
+
+class FailuresComeBackToo(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        letter = self._letters.get(task_id)
+        revived = super()._retry(task_id, payload)
+        if letter is not None and revived:
+            self._tables.tasks[task_id].failures = letter.kept.failures
+        return revived
+
+
+class TheFenceBeginsAnew(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        revived = super()._retry(task_id, payload)
+        if revived:
+            self._tables.tasks[task_id].earlier = 0
+        return revived
+
+
+class WhatCameBackExpires(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        expiring = list(self._tables.expiring)
+        revived = super()._retry(task_id, payload)
+        self._tables.expiring[:] = expiring
+        return revived
+
+
+class WhatCameBackIsInNoLine(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        revived = super()._retry(task_id, payload)
+        if revived:
+            self._tables.ready.clear()
+        return revived
+
+
+class DroppingDoesNothing(MemoryOversight):
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        return [letter is not None for letter in await self.letters(task_ids)]
+
+
+class DroppingAlwaysWorked(MemoryOversight):
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        await super().drop(task_ids)
+        return [True] * len(task_ids)
+
+
+class DroppingForgetsTheVerdict(MemoryOversight):
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        for task_id in task_ids:
+            self._tables.tasks.pop(task_id, None)
+        return await super().drop(task_ids)

@@ -1,0 +1,107 @@
+"""Broken rules of pauses, and of the end of everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aqueue.storage.memory_oversight import MemoryOversight
+from aqueue.storage.oversight import EVERYTHING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class NothingIsPaused(MemoryOversight):
+    def is_paused(self, queue: str) -> bool:
+        return False
+
+
+class EverythingIsNoQueue(MemoryOversight):
+    def is_paused(self, queue: str) -> bool:
+        return queue in self._paused
+
+
+class OneQueueIsEverything(MemoryOversight):
+    def is_paused(self, queue: str) -> bool:
+        return bool(self._paused)
+
+
+class APauseIsForEver(MemoryOversight):
+    async def resume(self, queue: str) -> bool:
+        return queue in self._paused
+
+
+class ResumingEndsAllPauses(MemoryOversight):
+    async def resume(self, queue: str) -> bool:
+        resumed = await super().resume(queue)
+        self._paused.clear()
+        return resumed
+
+
+class NobodyIsToldThatItGoesOn(MemoryOversight):
+    async def resume(self, queue: str) -> bool:
+        self._wake = lambda: None
+        return await super().resume(queue)
+
+
+class PausingAlwaysWorked(MemoryOversight):
+    async def pause(self, queue: str) -> bool:
+        await super().pause(queue)
+        return True
+
+
+class ResumingAlwaysWorked(MemoryOversight):
+    async def resume(self, queue: str) -> bool:
+        await super().resume(queue)
+        return True
+
+
+class APauseIsNotTold(MemoryOversight):
+    async def paused(self) -> set[str]:
+        return {queue for queue in self._paused if queue == EVERYTHING}
+
+
+class AFlushEndsPauses(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        self._paused.clear()
+        async for forgotten in super().flush():
+            yield forgotten
+
+
+class AFlushSparesWhatIsLent(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        lent = dict(self._tables.lent)
+        async for forgotten in super().flush():
+            yield forgotten
+        self._tables.lent.update(lent)
+        self._tables.tasks.update((task.id, task) for task in lent.values())
+
+
+class AFlushSparesLetters(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        letters = dict(self._letters)
+        async for forgotten in super().flush():
+            yield forgotten
+        self._letters.update(letters)
+
+
+class AFlushSparesMarks(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        marks = dict(self._tables.marks._by_key)
+        async for forgotten in super().flush():
+            yield forgotten
+        self._tables.marks._by_key.update(marks)
+
+
+class AFlushSparesCells(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        cells = dict(self._cells._cells)
+        async for forgotten in super().flush():
+            yield forgotten
+        self._cells._cells.update(cells)
+
+
+class AFlushCountsNothing(MemoryOversight):
+    async def flush(self) -> AsyncGenerator[int, None]:
+        async for _ in super().flush():
+            yield 0
