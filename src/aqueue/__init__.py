@@ -29,9 +29,9 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
-    from .inspection import ResultInfo, TaskInfo
     from .lifecycle import State
     from .limits import RateLimit
+    from .listed import DeadLetter, ResultInfo, TaskInfo
     from .locks import TaskLock
     from .permits import Permit
     from .result import Progress, Result, ResultGroup
@@ -42,6 +42,7 @@ __all__ = [
     "Call",
     "CancelExecution",
     "ConfigurationError",
+    "DeadLetter",
     "DecodeError",
     "EncodeError",
     "Huey",
@@ -100,9 +101,9 @@ _HOMES = {
         "TaskLockedException",
         "TaskTimeout",
     ),
-    "inspection": ("ResultInfo", "TaskInfo"),
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
+    "listed": ("DeadLetter", "ResultInfo", "TaskInfo"),
     "locks": ("TaskLock",),
     "permits": ("Permit",),
     "result": ("Progress", "Result", "ResultGroup"),

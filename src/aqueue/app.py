@@ -13,6 +13,7 @@ from .clients import Clients
 from .clock import SystemClock, instant_ms, span_ms
 from .context import TaskView
 from .control import Control
+from .dead_letters import DeadLetters
 from .exceptions import ConfigurationError
 from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id, new_task_id
@@ -27,6 +28,7 @@ from .result import Result, ResultGroup
 from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
+from .upkeep import Upkeep
 from .values import Values
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
+class Huey(HookDecorators, Control, Inspection, DeadLetters, Upkeep, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``

@@ -9,6 +9,7 @@ from .context import TaskRun
 from .exceptions import ConfigurationError, DecodeError, ResultNotFound
 from .ids import check_task_id, kind_key
 from .lifecycle import TOMBSTONE_MS
+from .listed import TaskInfo
 from .result import Result
 from .task import Call, Task, due
 
@@ -94,7 +95,7 @@ class Control:
 
     # -- cancelling
 
-    async def cancel(self, what: Result[Any] | TaskRun | str) -> bool:
+    async def cancel(self, what: Result[Any] | TaskRun | TaskInfo | str) -> bool:
         """End one call, wherever it is; False when it has its verdict already, or is unknown.
 
         One that waits gets the verdict ``cancelled`` at once. One that runs is told: its coroutine is cancelled, its
@@ -108,7 +109,7 @@ class Control:
 
     async def reschedule(
         self,
-        what: Result[Any] | TaskRun | str,
+        what: Result[Any] | TaskRun | TaskInfo | str,
         eta: datetime | None = None,
         delay: float | timedelta | None = None,
         expires: float | timedelta | datetime | None = None,
@@ -141,13 +142,15 @@ class Control:
                 return result
         raise ResultNotFound(f"task {task_id!r} cannot be rescheduled: it has ended, or was never enqueued here")
 
-    async def _cancel(self, task_id: str, message: Message | None, why: str, instead: Envelope | None = None) -> bool:
+    async def _cancel(
+        self, task_id: str, message: Message | None, why: str, instead: Envelope | None = None, *, if_lent: bool = True
+    ) -> bool:
         reply = "" if message is None else message.reply
         metadata = {"type": "CancelExecution", "error": why, "traceback": "", "task_id": task_id}
         ttl_ms = max(self.result_ttl_ms, TOMBSTONE_MS)
         storage = (await self.client()).storage
         result = self.codec.encode_value(metadata, "error", task_id)
-        return await storage.cancel(task_id, result, ttl_ms, reply, instead)
+        return await storage.cancel(task_id, result, ttl_ms, reply, instead, if_lent=if_lent)
 
     async def _message(self, task_id: str) -> Message | None:
         """The call of this id, unless it has its verdict, is unknown, or makes no sense."""
@@ -174,8 +177,8 @@ class Control:
         raise NotImplementedError
 
 
-def _id(what: Result[Any] | TaskRun | str) -> str:
-    if isinstance(what, (Result, TaskRun)):
+def _id(what: Result[Any] | TaskRun | TaskInfo | str) -> str:
+    if isinstance(what, (Result, TaskRun, TaskInfo)):
         return what.id
     if isinstance(what, str):
         return check_task_id(what)

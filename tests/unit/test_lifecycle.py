@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from aqueue.lifecycle import (
+    BURIED,
     TOMBSTONE_MS,
     TRANSITIONS,
     VERDICTS,
@@ -186,11 +187,30 @@ def test_one_more_run_by_request_does_not_bring_retries_back() -> None:
     assert settled(FAILURE, again.failures, without).state is State.FAILED
 
 
+def test_what_fails_for_good_leaves_a_dead_letter_with_its_error() -> None:
+    terms = Terms(RetryPolicy(1, retry_on=(OSError,)), HOUR_MS, keep_result=False, dead_ttl_ms=5)
+    for outcome, failures, kept_ms in (
+        (FAILURE, 1, 5),
+        (FAILURE, 0, 0),
+        (Raised(b"error", OSError, final=True), 0, 5),
+        (Refused(b"error", 10), 1, 5),
+        (Unusable(b"error"), 0, 5),
+        (Returned(b"5"), 0, 0),
+        (Cancelled(b"error", final=True), 0, 0),
+        (Revoked(b"error"), 0, 0),
+        (Expired(b"error"), 0, 0),
+    ):
+        settlement = settled(outcome, failures, terms)
+        assert settlement.dead_ttl_ms == kept_ms, outcome
+        assert settlement.result == (b"error" if kept_ms else b"")
+
+
 # -- the table of states
 
 
-def test_nothing_follows_a_verdict() -> None:
-    assert all(TRANSITIONS[state] == frozenset() for state in VERDICTS)
+def test_nothing_follows_a_verdict_except_that_a_failed_task_is_run_again() -> None:
+    followed = {state: TRANSITIONS[state] for state in VERDICTS if TRANSITIONS[state]}
+    assert followed == dict.fromkeys(BURIED, frozenset({State.QUEUED}))
 
 
 def test_every_state_is_in_the_table_and_can_be_reached() -> None:

@@ -6,7 +6,6 @@ Every error is one line on stderr that names the value and says what is accepted
 
 from __future__ import annotations
 
-import difflib
 import io
 import os
 import sys
@@ -16,11 +15,15 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import __version__
+from .control import cancel, restore, retry, revoke
+from .dead import dead
 from .demo import demo
 from .enqueue import enqueue
-from .failures import INTERNAL, INTERRUPTED, explain, shown
+from .failures import INTERNAL, INTERRUPTED, explain
+from .groups import Commands
 from .listing import pending, running, scheduled, tasks, workers
 from .readers import info, result, version
+from .upkeep import flush, pause, purge, resume
 from .worker import worker
 
 if TYPE_CHECKING:
@@ -30,19 +33,8 @@ if TYPE_CHECKING:
 _TYPOGRAPHIC_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
 
-class _Commands(click.Group):
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """The command of this name; an unknown one is told the nearest, which not every version of click does."""
-        command = super().get_command(ctx, cmd_name)
-        if command is None:
-            near = difflib.get_close_matches(cmd_name, self.commands, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self.commands))}"
-            raise click.UsageError(f"no command {shown(cmd_name)}; {hint}", ctx)
-        return command
-
-
 @click.group(
-    cls=_Commands,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="APP is module:name, as in app:huey. AQUEUE_APP names it for every command.",
 )
@@ -52,8 +44,9 @@ def commands() -> None:
 
 
 _LISTS = (tasks, pending, scheduled, running, workers)
+_CONTROLS = (revoke, restore, cancel, retry, dead, purge, flush, pause, resume)
 
-for _command in (worker, enqueue, info, result, *_LISTS, demo, version):
+for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, demo, version):
     commands.add_command(_command)
 
 

@@ -31,7 +31,9 @@ def explain(error: Exception) -> tuple[str, int] | None:
     """What to tell of `error`, and the exit code; None for a bug, whose traceback is what helps."""
     match error:
         case click.UsageError(ctx=click.Context(command_path=command)):
-            return f"{command}: {error.format_message()} (see {command} --help)", error.exit_code
+            message = error.format_message()
+            # The help itself, where a command was called with nothing at all.
+            return message if "\n" in message else f"{command}: {message} (see {command} --help)", error.exit_code
         case click.ClickException():
             return f"aqueue: {error.format_message()}", error.exit_code
         case Failure():

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import Huey, __version__
-from ..ids import check_task_id
+from ..storage.oversight import EVERYTHING
+from ..storage.protocol import QueueDepth
 from . import outcome
-from .failures import Failure
 from .parameters import FOREVER, endless_duration
 from .tables import span, table
 from .target import find_store, store_options
+from .words import app_and_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,13 +64,8 @@ def result(
     as_json: bool,
 ) -> int:
     """Show where a task is, and what came of it."""
-    if len(words) not in {1, 2}:
-        raise click.UsageError(f"expected an ID, or APP and ID, as in: {ctx.command_path} app:huey 019ab3f8c5d2e1")
-    huey = find_store(words[0] if len(words) == 2 else None, app, url, name)
-    try:
-        task_id = check_task_id(words[-1].strip())
-    except ValueError as error:
-        raise Failure(f"there is no such task: {error}", exit_code=1) from None
+    word, task_id = app_and_id(words)
+    huey = find_store(word, app, url, name)
     found = asyncio.run(_outcome(huey, task_id, is_wanted(ctx), wait))
     click.echo(found.as_json() if as_json else found.as_text())
     return found.exit_code
@@ -106,12 +102,22 @@ async def _facts(huey: Huey) -> dict[str, Any]:
         store = await (await huey.client()).storage.describe()
         depths = await huey.depths()
         workers = await huey.workers()
+        paused = await huey.paused()
     return {
         "name": huey.name,
         "store": asdict(store),
-        "queues": [asdict(depth) for depth in sorted(depths, key=lambda depth: depth.queue)],
+        "paused": sorted(paused),
+        "queues": [
+            {**asdict(depth), "paused": not paused.isdisjoint((depth.queue, EVERYTHING))}
+            for depth in sorted([*depths, *_empty(paused, depths)], key=lambda depth: depth.queue)
+        ],
         "workers": worker_facts(workers),
     }
+
+
+def _empty(paused: set[str], depths: Iterable[QueueDepth]) -> list[QueueDepth]:
+    """The queues that are paused and hold nothing."""
+    return [QueueDepth(queue) for queue in paused - {EVERYTHING} - {depth.queue for depth in depths}]
 
 
 def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
@@ -136,7 +142,14 @@ def _page(facts: dict[str, Any]) -> str:
     lines = [f"{facts['name']}: {store['version']} at {store['location']}", f"durability: {store['durability']}"]
     lines += [f"warning: {warning}" for warning in store["warnings"]]
     queues = [
-        (row["queue"], row["ready"], row["running"], row["scheduled"], span(row["oldest_ms"]) if row["ready"] else "-")
+        (
+            row["queue"],
+            row["ready"],
+            row["running"],
+            row["scheduled"],
+            span(row["oldest_ms"]) if row["ready"] else "-",
+            "paused" if row["paused"] else "",
+        )
         for row in facts["queues"]
     ]
     workers = [
@@ -149,6 +162,7 @@ def _page(facts: dict[str, Any]) -> str:
         )
         for row in facts["workers"]
     ]
-    lines += ["", *(table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST"), queues) or ["no queues yet"])]
+    lines += ["everything is paused"] if EVERYTHING in facts["paused"] else []
+    lines += ["", *(table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST", ""), queues) or ["no queues yet"])]
     lines += ["", *(table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
     return "\n".join(lines)

@@ -36,16 +36,21 @@ def span(ms: float) -> str:
     return f"{int(ms) // 86_400_000} d"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many things: ``1 task``, ``5 tasks``."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def from_now(instant: datetime) -> str:
     """How far off `instant` is: ``in 5 min``, ``12 s ago``."""
     ms = (instant - datetime.now(UTC)).total_seconds() * 1000
     return f"in {span(ms)}" if ms > 0 else f"{span(-ms)} ago"
 
 
-def call(args: Iterable[Any], kwargs: dict[str, Any]) -> str:
+def call(args: Iterable[Any], kwargs: dict[str, Any], longest: int = _LONGEST) -> str:
     """The arguments of a call as they are written in Python, cut where they are long."""
     parts = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
-    return cut(", ".join(parts))
+    return cut(", ".join(parts), longest)
 
 
 def cut(text: str, longest: int = _LONGEST) -> str:

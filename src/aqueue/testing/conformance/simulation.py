@@ -1,7 +1,8 @@
 """Histories that no test author would think of, and the promises that must hold in each of them.
 
-A seeded adversary pushes, pulls, settles, reports, renews, adopts and cancels in any order and in batches of any mix,
-on behalf of every consumer that ever held a delivery, as often and as late as it likes; leases run out in between.
+A seeded adversary pushes, pulls, settles, reports, renews, adopts, cancels, pauses and retries in any order and in
+batches of any mix, on behalf of every consumer that ever held a delivery, as often and as late as it likes; leases run
+out in between.
 Beside the store runs a ledger that knows who owns what. It predicts every single answer, so that a settlement that is
 accepted from anyone but the owner is found at once, not by what it destroys later.
 """
@@ -13,7 +14,7 @@ from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...lifecycle import VERDICTS, State
+from ...lifecycle import BURIED, VERDICTS, State
 from ...message import Envelope
 from ...storage.protocol import Record
 from .harness import KEEP_MS, Harness, opened, put_back, verdict
@@ -55,6 +56,9 @@ class _Ledger:
 
     def __init__(self) -> None:
         self.pushed: dict[str, bytes] = {}
+        self.queues: dict[str, str] = {}
+        self.paused: set[str] = set()
+        self.letters: set[str] = set()
         self.owned: dict[str, Receipt] = {}
         self.ended: dict[str, Record] = {}
         self.failures: defaultdict[str, int] = defaultdict(int)
@@ -70,11 +74,13 @@ class _Ledger:
         if envelope.id in self.pushed:
             return False
         self.pushed[envelope.id] = envelope.payload
+        self.queues[envelope.id] = envelope.queue
         return True
 
     def lend(self, consumer: str, delivery: Delivery) -> None:
         """`delivery` was handed out; it must be one that there could be."""
         assert delivery.id not in self.ended, "an ended task was delivered again"
+        assert self.queues[delivery.id] not in self.paused, "a task of a paused queue was handed out"
         assert delivery.payload == self.pushed[delivery.id]
         assert delivery.failures == self.failures[delivery.id]
         assert delivery.fence > self.fences[delivery.id], "the fence did not grow"
@@ -97,6 +103,7 @@ class _Ledger:
         if settlement.state in VERDICTS:
             self.ended[settlement.id] = Record(settlement.state, settlement.result)
             self.to_cancel.discard(settlement.id)
+            (self.letters.add if settlement.dead_ttl_ms else self.letters.discard)(settlement.id)
         else:
             self.failures[settlement.id] = settlement.failures
             (self.retrying.add if settlement.state is State.RETRYING else self.retrying.discard)(settlement.id)
@@ -111,6 +118,16 @@ class _Ledger:
         else:
             self.ended[task_id] = Record(State.CANCELLED, result)
             self.to_cancel.discard(task_id)
+        return True
+
+    def retry(self, task_id: str) -> bool:
+        """Whether the task must get in line again."""
+        if task_id not in self.letters:
+            return False
+        self.letters.discard(task_id)
+        del self.ended[task_id]
+        self.failures[task_id] = 0
+        self.retrying.discard(task_id)
         return True
 
     def states(self, task_id: str) -> frozenset[State | None]:
@@ -143,6 +160,8 @@ class _Adversary:
             self._report: 2,
             self._adopt: 1,
             self._cancel: 1,
+            self._retry: 1,
+            self._pause_or_resume: 1,
             self._promote: 3,
             self._let_leases_run_out: 2,
             self._look: 2,
@@ -152,6 +171,9 @@ class _Adversary:
 
     async def finish(self) -> None:
         """Run everything that is left, honestly, and see that it all comes to its end."""
+        for queue in sorted(self._ledger.paused):
+            assert await self._storage.oversight.resume(queue)
+        self._ledger.paused.clear()
         await self._push_these([Envelope(f"t{number}", b"payload %d" % number, _QUEUES[0]) for number in range(_TASKS)])
         for _ in range(500):
             await self._storage.promote(100)
@@ -230,7 +252,8 @@ class _Adversary:
         mine = {task_id: owner for task_id, owner in self._ledger.owned.items() if owner.consumer == consumer}
         held = self._random.sample(sorted(mine), self._random.randint(0, len(mine)))
         adopted = await self._storage.adopt(consumer, _QUEUES, [mine[task_id] for task_id in held])
-        assert {delivery.id for delivery in adopted} == set(mine) - set(held)
+        paused = {task_id for task_id in mine if self._ledger.queues[task_id] in self._ledger.paused}
+        assert {delivery.id for delivery in adopted} == set(mine) - set(held) - paused
         for delivery in adopted:
             if not self._ledger.holds(delivery):
                 self._ledger.lend(consumer, delivery)
@@ -240,6 +263,19 @@ class _Adversary:
         assert await self._storage.cancel(task_id, result, KEEP_MS, "") is self._ledger.cancel(task_id, result)
         marked = task_id in self._ledger.to_cancel
         assert await self._storage.revoked([(task_id, "")], True) == [marked]
+
+    async def _retry(self) -> None:
+        ids = [f"t{number}" for number in self._random.sample(range(_TASKS), 4)]
+        expected = [self._ledger.retry(task_id) for task_id in ids]
+        assert await self._storage.oversight.retry([(task_id, None) for task_id in ids]) == expected
+
+    async def _pause_or_resume(self) -> None:
+        queue, oversight = self._random.choice(_QUEUES), self._storage.oversight
+        if queue in self._ledger.paused:
+            assert await oversight.resume(queue)
+        else:
+            assert await oversight.pause(queue)
+        self._ledger.paused ^= {queue}
 
     async def _promote(self) -> None:
         limit = self._random.randrange(1, 4)
@@ -287,7 +323,9 @@ class _Adversary:
 
     def _fate_of(self, delivery: Delivery) -> Settlement:
         if self._random.random() < 0.2:
-            return verdict(delivery, self._new_result(), state=self._random.choice(sorted(VERDICTS)))
+            state = self._random.choice(sorted(VERDICTS))
+            ending = verdict(delivery, self._new_result(), state=state)
+            return ending._replace(dead_ttl_ms=KEEP_MS if state in BURIED else 0)
         state = self._random.choice((State.QUEUED, State.RETRYING, State.SCHEDULED))
         failures = delivery.failures + (state is State.RETRYING)
         return put_back(delivery, state, delay_ms=self._random.choice((0, 0, 8)), failures=failures)

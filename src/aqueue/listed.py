@@ -1,0 +1,153 @@
+"""Tasks in a list: what stands there of each, read from what a store has kept."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .exceptions import DecodeError
+from .ids import check_name
+from .lifecycle import State
+
+if TYPE_CHECKING:
+    from .codec import Codec
+    from .storage.oversight import Kept, Oversight, Place
+
+# A list that nobody limited is no longer than this: it is for people, and a queue may hold millions.
+LIST_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """One task that has no verdict yet, as it was when somebody looked.
+
+    `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; where the message
+    cannot be read they are empty, and `problem` says why. Of the instants (UTC) one is set: `since` when it has been in
+    line, `due` when it gets in line, `lease_until` when others take it over from its `worker` unless that gives a sign
+    of life. `attempt` is 1 for the first run.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    worker: str = ""
+    since: datetime | None = None
+    due: datetime | None = None
+    lease_until: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultInfo:
+    """The verdict on one task, while it is kept: its `value` if it is done, else the `metadata` of its failure.
+
+    Where they cannot be read `problem` says why.
+    """
+
+    id: str
+    state: State
+    value: Any = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One task that is ``failed`` or ``dead``, with all that it takes to run it again.
+
+    `name`, `args` and `kwargs` are those of the call, `metadata` is that of the ``TaskException`` which awaiting its
+    result raises; where they cannot be read they are empty, and `problem` says why. It `died` at that instant (UTC) in
+    run number `attempt`.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    died: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+class _Call(NamedTuple):
+    name: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}  # noqa: RUF012  # nobody writes to it
+    problem: str = ""
+
+
+async def listed(oversight: Oversight, place: Place, limit: int | None, queue: str | None) -> list[Kept]:
+    """What is in `place`, each task once, as it was last seen; at most `limit` of them.
+
+    Raises:
+        ValueError: `limit` is no number of tasks, or `queue` no name of one.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
+    found: dict[str, Kept] = {}
+    async with aclosing(oversight.walk(place, queue_as_asked(queue))) as pages:
+        async for page in pages:
+            found.update((kept.id, kept) for kept in page)
+            if limit is not None and len(found) >= limit:
+                break
+    return list(found.values())[:limit]
+
+
+def queue_as_asked(queue: str | None) -> str:
+    """The name of a queue as a store is asked for it: '' for all of them.
+
+    Raises:
+        TypeError, ValueError: it can be no name.
+    """
+    return "" if queue is None else check_name(queue, "the name of a queue")
+
+
+def task_info(codec: Codec, kept: Kept, instant: str) -> TaskInfo:
+    """A task that waits or runs; `instant` is the field that its instant belongs to."""
+    name, args, kwargs, problem = _call(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, kept.consumer)
+    when: dict[str, Any] = {instant: _instant(kept)}
+    return TaskInfo(kept.id, kept.state, name, args, kwargs, *where, problem=problem, **when)
+
+
+def result_info(codec: Codec, kept: Kept) -> ResultInfo:
+    """A verdict."""
+    what = "result" if kept.state is State.DONE else "error"
+    try:
+        told = codec.decode_value(kept.result, what, kept.id) if kept.result else None
+    except DecodeError as error:
+        return ResultInfo(kept.id, kept.state, problem=str(error))
+    if kept.state is State.DONE:
+        return ResultInfo(kept.id, kept.state, told)
+    return ResultInfo(kept.id, kept.state, metadata=told if isinstance(told, dict) else {})
+
+
+def dead_letter(codec: Codec, kept: Kept) -> DeadLetter:
+    """What was kept of a task that failed or died."""
+    name, args, kwargs, problem = _call(codec, kept)
+    told = result_info(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, _instant(kept))
+    return DeadLetter(kept.id, kept.state, name, args, kwargs, *where, told.metadata, problem or told.problem)
+
+
+def _call(codec: Codec, kept: Kept) -> _Call:
+    try:
+        message = codec.decode_message(kept.id, kept.payload)
+    except DecodeError as error:
+        return _Call(problem=str(error))
+    return _Call(message.task, message.args, message.kwargs)
+
+
+def _instant(kept: Kept) -> datetime:
+    return datetime.fromtimestamp(kept.at_ms / 1000, UTC)
