@@ -26,18 +26,27 @@ if TYPE_CHECKING:
         TaskTimeout,
     )
     from .lifecycle import State
-    from .result import Progress, Result, ResultGroup
+    from .message import SKIPPED, Error
+    from .result import ChordResult, Progress, Result, ResultGroup
     from .task import Call, Task
+    from .workflow.groups import Chord, Group, chord, group
+    from .workflow.steps import Pipeline, Step
 
 __all__ = [
+    "SKIPPED",
     "Call",
     "CancelExecution",
+    "Chord",
+    "ChordResult",
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
+    "Error",
+    "Group",
     "Huey",
     "HueyException",
     "MemoryHuey",
+    "Pipeline",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
@@ -49,12 +58,15 @@ __all__ = [
     "RetryTask",
     "SqliteHuey",
     "State",
+    "Step",
     "Task",
     "TaskException",
     "TaskRun",
     "TaskTimeout",
     "__version__",
+    "chord",
     "current_task",
+    "group",
 ]
 
 _HOMES = {
@@ -75,8 +87,11 @@ _HOMES = {
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
-    "result": ("Progress", "Result", "ResultGroup"),
+    "message": ("SKIPPED", "Error"),
+    "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "task": ("Call", "Task"),
+    "workflow.groups": ("Chord", "Group", "chord", "group"),
+    "workflow.steps": ("Pipeline", "Step"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .hooks import H, Handler
+    from .result import Sendable
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
     from .worker.worker import Worker
+    from .workflow.graph import Workflow
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 if TYPE_CHECKING:
 
@@ -202,8 +205,12 @@ class Huey:
 
     # -- enqueueing
 
-    async def enqueue(self, call: Call[R]) -> Result[R]:
-        """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
+    async def enqueue(self, item: Sendable[T]) -> T:
+        """Send a call, made with ``task.s(...)``, or a workflow: what its own ``enqueue`` does."""
+        return await item.enqueue()
+
+    async def send(self, call: Call[R]) -> Result[R]:
+        """Send one call; see ``Task.enqueue``."""
         client = self._clients.get(asyncio.get_running_loop()) or await self.client()
         if client.is_full:
             await client.wait_for_room()
@@ -217,12 +224,27 @@ class Huey:
         Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
         """
         client = await self.client()
+        calls = list(calls)
+        for call in calls:
+            if not isinstance(call, Call):
+                raise TypeError(f"enqueue_many() takes calls, as task.s(...) gives them, not {call!r}: use group()")
         envelopes = [self._envelope(call, client.token) for call in calls]
         created = await client.push_all(envelopes) if envelopes else []
         results: list[Result[R]] = [
             Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
         ]
         return ResultGroup(results)
+
+    async def enqueue_workflow(self, workflow: Workflow[T]) -> T:
+        """Send a workflow as a whole, or not at all; see ``Step.enqueue``."""
+        from .workflow.graph import plan_of
+
+        plan = plan_of(workflow)
+        client = await self.client()
+        token = client.token
+        nodes = [planned.sealed(self._envelope(planned.call, token), token) for planned in plan.nodes]
+        created = plan.is_new(await client.push_workflow(nodes))
+        return plan.handle(lambda task_id: Result(task_id, self, created))
 
     def _envelope(self, call: Call[Any], reply: str) -> Envelope:
         options = call.options

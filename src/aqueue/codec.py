@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 
 from .exceptions import DecodeError, EncodeError
-from .message import Message
+from .message import SKIPPED, Error, Message, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,6 +228,8 @@ _WRITERS: dict[type, Callable[[Any, str, int], Any]] = {
     timedelta: lambda value, path, depth: _tagged("timedelta", [value.days, value.seconds, value.microseconds]),
     UUID: _write_text("uuid", str),
     complex: lambda value, path, depth: _tagged("complex", [repr(value.real), repr(value.imag)]),
+    Error: lambda value, path, depth: _tagged("error", _encodable(value.metadata, path, depth)),
+    Skipped: lambda value, path, depth: _tagged("skipped", None),
 }
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -246,6 +248,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "timedelta": lambda parts: timedelta(*parts),
     "uuid": UUID,
     "complex": lambda parts: complex(float(parts[0]), float(parts[1])),
+    "error": Error,
+    "skipped": lambda _: SKIPPED,
 }
 
 

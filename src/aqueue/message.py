@@ -1,13 +1,36 @@
 """What travels between the one who enqueues and the one who runs.
 
 A *Message* is the call itself, as the caller meant it. An *Envelope* is the message as bytes with what a store needs to
-know to keep and order it. A *Delivery* is an envelope in the hands of one consumer, and its *Receipt* proves that this
-consumer still owns it. Times are integer milliseconds, UTC.
+know to keep and order it; a *Node* is an envelope that may have to wait for others. A *Delivery* is an envelope in the
+hands of one consumer, and its *Receipt* proves that this consumer still owns it. Times are integer milliseconds, UTC.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 DEFAULT_QUEUE = "default"
+
+
+class Error(NamedTuple):
+    """Stands for the result of a task that has failed; `metadata` is that of its ``TaskException``."""
+
+    metadata: dict[str, Any]
+
+
+class Skipped:
+    """The type of `SKIPPED`, which stands for the result of a task that was cancelled or has expired."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SKIPPED"
+
+    def __reduce__(self) -> str:
+        return "SKIPPED"
+
+
+SKIPPED: Final = Skipped()
 
 
 class Message:
@@ -50,6 +73,38 @@ class Envelope(NamedTuple):
     priority: int = 0
     delay_ms: int = 0
     eta_ms: int = 0
+
+
+class Trigger(StrEnum):
+    """What a node waits for: that every task before it is done, has ended in whatever way, or has failed."""
+
+    DONE = "done"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+class Node(NamedTuple):
+    """One task of a workflow on its way into a store.
+
+    It waits for the tasks whose ids stand in `after`; without any it starts like a task of its own. What it gets of
+    each is an input, in that order. When its `trigger` can not come about any more it is cancelled, and the client
+    named by `reply` is told ("" for none).
+    """
+
+    envelope: Envelope
+    after: tuple[str, ...] = ()
+    trigger: Trigger = Trigger.DONE
+    reply: str = ""
+
+
+def joined(payload: bytes, due_ms: int, inputs: Iterable[bytes]) -> bytes:
+    """The payload of a node that has all its inputs: one more line for the instant at which it is due, and one each."""
+    return b"\n".join([payload, b"%d" % due_ms, *inputs])
+
+
+def as_input(state: str, result: bytes) -> bytes:
+    """What a node gets of a task before it: how that ended, a space, and its result."""
+    return b"%b %b" % (state.encode(), result)
 
 
 class Receipt(NamedTuple):

@@ -15,7 +15,7 @@ from .exceptions import ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
 
     from .storage.protocol import Record
 
@@ -28,6 +28,12 @@ class Progress(NamedTuple):
     done: float
     total: float | None = None
     message: str = ""
+
+
+class Sendable(Protocol[R_co]):
+    """What can be enqueued: a call or a workflow. `R_co` is the handle that this gives."""
+
+    def enqueue(self) -> Coroutine[Any, Any, R_co]: ...
 
 
 class ResultSource(Protocol):
@@ -185,6 +191,31 @@ class ResultGroup(Generic[R_co]):
                 wait.cancel()
             # Retrieves the errors of those that nobody came for.
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+class ChordResult(Generic[R_co]):
+    """Handles of a chord: `results` of its members, and `callback`. Awaiting it gives what the callback returned.
+
+    `pipeline_results` has the callback and what follows it, if anything does.
+    """
+
+    def __init__(self, results: ResultGroup[Any], pipeline_results: ResultGroup[Any]) -> None:
+        self.results = results
+        self.pipeline_results = pipeline_results
+
+    def __repr__(self) -> str:
+        return f"<ChordResult of {len(self.results)}>"
+
+    @property
+    def callback(self) -> Result[R_co]:
+        return self.pipeline_results[0]
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        return self.callback.__await__()
+
+    async def get(self, *, timeout: float | None = None) -> R_co:
+        """What the callback returned; raises like ``Result.get``."""
+        return await self.callback.get(timeout=timeout)
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.runner")
 
-# For what could not be read as a call of a known task: there is nobody to retry for.
-_NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000)
+# For what could not be read as a call of a known task: there is nobody to retry for, and others may wait for it.
+_NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000, linked=True)
 
 
 class Ran(NamedTuple):
@@ -76,10 +76,16 @@ class Runner:
 
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
+        linked = False
         try:
             message = codec.decode_message(delivery.id, delivery.payload)
-        except DecodeError as error:
-            return Ran(Unusable(_describe(error, delivery)))
+        except DecodeError:
+            from .workflow.inputs import decode_node
+
+            try:
+                message, linked = decode_node(delivery.id, delivery.payload)
+            except DecodeError as error:
+                return Ran(Unusable(_describe(error, delivery)))
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
@@ -88,7 +94,9 @@ class Runner:
         try:
             options, terms = self._changed(plan, message) if message.overrides else (plan.task.declared, plan.terms)
         except (TypeError, ValueError) as error:
-            return Ran(Unusable(_describe(error, delivery)), plan.terms, message.reply)
+            return Ran(Unusable(_describe(error, delivery)), plan.terms._replace(linked=linked), message.reply)
+        if linked:
+            terms = terms._replace(linked=True)
         run = TaskRun(delivery, message, options, self._report)
         if delivery.receipt.count > self._max_crashes:
             crashes = delivery.receipt.count - 1

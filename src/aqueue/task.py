@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .result import Result, ResultGroup
     from .sync import SyncHuey, SyncResult
+    from .workflow.graph import Workflow
+    from .workflow.steps import Following, JoinedTask, OnFailure, Pipeline, Step
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+H = TypeVar("H")
 
 
 class Call(Generic[R_co]):
@@ -55,13 +59,53 @@ class Call(Generic[R_co]):
 
     def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it; see ``Task.enqueue``."""
-        return self.task.sender.enqueue(self)
+        return self.task.sender.send(self)
+
+    def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
+        """A pipeline: this, and then `target` with `args` and what this returned; see ``Pipeline.then``."""
+        return self._step().then(target, *args, **kwargs)
+
+    def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Step[R_co]:
+        """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``."""
+        return self._step().error(handler, *args, **kwargs)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+        """What follows something else in a workflow, with more arguments."""
+        return self._step().as_pipeline(args, kwargs)
+
+    def as_member(self) -> Pipeline[R_co]:
+        """What stands beside others in a workflow."""
+        return self._step().as_member()
+
+    def extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
+        """This call with more arguments; those that are still missing come from what it follows.
+
+        Raises:
+            TypeError: the function does not take so many, or not these.
+        """
+        args, kwargs = self.args + args, {**self.kwargs, **kwargs}
+        try:
+            inspect.signature(self.task.check_arguments).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.task.name}: {error}") from None
+        return Call(self.task, args, kwargs, self.options, self.id, self.delay_ms, self.eta_ms)
+
+    def named(self, task_id: str) -> Call[R_co]:
+        """This call under an id of its own."""
+        return Call(self.task, self.args, self.kwargs, self.options, task_id, self.delay_ms, self.eta_ms)
+
+    def _step(self) -> Step[R_co]:
+        from .workflow.steps import Step
+
+        return Step(self)
 
 
 class Sender(Protocol):
     """What a task needs from its application."""
 
-    def enqueue(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+    def send(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+
+    async def enqueue_workflow(self, workflow: Workflow[H]) -> H: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
 
@@ -123,7 +167,7 @@ class Task(Generic[P, R]):
             QueueFull: the store has no room.
         """
         self.check_arguments(*args, **kwargs)
-        return self.sender.enqueue(Call(self, args, kwargs, self.declared))
+        return self.sender.send(Call(self, args, kwargs, self.declared))
 
     def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
@@ -159,6 +203,21 @@ class Task(Generic[P, R]):
             eta_ms,
         )
 
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task after others, for the calls made through what this returns; each result is one more argument.
+
+        `members` are calls, steps, pipelines and chords. Where one of them stands in the same workflow, this is after
+        that run; else it is brought along. `on_failure` is that of ``chord``.
+
+        Raises:
+            TypeError, ValueError: there are no `members`, one of them is none of these, or `on_failure` is unknown.
+        """
+        return self.options().after(*members, on_failure=on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these arguments and those that it gets from there."""
+        return self.options().as_pipeline(args, kwargs)
+
     async def schedule(
         self,
         args: tuple[Any, ...] = (),
@@ -186,7 +245,7 @@ class Task(Generic[P, R]):
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
         task_id = overrides.pop("id", None)
         self.check_arguments(*args, **(kwargs or {}))
-        return await self.sender.enqueue(
+        return await self.sender.send(
             Call(
                 self,
                 args,
@@ -259,12 +318,25 @@ class ConfiguredTask(Generic[P, R]):
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task with these options; see ``Task.enqueue``."""
-        return self._task.sender.enqueue(self.s(*args, **kwargs))
+        return self._task.sender.send(self.s(*args, **kwargs))
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""
-        call = self._task.s(*args, **kwargs)
-        return Call(self._task, call.args, call.kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
+        self._task.check_arguments(*args, **kwargs)
+        return self._call(args, kwargs)
+
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task, with these options, after others; see ``Task.after``."""
+        from .workflow.steps import JoinedTask
+
+        return JoinedTask(self._call((), {}), members, on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these options; see ``Task.as_pipeline``."""
+        return self._call((), {}).extended(args, kwargs).as_pipeline((), {})
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
+        return Call(self._task, args, kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
 
 
 def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: bool = True) -> tuple[int, int]:

@@ -134,6 +134,20 @@ def test_a_result_that_is_not_wanted_leaves_its_verdict_for_a_while() -> None:
         assert (settlement.result, settlement.ttl_ms, settlement.reply) == (b"", TOMBSTONE_MS, "client")
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.outcome}-{case.failures}")
+def test_only_the_verdict_of_a_linked_task_is_linked(case: Case) -> None:
+    plain, linked = (settled(case.outcome, case.failures, TERMS._replace(linked=linked)) for linked in (False, True))
+    assert linked == plain._replace(linked=plain.state in VERDICTS)
+
+
+def test_those_who_wait_get_a_result_that_is_not_kept() -> None:
+    terms = Terms(RetryPolicy(), HOUR_MS, keep_result=False, linked=True)
+    assert (settled(Returned(b"5"), terms=terms).result, settled(Returned(b"5"), terms=terms).ttl_ms) == (
+        b"5",
+        TOMBSTONE_MS,
+    )
+
+
 def test_a_verdict_outlives_a_short_result() -> None:
     """A client that repeats an enqueue whose reply was lost must still find the task, or it would run twice."""
     assert settled(Returned(b"5"), terms=Terms(RetryPolicy(), 0)).ttl_ms == TOMBSTONE_MS

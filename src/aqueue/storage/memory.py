@@ -1,8 +1,8 @@
 """The storage of one process: what every storage promises, in plain dicts, deques and heaps.
 
-Read it as the specification you can run. A task without a verdict is in exactly one of three places: `_ready` (in line,
-at its queue and priority), `_lent` (the lease table, by receipt) or `_scheduled` (by due instant). A move from one to
-the next happens between two awaits, which makes it atomic.
+Read it as the specification you can run. A task without a verdict is in exactly one of four places: `_ready` (in line,
+at its queue and priority), `_lent` (the lease table, by receipt), `_scheduled` (by due instant) or `_joins` (with what
+it waits for). A move from one to the next happens between two awaits, which makes it atomic.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Receipt
+from ..message import Delivery, Receipt, joined
+from .joins import Joins, Ready
 from .protocol import Connected, Description, Due, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..lifecycle import Settlement
-    from ..message import Envelope
+    from ..message import Envelope, Node
+    from .joins import Refused
     from .protocol import Event
 
 
@@ -83,6 +85,7 @@ class MemoryStorage:
         self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
         self._lent: dict[Receipt, _Task] = {}
         self._scheduled: list[tuple[int, int, _Task]] = []
+        self._joins = Joins()
         self._expiring: list[tuple[int, str]] = []
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -120,10 +123,25 @@ class MemoryStorage:
     def _push(self, envelope: Envelope) -> bool:
         if envelope.id in self._tasks:
             return False
+        self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
+        return True
+
+    def _add(self, envelope: Envelope) -> _Task:
         task = _Task(envelope.id, envelope.payload, _Level(envelope.queue, envelope.priority))
         self._tasks[task.id] = task
-        self._enter(task, envelope.delay_ms, envelope.eta_ms)
-        return True
+        return task
+
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        self._forget_expired()
+        new = [node.envelope.id not in self._tasks for node in nodes]
+        if all(new):
+            self._joins.add(nodes)
+            for node in nodes:
+                if node.after:
+                    self._add(node.envelope).state = State.WAITING
+                else:
+                    self._push(node.envelope)
+        return new
 
     def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
@@ -237,10 +255,28 @@ class MemoryStorage:
         return True
 
     def _end(self, task: _Task, settlement: Settlement) -> None:
+        self._record(task, settlement.result, settlement.ttl_ms, settlement.reply)
+        if settlement.linked:
+            for moved in self._joins.follow(task.id, Record(task.state, task.result)):
+                self._move_on(moved, settlement.ttl_ms)
+
+    def _record(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
-        task.result = settlement.result
-        heappush(self._expiring, (self._clock.now_ms() + settlement.ttl_ms, task.id))
-        self._tell({settlement.reply, *task.watchers}, Settled(task.id, task.state, task.result))
+        task.result = result
+        heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
+        self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
+
+    def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
+        """A node need not wait any more: put it in line, or end it."""
+        envelope = moved.node.envelope
+        task = self._tasks[envelope.id]
+        if isinstance(moved, Ready):
+            due_ms = envelope.eta_ms or self._clock.now_ms() + envelope.delay_ms
+            task.payload = joined(task.payload, due_ms, moved.inputs)
+            self._enter(task, 0, due_ms)
+        else:
+            task.state = State.CANCELLED
+            self._record(task, moved.cause.result, ttl_ms, moved.node.reply)
 
     def _put_back(self, task: _Task, settlement: Settlement) -> None:
         task.failures = settlement.failures

@@ -9,21 +9,34 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
-from ..protocol import Promotion, Record
+from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Promotion, Record
 from .address import Address
 from .events import EventStream
 from .insight import Insight
 from .keys import GROUP, Keys, level_of, queue_of
 from .pulse import RedisPulse
 from .reader import Reader, delivery_of
-from .scripts import ADOPT, LOOK, PROMOTE, PUSH, PUT_BACK, RECLAIM, REPORT, RETIRE, SCHEDULE, SETTLE
+from .scripts import (
+    ADOPT,
+    LOOK,
+    PROMOTE,
+    PUSH,
+    PUSH_WORKFLOW,
+    PUT_BACK,
+    RECLAIM,
+    REPORT,
+    RETIRE,
+    SCHEDULE,
+    SETTLE,
+    SETTLE_LINKED,
+)
 from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Delivery, Envelope, Receipt
+    from ...message import Delivery, Envelope, Node, Receipt
     from ..protocol import Description, Event, Pulse, QueueDepth, WorkerInfo
 
 _Item = TypeVar("_Item")
@@ -102,6 +115,19 @@ class RedisStorage:
             arguments += (envelope.id, envelope.payload)
         return await self._server.run(PUSH, (keys.stream(level), keys.levels, keys.bell), *arguments)
 
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        keys = self._keys
+        successors: dict[str, list[str]] = {node.envelope.id: [] for node in nodes}
+        for node in nodes:
+            for position, task_id in enumerate(node.after):
+                successors[task_id].append(f"{position} {node.envelope.id}")
+        arguments: list[Any] = [keys.record_prefix, keys.stream_prefix, keys.schedule_prefix, keys.control]
+        for (task_id, payload, queue, priority, delay_ms, eta_ms), after, trigger, reply in nodes:
+            join = f"{trigger} {len(after)} {delay_ms} {eta_ms} {reply}" if after else ""
+            level = level_of(queue, priority)
+            arguments += (task_id, payload, level, delay_ms, eta_ms, join, " ".join(successors[task_id]))
+        return list(map(bool, await self._server.run(PUSH_WORKFLOW, (keys.levels, keys.bell), *arguments)))
+
     # -- the way out
 
     async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
@@ -120,8 +146,8 @@ class RedisStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[list[int], Any]] = []
         everything = range(len(settlements))
-        for (place, consumer, final), positions in _grouped(settlements, everything, _origin).items():
-            settle = self._settle if final else self._put_back
+        for (place, consumer, final, linked), positions in _grouped(settlements, everything, _origin).items():
+            settle = self._put_back if not final else self._settle_linked if linked else self._settle
             for start in range(0, len(positions), BATCH):
                 batch = positions[start : start + BATCH]
                 calls.append((batch, settle(place, consumer, [settlements[position] for position in batch])))
@@ -139,10 +165,19 @@ class RedisStorage:
             arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
         return await self._server.run_noting_repeats(SETTLE, (keys.stream(level), keys.watchers), *arguments)
 
+    async def _settle_linked(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
+        keys = self._keys
+        arguments: list[Any] = [GROUP, consumer, keys.record_prefix, keys.reply_prefix, TOLD_BYTES]
+        arguments += (keys.inbox_prefix, keys.stream_prefix, keys.schedule_prefix, keys.control)
+        arguments += (MOST_INPUT_BYTES, TOO_MUCH_INPUT)
+        for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
+            arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
+        return await self._server.run_noting_repeats(SETTLE_LINKED, (keys.stream(level), keys.watchers), *arguments)
+
     async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
         keys = self._keys
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, level, keys.control]
-        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures in settlements:
+        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures, _ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, delay_ms, eta_ms, failures)
         streams = (keys.stream(level), keys.schedule(queue_of(level)))
         return await self._server.run_noting_repeats(PUT_BACK, streams, *arguments)
@@ -207,8 +242,9 @@ def _destination(envelope: Envelope) -> tuple[str, int, bool]:
     return envelope.queue, envelope.priority, bool(envelope.delay_ms or envelope.eta_ms)
 
 
-def _origin(settlement: Settlement) -> tuple[str, str, bool]:
-    return settlement.receipt.place, settlement.receipt.consumer, settlement.state in VERDICTS
+def _origin(settlement: Settlement) -> tuple[str, str, bool, bool]:
+    receipt = settlement.receipt
+    return receipt.place, receipt.consumer, settlement.state in VERDICTS, settlement.linked
 
 
 def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:

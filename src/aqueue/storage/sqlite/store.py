@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import operations
+from . import operations, workflows
 from .connection import Link
 from .location import Location
 from .pulse import SqlitePulse
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from ...clock import Clock
     from ...lifecycle import Settlement
-    from ...message import Delivery, Envelope, Receipt
+    from ...message import Delivery, Envelope, Node, Receipt
     from ..protocol import Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
@@ -148,6 +148,9 @@ class SqliteStorage:
             new += await self._session().writer.submit(operations.push, part)
         return new
 
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        return await self._session().writer.submit(workflows.push, nodes)
+
     # -- the way out
 
     async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
@@ -178,7 +181,8 @@ class SqliteStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         accepted: list[bool] = []
         for part in _parts(settlements):
-            accepted += await self._do(operations.settle, part)
+            linked = any(settlement.linked for settlement in part)
+            accepted += await self._do(workflows.settle if linked else operations.settle, part)
         return accepted
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:

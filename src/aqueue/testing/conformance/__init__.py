@@ -15,7 +15,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation
+from . import (
+    cascading,
+    edges,
+    events,
+    inspection,
+    joining,
+    leasing,
+    owning,
+    pulling,
+    pushing,
+    results,
+    scheduling,
+    settling,
+    simulation,
+)
 from .harness import Harness, SharedHarness
 from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
@@ -29,6 +43,8 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *pushing.CHECKS,
     *pulling.CHECKS,
     *settling.CHECKS,
+    *joining.CHECKS,
+    *cascading.CHECKS,
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
