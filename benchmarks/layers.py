@@ -76,7 +76,16 @@ class Layers:
         self.storage = RedisStorage("redis://localhost:6379/0", "layers", 30_000)
         self.storage._server = Wire()  # type: ignore[assignment]  # the part that talks to a server
         self.runner = Runner(
-            huey.registry, Hooks(), SystemClock(), threads=1, result_ttl_ms=3_600_000, max_crashes=3, report=_unheard
+            huey.registry,
+            Hooks(),
+            SystemClock(),
+            huey.codec,
+            threads=1,
+            children=1,
+            result_ttl_ms=3_600_000,
+            max_crashes=3,
+            report=_unheard,
+            is_revoked=_never,
         )
 
     def received(self) -> list[Delivery]:
@@ -104,6 +113,10 @@ class Layers:
 
 async def _unheard(delivery: Delivery, progress: bytes, reply: str) -> bool:
     return True
+
+
+async def _never(task_id: str, task: str) -> bool:
+    return False
 
 
 def _bulk(value: str | bytes) -> bytes:

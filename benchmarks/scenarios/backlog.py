@@ -23,9 +23,10 @@ SAMPLE = 5_000
 def backlog(bench: Bench, contestant: Contestant, *, depth: int) -> dict[str, float]:
     """Queue `depth` tasks, run the first few thousand of them."""
     bench.clear()
-    job = bench.job(contestant, "fill", tasks=depth, seconds=FILL_LIMIT)
+    seconds = bench.seconds(FILL_LIMIT)
+    job = bench.job(contestant, "fill", tasks=depth, seconds=seconds)
     if (filled := bench.call(contestant, job)["tasks"]) < depth:
-        raise FailedError(f"filled {filled:,.0f} in {FILL_LIMIT:.0f} s")
+        raise FailedError(f"filled {filled:,.0f} in {seconds:.0f} s")
     before = bench.server.usage()
     with bench.workers(contestant, job) as workers:
         workers.wait_for(min(SAMPLE, depth), 15.0)

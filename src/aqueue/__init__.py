@@ -10,24 +10,32 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .context import TaskRun, current_task
+    from .context import TaskRun, TaskView, current_task
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
         DecodeError,
         EncodeError,
         HueyException,
+        ProcessDied,
         QueueFull,
         QueueUnavailable,
+        RateLimitExceeded,
         ResultNotFound,
         ResultTimeout,
         RetryTask,
+        SerializerMismatch,
         TaskException,
+        TaskLockedException,
         TaskTimeout,
     )
     from .lifecycle import State
+    from .limits import RateLimit
+    from .locks import TaskLock
     from .message import SKIPPED, Error
+    from .permits import Permit
     from .result import ChordResult, Progress, Result, ResultGroup
+    from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
     from .workflow.groups import Chord, Group, chord, group
     from .workflow.steps import Pipeline, Step
@@ -45,24 +53,35 @@ __all__ = [
     "Group",
     "Huey",
     "HueyException",
+    "JSONSerializer",
     "MemoryHuey",
+    "Permit",
+    "PickleSerializer",
     "Pipeline",
+    "ProcessDied",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
+    "RateLimit",
+    "RateLimitExceeded",
     "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
+    "Serializer",
+    "SerializerMismatch",
     "SqliteHuey",
     "State",
     "Step",
     "Task",
     "TaskException",
+    "TaskLock",
+    "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "chord",
     "current_task",
@@ -71,24 +90,32 @@ __all__ = [
 
 _HOMES = {
     "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
-    "context": ("TaskRun", "current_task"),
+    "context": ("TaskRun", "TaskView", "current_task"),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",
         "DecodeError",
         "EncodeError",
         "HueyException",
+        "ProcessDied",
         "QueueFull",
         "QueueUnavailable",
+        "RateLimitExceeded",
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
+        "SerializerMismatch",
         "TaskException",
+        "TaskLockedException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
+    "limits": ("RateLimit",),
+    "locks": ("TaskLock",),
     "message": ("SKIPPED", "Error"),
+    "permits": ("Permit",),
     "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
+    "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
     "workflow.groups": ("Chord", "Group", "chord", "group"),
     "workflow.steps": ("Pipeline", "Step"),

@@ -5,39 +5,44 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from . import codec
-from .clock import SystemClock, instant_ms, span_ms
+from .clients import Clients
+from .clock import SystemClock, span_ms
+from .control import Control
+from .enqueueing import Enqueueing
 from .exceptions import ConfigurationError
-from .hooks import Hooks
-from .ids import check_name, check_task_id, new_task_id
-from .message import Envelope, Message
+from .functions import check_function, check_pool, task_name
+from .hooks import HookDecorators, Hooks
+from .ids import check_name, check_task_id
+from .limits import Limits
+from .locks import Locks
 from .options import TaskOptions, check_known
 from .registry import Registry
 from .resources import Resource
-from .result import Result, ResultGroup
+from .result import Result
 from .storage import DEFAULT_LEASE_MS, open_storage
-from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
+from .task import AsyncTask, SyncTask, Task
+from .values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from datetime import timedelta
     from types import TracebackType
 
     from .client import Client
-    from .hooks import H, Handler
-    from .result import Sendable
+    from .clock import Clock
+    from .codec import Codec
+    from .serializers import Serializer
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
+    from .worker.immediate import Immediate
     from .worker.worker import Worker
-    from .workflow.graph import Workflow
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 if TYPE_CHECKING:
 
@@ -65,12 +70,14 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey:
+class Huey(HookDecorators, Enqueueing, Control, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
+    and results travel; without it, as JSON. `immediate` makes tasks run at once and in this process, for tests and for
+    development; there, with `raise_exceptions`, an enqueue raises what the task raised.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -83,18 +90,24 @@ class Huey:
         *,
         results: bool = True,
         result_ttl: float | timedelta = 3600,
+        serializer: Serializer | None = None,
+        immediate: bool = False,
+        raise_exceptions: bool = False,
     ) -> None:
         self.name = check_name(name, "the name of the application")
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
         self.results = results
         self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()
-        self._clock = SystemClock()
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
+        self.raise_exceptions = raise_exceptions
+        self._clock: Clock = SystemClock()
+        self._immediate: Immediate | None = None
+        self._clients = Clients(self._take_storage)
         # Made now so that a bad URL is an error here; each event loop gets one of its own.
         self._first_storage: Storage | None = self._make_storage()
+        self.immediate = immediate
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -121,13 +134,15 @@ class Huey:
             retry_jitter: the share of each wait that is drawn at random, 0 to 1.
             retry_max_delay: the longest wait. Default one day.
             retry_on: the exception class or classes that are worth a retry. Default every ``Exception``.
-            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned. Default no limit.
+            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned, a child process killed.
+                Default no limit.
             expires: how long after it is due, or until which datetime, it may still start.
             queue: where it waits. Default ``"default"``.
             priority: -100 to 100, higher first. Default 0.
             results: whether to keep what it returns.
             result_ttl: how long to keep it.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
+            pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
@@ -171,100 +186,10 @@ class Huey:
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
     ) -> Task[..., Any]:
         check_function(function)
+        check_pool(function, declared.pool)
         task: Task[..., Any] = Task(self, function, task_name(function, name), declared, resource)
         self.registry.add(task)
         return task
-
-    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls before its first task."""
-        return self.hooks.register(self.hooks.startup, name)
-
-    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls after its last task."""
-        return self.hooks.register(self.hooks.shutdown, name)
-
-    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
-        return self.hooks.register(self.hooks.pre_execute, name)
-
-    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
-        return self.hooks.register(self.hooks.post_execute, name)
-
-    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.startup, name_or_handler)
-
-    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
-
-    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
-
-    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
-
-    # -- enqueueing
-
-    async def enqueue(self, item: Sendable[T]) -> T:
-        """Send a call, made with ``task.s(...)``, or a workflow: what its own ``enqueue`` does."""
-        return await item.enqueue()
-
-    async def send(self, call: Call[R]) -> Result[R]:
-        """Send one call; see ``Task.enqueue``."""
-        client = self._clients.get(asyncio.get_running_loop()) or await self.client()
-        if client.is_full:
-            await client.wait_for_room()
-        envelope = self._envelope(call, client.token)
-        created = await client.push(envelope)
-        return Result(envelope.id, self, created)
-
-    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
-        """Send many calls in as few round trips as the store allows, whatever their number.
-
-        Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
-        """
-        client = await self.client()
-        calls = list(calls)
-        for call in calls:
-            if not isinstance(call, Call):
-                raise TypeError(f"enqueue_many() takes calls, as task.s(...) gives them, not {call!r}: use group()")
-        envelopes = [self._envelope(call, client.token) for call in calls]
-        created = await client.push_all(envelopes) if envelopes else []
-        results: list[Result[R]] = [
-            Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
-        ]
-        return ResultGroup(results)
-
-    async def enqueue_workflow(self, workflow: Workflow[T]) -> T:
-        """Send a workflow as a whole, or not at all; see ``Step.enqueue``."""
-        from .workflow.graph import plan_of
-
-        plan = plan_of(workflow)
-        client = await self.client()
-        token = client.token
-        nodes = [planned.sealed(self._envelope(planned.call, token), token) for planned in plan.nodes]
-        created = plan.is_new(await client.push_workflow(nodes))
-        return plan.handle(lambda task_id: Result(task_id, self, created))
-
-    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
-        options = call.options
-        message = Message(call.id or new_task_id(), call.task.name, call.args, call.kwargs, reply)
-        if options.expires is not None:
-            message.expires_ms = self._expires_ms(options.expires, call)
-        if options is not call.task.declared:
-            message.overrides = options.travelling(call.task.declared)
-        payload = codec.encode_message(message)
-        return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
-
-    def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
-        """The instant after which the call must not start: a span counts from when it is due."""
-        due_ms = call.eta_ms or self._clock.now_ms() + call.delay_ms
-        if not isinstance(expires, datetime):
-            return due_ms + span_ms(expires, "expires")
-        expires_ms = instant_ms(expires, "expires")
-        if (call.delay_ms or call.eta_ms) and expires_ms < due_ms:
-            raise ValueError(f"expires ({expires!r}) is before the task is due")
-        return max(expires_ms, 1)
 
     # -- results
 
@@ -304,6 +229,34 @@ class Huey:
 
         return SyncHuey(self)
 
+    # -- immediate mode
+
+    @property
+    def immediate(self) -> bool:
+        """Whether tasks run at once and in this process; may be set at any time.
+
+        Setting it closes all connections. True begins with an empty memory store, False goes back to the store of the
+        URL.
+        """
+        return self._immediate is not None
+
+    @immediate.setter
+    def immediate(self, immediate: bool) -> None:
+        if not isinstance(immediate, bool):
+            raise TypeError(f"immediate must be True or False, not {immediate!r}")
+        if immediate is not self.immediate:
+            from .worker.immediate import Immediate
+
+            self.switch(Immediate(self, SystemClock()) if immediate else None)
+
+    def switch(self, immediate: Immediate | None) -> Immediate | None:
+        """Let `immediate` run the tasks, or workers where it is None; returns what was in force."""
+        self._clients.close_all()
+        self._clients = Clients(self._take_storage if immediate is None else lambda: immediate.storage)
+        self._clock = SystemClock() if immediate is None else immediate.clock
+        before, self._immediate = self._immediate, immediate
+        return before
+
     # -- lifetime
 
     async def __aenter__(self) -> Self:
@@ -321,9 +274,7 @@ class Huey:
 
     async def close(self) -> None:
         """Close the connections of the running event loop. The next use opens them again."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        await self._clients.close()
 
     async def client(self) -> Client:
         """The line of the running event loop to the store, opened on first use.
@@ -332,27 +283,19 @@ class Huey:
             QueueUnavailable: the store cannot be reached.
             ConfigurationError: it can be, but cannot serve as a queue.
         """
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            async with self._opening.setdefault(loop, asyncio.Lock()):
-                client = self._clients.get(loop)
-                if client is None:
-                    # Imported on use, here and below: a module that only declares tasks has a fraction to load.
-                    from .client import Client
-
-                    self._forget_closed_loops()
-                    client = Client(self._take_storage())
-                    await client.open()
-                    self._clients[loop] = client
-        return client
+        return await self._clients.open()
 
     def create_worker(self, **options: Any) -> Worker:
         """A worker to run in the current event loop, with ``await worker.run()``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
+            ConfigurationError: the application is in immediate mode.
         """
+        if self.immediate:
+            raise ConfigurationError(
+                f"{self.name} is in immediate mode and runs its tasks itself: a worker needs immediate=False"
+            )
         from .worker.options import WorkerOptions
         from .worker.worker import Worker
 
@@ -365,12 +308,11 @@ class Huey:
         storage, self._first_storage = self._first_storage, None
         return storage or self._make_storage()
 
-    def _forget_closed_loops(self) -> None:
-        # Copied first: other threads open clients for their own event loops meanwhile.
-        for loop in [*self._clients, *self._opening]:
-            if loop.is_closed():
-                self._clients.pop(loop, None)
-                self._opening.pop(loop, None)
+
+def _codec_of(serializer: Serializer, name: str) -> Codec:
+    from .serializers import codec_of  # most applications have no use for its imports
+
+    return codec_of(serializer, name)
 
 
 def _quoted(part: str, safe: str = "") -> str:

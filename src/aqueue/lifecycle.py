@@ -8,6 +8,7 @@ from enum import StrEnum
 from random import Random
 from typing import NamedTuple, TypeAlias
 
+from .causes import owned
 from .message import Delivery, Receipt, Trigger
 from .retry import RetryPolicy
 
@@ -32,12 +33,12 @@ VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED, State.WAITING}),
-    State.SCHEDULED: frozenset({State.QUEUED}),
     State.WAITING: frozenset({State.QUEUED, State.SCHEDULED, State.CANCELLED}),
-    State.QUEUED: frozenset({State.RUNNING}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
-    State.RETRYING: frozenset({State.RUNNING}),
+    State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
 } | dict.fromkeys(VERDICTS, frozenset())
 
 # The verdicts that count as an input for a node of each trigger; any other cancels the node.
@@ -63,11 +64,20 @@ class Raised(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """``CancelExecution`` was raised. `final` when no retry may follow, `again` when one must."""
+    """``CancelExecution`` was raised, or somebody cancelled the task while it ran.
+
+    `final` when no retry may follow, `again` when one must.
+    """
 
     error: bytes
     final: bool = False
     again: bool = False
+
+
+class Revoked(NamedTuple):
+    """The task was revoked, or asked to stop, before this delivery of it started."""
+
+    error: bytes
 
 
 class RetryAsked(NamedTuple):
@@ -75,6 +85,14 @@ class RetryAsked(NamedTuple):
 
     delay_ms: int | None = None
     eta_ms: int | None = None
+
+
+class Refused(NamedTuple):
+    """A lock or a rate limit did not let the body go on; it may after `wait_ms`. `is_failure` when it costs a retry."""
+
+    error: bytes
+    wait_ms: int
+    is_failure: bool = True
 
 
 class Expired(NamedTuple):
@@ -95,11 +113,27 @@ class Unknown(NamedTuple):
     task: str
 
 
+class Unreadable(NamedTuple):
+    """Written with settings of the serializer that this worker does not have; one that has them can read it."""
+
+
 class Interrupted(NamedTuple):
     """The worker took the task off its slot (shutdown); the task itself did nothing wrong."""
 
 
-Outcome: TypeAlias = Returned | Raised | Cancelled | RetryAsked | Expired | Unusable | Unknown | Interrupted
+Outcome: TypeAlias = (
+    Returned
+    | Raised
+    | Cancelled
+    | Revoked
+    | RetryAsked
+    | Refused
+    | Expired
+    | Unusable
+    | Unknown
+    | Unreadable
+    | Interrupted
+)
 
 
 class Settlement(NamedTuple):
@@ -125,7 +159,7 @@ class Settlement(NamedTuple):
 class Terms(NamedTuple):
     """The part of a task's options that decides its fate. A result is kept for `ttl_ms`, if at all.
 
-    `linked` where other tasks of a workflow wait for its verdict, and get its result.
+    `linked` where other tasks of a workflow wait for its verdict, and get its result or inherit its error.
     """
 
     policy: RetryPolicy
@@ -137,6 +171,10 @@ class Terms(NamedTuple):
 # A verdict outlives its result by this much at least: a client that repeats an enqueue whose reply was lost must still
 # find the task, or it would run twice.
 TOMBSTONE_MS = 60_000
+
+# Whoever was refused asks again, but never in a loop, and a thousand of them not in step.
+_REFUSED_SHORTEST_MS = 100
+_REFUSED_SPREAD = 0.25
 
 _UNKNOWN_FIRST_MS = 5_000
 _UNKNOWN_LONGEST_MS = 300_000
@@ -159,15 +197,23 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             if again or (not final and delivery.failures < terms.policy.retries):
                 return _retry(delivery, terms, random)
             return _verdict(delivery, State.CANCELLED, error, terms, reply)
+        case Revoked(error):
+            return _verdict(delivery, State.CANCELLED, error, terms, reply)
         case RetryAsked(delay_ms, eta_ms):
             if delay_ms is None and eta_ms is None:
                 delay_ms = terms.policy.wait_ms(delivery.failures, random)
             return _put_back(delivery, State.RETRYING, delivery.failures, delay_ms or 0, eta_ms or 0)
+        case Refused(error, wait_ms, is_failure):
+            if is_failure and delivery.failures >= terms.policy.retries:
+                return _verdict(delivery, State.FAILED, error, terms, reply)
+            spread_ms = round(max(wait_ms, _REFUSED_SHORTEST_MS) * (1 + _REFUSED_SPREAD * random.random()))
+            wait_ms = terms.policy.wait_ms(delivery.failures, random) or spread_ms
+            return _put_back(delivery, State.RETRYING, delivery.failures + is_failure, wait_ms)
         case Expired(error):
             return _verdict(delivery, State.EXPIRED, error, terms, reply)
         case Unusable(error):
             return _verdict(delivery, State.DEAD, error, terms, reply)
-        case Unknown(_):
+        case Unknown(_) | Unreadable():
             # The fence counts the earlier refusals, so the wait grows without a record of them.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
             return _put_back(delivery, State.SCHEDULED, delivery.failures, wait)
@@ -178,7 +224,8 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
 def _verdict(delivery: Delivery, state: State, result: bytes, terms: Terms, reply: str) -> Settlement:
     if terms.linked:
         ttl_ms = max(terms.ttl_ms if terms.keep_result else 0, TOMBSTONE_MS)
-        return Settlement(delivery.receipt, delivery.id, state, result, ttl_ms, reply, linked=True)
+        told = result if state is State.DONE else owned(delivery.id, result)
+        return Settlement(delivery.receipt, delivery.id, state, told, ttl_ms, reply, linked=True)
     if terms.keep_result:
         return Settlement(delivery.receipt, delivery.id, state, result, max(terms.ttl_ms, TOMBSTONE_MS), reply)
     return Settlement(delivery.receipt, delivery.id, state, b"", TOMBSTONE_MS, reply)

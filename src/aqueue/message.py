@@ -11,6 +11,9 @@ from typing import Any, Final, NamedTuple
 
 DEFAULT_QUEUE = "default"
 
+# How the payload of a node begins once a store has put its inputs into it. No JSON does, and no pickle.
+JOINED = b"\0join:"
+
 
 class Error(NamedTuple):
     """Stands for the result of a task that has failed; `metadata` is that of its ``TaskException``."""
@@ -37,10 +40,11 @@ class Message:
     """One call of one task.
 
     `reply` names the client that may be waiting for the result ("" for none), `expires_ms` the instant after which the
-    task must not start any more (0 for never), and `overrides` the options that this call changes, by name, if any.
+    task must not start any more (0 for never), `overrides` the options that this call changes, by name, if any, and
+    `node` what makes it a part of a workflow, if it is one (see ``workflow.inputs``).
     """
 
-    __slots__ = ("args", "expires_ms", "id", "kwargs", "overrides", "reply", "task")
+    __slots__ = ("args", "expires_ms", "id", "kwargs", "node", "overrides", "reply", "task")
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class Message:
         reply: str = "",
         expires_ms: int = 0,
         overrides: dict[str, Any] | None = None,
+        node: list[Any] | None = None,
     ) -> None:
         self.id = task_id
         self.task = task
@@ -59,6 +64,7 @@ class Message:
         self.reply = reply
         self.expires_ms = expires_ms
         self.overrides = overrides
+        self.node = node
 
 
 class Envelope(NamedTuple):
@@ -97,14 +103,50 @@ class Node(NamedTuple):
     reply: str = ""
 
 
-def joined(payload: bytes, due_ms: int, inputs: Iterable[bytes]) -> bytes:
-    """The payload of a node that has all its inputs: one more line for the instant at which it is due, and one each."""
-    return b"\n".join([payload, b"%d" % due_ms, *inputs])
+class Joined(NamedTuple):
+    """The payload of a node as it was pushed, the instant at which it is due, and the verdicts before it.
+
+    Each verdict is the state, and the result that came with it.
+    """
+
+    payload: bytes
+    due_ms: int
+    inputs: list[tuple[str, bytes]]
 
 
 def as_input(state: str, result: bytes) -> bytes:
-    """What a node gets of a task before it: how that ended, a space, and its result."""
-    return b"%b %b" % (state.encode(), result)
+    """What a node gets of a task before it: how that ended, and its result."""
+    return b"%b %d\n%b" % (state.encode(), len(result), result)
+
+
+def joined(payload: bytes, due_ms: int, inputs: Iterable[bytes]) -> bytes:
+    """The payload of a node that has all its inputs. Each part stands behind its length: it may have any bytes."""
+    return b"".join((b"%b%d %d\n" % (JOINED, due_ms, len(payload)), payload, *inputs))
+
+
+def parted(payload: bytes) -> Joined:
+    """What ``joined`` was given.
+
+    Raises:
+        ValueError: `payload` is nothing that it gives.
+    """
+    due_ms, start, end = _head(payload, len(JOINED))
+    inputs = []
+    position = end
+    while position < len(payload):
+        state, first, position = _head(payload, position)
+        inputs.append((state.decode(), payload[first:position]))
+    return Joined(payload[start:end], int(due_ms), inputs)
+
+
+def _head(payload: bytes, position: int) -> tuple[bytes, int, int]:
+    """The word that stands at `position`, and where the bytes behind its line begin and end."""
+    start = payload.index(b"\n", position) + 1
+    word, length = payload[position : start - 1].split(b" ")
+    end = start + int(length)
+    if not start <= end <= len(payload):
+        raise ValueError("a part of it is missing")
+    return word, start, end
 
 
 class Receipt(NamedTuple):
@@ -125,7 +167,8 @@ class Delivery(NamedTuple):
 
     `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
     it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
-    vanished without a verdict.
+    vanished without a verdict. `is_marked` says that when it was handed out some task was revoked or asked to stop,
+    maybe this one.
     """
 
     id: str
@@ -133,3 +176,4 @@ class Delivery(NamedTuple):
     receipt: Receipt
     failures: int = 0
     fence: int = 1
+    is_marked: bool = False

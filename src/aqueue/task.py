@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-import keyword
-import os
-import sys
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from .clock import instant_ms, span_ms
 from .exceptions import ConfigurationError
-from .ids import check_task_id, check_task_name
+from .functions import arguments_checker, takes_keyword
+from .ids import check_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
+    from .codec import Codec
     from .options import TaskOptions
     from .resources import Resource
     from .result import Result, ResultGroup
@@ -103,11 +102,22 @@ class Call(Generic[R_co]):
 class Sender(Protocol):
     """What a task needs from its application."""
 
+    @property
+    def codec(self) -> Codec: ...
+
     def send(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
 
     async def enqueue_workflow(self, workflow: Workflow[H]) -> H: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
+
+    async def revoke(
+        self, what: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Task[..., Any]) -> bool: ...
+
+    async def is_revoked(self, what: Task[..., Any]) -> bool: ...
 
     @property
     def sync(self) -> SyncHuey: ...
@@ -140,7 +150,7 @@ class Task(Generic[P, R]):
 
     @property
     def is_coroutine(self) -> bool:
-        """Whether the function is ``async def``; otherwise a worker runs it in a thread."""
+        """Whether the function is ``async def``; otherwise a worker runs it in a thread or in a child process."""
         return inspect.iscoroutinefunction(self.func)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -269,12 +279,24 @@ class Task(Generic[P, R]):
             [make(*item) if isinstance(item, tuple) else make(item) for item in items]
         )
 
+    async def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep all calls of this task from running; see ``Huey.revoke``."""
+        await self.sender.revoke(self, revoke_until, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of the task back; True when there was one in force."""
+        return await self.sender.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task as a whole is revoked now."""
+        return await self.sender.is_revoked(self)
+
     def _injected(self) -> frozenset[str]:
         """Parameters of the function that the worker fills in, so that no caller passes them."""
         injected = set()
         parameters = list(inspect.signature(self.func).parameters.values())
         if self.declared.context:
-            if not any(_takes_keyword(parameter, "task") for parameter in parameters):
+            if not any(takes_keyword(parameter, "task") for parameter in parameters):
                 raise ConfigurationError(f"{self.name} takes no argument 'task': context=True gives it the run")
             injected.add("task")
         if self.resource is not None and self.resource.as_argument:
@@ -350,70 +372,3 @@ def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: b
     if eta is not None:
         return 0, max(instant_ms(eta, "eta", convert_utc=convert_utc), 1)
     return (0 if delay is None else span_ms(delay, "delay")), 0
-
-
-def task_name(function: Callable[..., Any], name: str | None) -> str:
-    """The name under which `function` is registered: `name`, or its module and qualified name.
-
-    A function in the script that was started belongs to ``__main__`` there and to the module of that file in a worker;
-    it gets the latter name in both.
-
-    Raises:
-        ValueError: it has no name of its own (a lambda, say), or the name has characters that are not accepted.
-    """
-    if name is not None:
-        return check_task_name(name)
-    qualified = getattr(function, "__qualname__", "<lambda>")
-    if qualified.endswith("<lambda>"):
-        raise ValueError(f"{function!r} has no name of its own: declare it with name=")
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        path = getattr(main, "__file__", None)
-        file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
-        module = spec.name if spec is not None else file_name.removesuffix(".py")
-    return check_task_name(f"{module}.{qualified}")
-
-
-def check_function(function: Callable[..., Any]) -> None:
-    """Refuse what cannot be a task, at the earliest moment.
-
-    Raises:
-        TypeError: it is no function, or a generator.
-    """
-    if isinstance(function, (staticmethod, classmethod)):
-        raise TypeError(f"{function!r}: put @staticmethod above the task decorator")
-    if not callable(function) or inspect.isclass(function):
-        raise TypeError(f"a task must be a function, not {function!r}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
-
-
-def _takes_keyword(parameter: inspect.Parameter, name: str) -> bool:
-    named = parameter.name == name and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    return named or parameter.kind is parameter.VAR_KEYWORD
-
-
-def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) -> Callable[..., None]:
-    """A function that raises TypeError for arguments that `function` would not take, and does nothing else.
-
-    It has the signature of `function` and no body, so that the interpreter does the binding: a tenth of what
-    ``inspect.Signature.bind`` costs, with the interpreter's own messages.
-    """
-    signature = inspect.signature(function)
-    parameters = [
-        parameter.replace(
-            annotation=parameter.empty, default=parameter.empty if parameter.default is parameter.empty else None
-        )
-        for parameter in signature.parameters.values()
-        if parameter.name not in injected
-    ]
-    bare = inspect.Signature(parameters)
-    name = getattr(function, "__name__", "")
-    if not name.isidentifier() or keyword.iskeyword(name):
-        name = "task"
-    namespace: dict[str, Any] = {}
-    exec(f"def {name}{bare}: pass", namespace)  # noqa: S102 - built from identifiers alone
-    checker: Callable[..., None] = namespace[name]
-    return checker

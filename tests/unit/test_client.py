@@ -127,6 +127,68 @@ async def test_a_verdict_that_is_there_already_is_found_by_the_first_look(
     assert record.state is State.DONE
 
 
+async def test_what_was_enqueued_while_we_listened_is_awaited_without_a_look(
+    client: Client, storage: LossyStorage
+) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    wait = asyncio.create_task(client.wait_all(["a"], None, False))
+    await until(lambda: "a" in client._waiters)
+    await finish(client, "a")
+    [record] = await wait
+    assert (record.state, record.result, storage.looks) == (State.DONE, b"5", [])
+
+
+async def test_a_verdict_that_was_told_before_anyone_waited_is_kept_for_who_comes(
+    client: Client, storage: LossyStorage
+) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    await until(lambda: client._recent._verdicts["a"])
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [])
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [["a"]]), "kept once"
+
+
+async def test_a_verdict_that_was_told_without_its_result_is_looked_at(client: Client, storage: LossyStorage) -> None:
+    storage.tells_results = False
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    await until(lambda: "a" not in client._recent)
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.result, storage.looks) == (b"5", [["a"]])
+
+
+async def test_what_may_have_been_missed_is_looked_at(client: Client, storage: LossyStorage) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    storage.loses_messages = True
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    client._handle(Connected())
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [["a"]])
+
+
+async def test_no_more_than_the_last_thousand_tasks_are_remembered(client: Client, storage: LossyStorage) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    ids = [f"t{number}" for number in range(1_001)]
+    await asyncio.gather(*(client.push(Envelope(task_id, b"")) for task_id in ids))
+    assert len(client._recent._verdicts) == 1_000
+    wait = asyncio.create_task(client.wait_all(ids, None, False))
+    await until(lambda: storage.looks)
+    assert storage.looks == [["t0"]]
+    await finish(client, *ids)
+    assert len(await wait) == 1_001
+
+
 async def test_every_waiter_of_one_task_is_served(client: Client, storage: LossyStorage) -> None:
     await client.push(Envelope("a", b""))
     waits = await waiting(client, "a", count=1_000)

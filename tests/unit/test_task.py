@@ -17,7 +17,8 @@ import pytest
 
 import aqueue
 from aqueue import ConfigurationError, MemoryHuey, Task, TaskRun
-from aqueue.task import arguments_checker, due
+from aqueue.functions import arguments_checker
+from aqueue.task import due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -431,7 +432,7 @@ def test_a_call_that_is_not_awaited_is_pointed_out_by_the_interpreter(huey: Memo
     async def forget() -> None:
         huey.task(two).enqueue(1, 2)  # type: ignore[unused-coroutine]
 
-    with pytest.warns(RuntimeWarning, match=r"'Huey\.send' was never awaited"):
+    with pytest.warns(RuntimeWarning, match=r"'Enqueueing\.send' was never awaited"):
         asyncio.run(forget())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aqueue import QueueUnavailable
 from aqueue.client import Client
 from aqueue.lifecycle import VERDICTS
+from aqueue.storage.protocol import Renewal
 from aqueue.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class MortalPulse:
         self._pulse = pulse
         self._dead = dead
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
-        return [] if self._dead.is_set() else self._pulse.renew(receipts, consumer, description)
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        return Renewal([], []) if self._dead.is_set() else self._pulse.renew(receipts, consumer, description)
 
     def close(self) -> None:
         self._pulse.close()
@@ -119,7 +120,8 @@ class _Host:
     """The application of one worker, with a line to the store of its own."""
 
     def __init__(self, huey: Huey, storage: MortalStorage) -> None:
-        self.name, self.registry, self.hooks, self.result_ttl_ms = huey.name, huey.registry, huey.hooks, KEEP_MS
+        self.name, self.registry, self.hooks, self.codec = huey.name, huey.registry, huey.hooks, huey.codec
+        self.result_ttl_ms = KEEP_MS
         self._client = Client(storage)  # type: ignore[arg-type]  # a storage in all that is asked of it
 
     async def client(self) -> Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -46,16 +47,19 @@ if TYPE_CHECKING:
     from aqueue.workflow.graph import Plan, PlannedNode
 
 LEASE_SECONDS = 60.0
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 OPTIONS = WorkerOptions(lease=LEASE_SECONDS, concurrency=4, max_crashes=1000)
 
 
 class Play:
-    """One random workflow, with a fate for each of its tasks."""
+    """One random workflow, with a fate for each of its tasks.
+
+    Some of them are `revoked`, and some `cancelled` before anything runs; the `unlucky` ones are cancelled meanwhile.
+    """
 
     def __init__(self, huey: Huey, random: Random) -> None:
         self._random = random
         self._fates: dict[str, State] = {}
-        self._runs: Counter[str] = Counter()
         self.arguments: dict[str, tuple[Any, ...]] = {}
 
         @huey.task(name="act", context=True, retries=2)
@@ -64,12 +68,23 @@ class Play:
 
         self._task = act
         self.plan: Plan[Any] = plan_of(group([self._some(3) for _ in range(random.randint(1, 4))]))
+        ids = [node.id for node in self.plan.nodes]
+        self.revoked, self.cancelled, self.unlucky = (self._some_of(ids) for _ in range(3))
         for node in self.plan.nodes:
-            self._fates[node.id] = random.choice((State.DONE, State.DONE, State.DONE, State.FAILED, State.CANCELLED))
+            self._fates[node.id] = self._fate_of(node)
+
+    def _some_of(self, ids: list[str]) -> list[str]:
+        return [task_id for task_id in ids if self._random.random() < 0.04]
+
+    def _fate_of(self, node: PlannedNode) -> State:
+        if node.id in self.revoked or node.id in self.cancelled:
+            return State.CANCELLED
+        if node.call.options.expires is not None:
+            return State.EXPIRED
+        return self._random.choice((State.DONE, State.DONE, State.DONE, State.DONE, State.FAILED, State.CANCELLED))
 
     def _act(self, task: TaskRun) -> str:
         self.arguments[task.id] = task.args
-        self._runs[task.id] += 1
         fate = self._fates[task.id]
         if fate is State.FAILED or (fate is State.DONE and task.attempt == 1 and task.id[-1] in "02468"):
             raise ValueError(task.id)
@@ -97,43 +112,43 @@ class Play:
         return part.error(self._options(), "handler") if self._random.random() < 0.3 else part
 
     def _options(self) -> Any:
-        return self._task.options(
-            delay=self._random.choice((None, None, 0.01)), priority=self._random.choice((0, 0, 5))
-        )
+        when = self._random.choice(({}, {}, {}, {"delay": 0.01}, {"delay": 0.01}, {"expires": LONG_AGO}))
+        return self._task.options(priority=self._random.choice((0, 0, 5)), **when)
 
     # -- what must have come of it
 
-    def expected(self) -> dict[str, State]:
-        """How each task must have ended."""
-        ends: dict[str, State] = {}
+    def check(self, ends: dict[str, State], verdicts: Counter[str]) -> None:
+        """Each task has ended as it had to, after those before it, with what these gave it, and by one verdict."""
         for node in sorted(self.plan.nodes, key=self._depth):
-            states = {ends[before.id] for before in node.join.before}
-            starts = states <= TRIGGERING[node.join.trigger]
-            ends[node.id] = self._fates[node.id] if starts else State.CANCELLED
-        return ends
+            assert ends[node.id] in self._expected(node, ends), node.join
+            if node.id in self.arguments:
+                assert self.arguments[node.id] == (*node.call.args, *self._inputs(node, ends)), node.join
+        assert not self.arguments.keys() & {*self.revoked, *self.cancelled}
+        assert set(verdicts.values()) <= {1}
+        ended_by_workers = {task_id for task_id, end in ends.items() if end is not State.CANCELLED}
+        assert ended_by_workers | (self.arguments.keys() - {*self.unlucky}) <= verdicts.keys()
+
+    def _expected(self, node: PlannedNode, ends: dict[str, State]) -> set[State]:
+        starts = all(ends[before.id] in TRIGGERING[node.join.trigger] for before in node.join.before)
+        expected = {self._fates[node.id] if starts else State.CANCELLED}
+        return expected | {State.CANCELLED} if node.id in self.unlucky else expected
 
     def _depth(self, node: PlannedNode) -> int:
         return 1 + max(map(self._depth, node.join.before), default=0)
 
-    def check_arguments(self) -> None:
-        """Whatever ran got what it had to get from those before it."""
-        for node in self.plan.nodes:
-            if node.id in self.arguments:
-                assert self.arguments[node.id] == (*node.call.args, *self._inputs(node)), node.join
-
-    def _inputs(self, node: PlannedNode) -> tuple[Any, ...]:
-        inputs = [self._input(before) for before in node.join.before]
+    def _inputs(self, node: PlannedNode, ends: dict[str, State]) -> tuple[Any, ...]:
+        inputs = [self._input(before, ends[before.id]) for before in node.join.before]
         if node.join.drops:
             inputs = [each for each in inputs if isinstance(each, str)]
         if node.join.passing is Passing.ERROR:
             return tuple(Anything(TaskException) for _ in inputs)
         return (inputs,) if node.join.passing is Passing.LIST else tuple(inputs)
 
-    def _input(self, node: PlannedNode) -> Any:
-        if node.id in self.arguments:
-            return {State.DONE: node.id, State.FAILED: Anything(Error), State.CANCELLED: SKIPPED}[self._fates[node.id]]
-        # It did not run: what counts is how the one ended for whose sake.
-        return Anything(Error, type(SKIPPED))
+    def _input(self, node: PlannedNode, end: State) -> Any:
+        if end is State.CANCELLED and node.id not in self.arguments:
+            # It did not run: what counts is how the one ended for whose sake.
+            return Anything(Error, type(SKIPPED))
+        return {State.DONE: node.id, State.FAILED: Anything(Error)}.get(end, SKIPPED)
 
 
 class Anything:
@@ -166,13 +181,20 @@ class Stage:
         self._make = make
         self._clock = clock
         self._options = options
+        self._chance = Random()
+        self._unlucky: list[str] = []
 
     async def give(self, seed: int) -> None:
         """Enqueue a random workflow, and let workers live and die until every handle of it resolves."""
-        random = Random(seed)
+        random = self._chance = Random(seed)
         play, verdicts = Play(self.huey, random), Counter[str]()
+        self._unlucky = [*play.unlucky]
         async with self.huey:
             await self.huey.enqueue_workflow(Ready(play.plan))
+            for task_id in play.revoked:
+                await self.huey.revoke(task_id)
+            for task_id in play.cancelled:
+                await self.huey.cancel(task_id)
             results = [self.huey.result(node.id).get() for node in play.plan.nodes]
             handles = asyncio.gather(*results, return_exceptions=True)
             for lives_left in range(4, -1, -1):
@@ -180,9 +202,7 @@ class Stage:
             ends = await handles
             states = {node.id: await self.huey.result(node.id).status() for node in play.plan.nodes}
         assert [end for end in ends if not isinstance(end, (str, TaskException))] == []
-        assert states == play.expected()
-        assert verdicts == Counter(play.arguments.keys())
-        play.check_arguments()
+        play.check(states, verdicts)
 
     def _fates(self, random: Random) -> list[Fate]:
         return [Fate(random.randint(1, 15), random.choice(list(Mishap))) for _ in range(random.randint(1, 2))]
@@ -201,6 +221,8 @@ class Stage:
             await storage.close()
 
     async def _let_time_pass(self) -> None:
+        if self._unlucky and self._chance.random() < 0.05:
+            await self.huey.cancel(self._unlucky.pop())
         # A store that is not in this process needs time of the world outside.
         for _ in range(20):
             await asyncio.sleep(0 if isinstance(self.huey, MemoryHuey) else 0.0005)
@@ -217,6 +239,7 @@ async def test_a_workflow_in_memory_outlives_its_workers(seed: int) -> None:
     clock.advance(KEEP_MS / 1000)
     await storage.records([])
     assert storage._tasks == {}
+    assert not storage._marks
 
 
 @pytest.mark.parametrize("seed", range(10))

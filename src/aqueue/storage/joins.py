@@ -30,12 +30,13 @@ class Refused(NamedTuple):
 
 
 class _Waiting:
-    """A node and the inputs that it has so far, by position."""
+    """A node and the inputs that it has so far, by position; `is_over` once it need not wait any more."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.inputs: dict[int, bytes] = {}
         self.size = 0
+        self.is_over = False
 
     def take(self, position: int, verdict: Record) -> None:
         self.inputs[position] = as_input(verdict.state, verdict.result)
@@ -51,7 +52,7 @@ class Joins:
 
     def __init__(self) -> None:
         self._waiting: dict[str, _Waiting] = {}
-        self._successors: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._successors: defaultdict[str, list[tuple[_Waiting, int]]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,26 +61,26 @@ class Joins:
         """Let each of `nodes` wait for those that it is after."""
         for node in nodes:
             if node.after:
-                self._waiting[node.envelope.id] = _Waiting(node)
+                waiting = self._waiting[node.envelope.id] = _Waiting(node)
                 for position, task_id in enumerate(node.after):
-                    self._successors[task_id].append((node.envelope.id, position))
+                    self._successors[task_id].append((waiting, position))
+
+    def remove(self, task_id: str) -> None:
+        """A node need not wait any more."""
+        self._waiting.pop(task_id).is_over = True
 
     def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
         """The nodes that need not wait any more, now that a task has its verdict: it was the last, or the wrong one."""
         ended = deque([(task_id, verdict.state, verdict)])
         while ended:
             task_id, state, cause = ended.popleft()
-            for successor, position in self._successors.pop(task_id, ()):
-                waiting = self._waiting.get(successor)
-                if waiting is None:
-                    # Refused already, for another of those before it.
-                    continue
-                moved = self._take(waiting, position, state, cause)
+            for waiting, position in self._successors.pop(task_id, ()):
+                moved = None if waiting.is_over else self._take(waiting, position, state, cause)
                 if moved is not None:
-                    del self._waiting[successor]
+                    self.remove(moved.node.envelope.id)
                     yield moved
                 if isinstance(moved, Refused):
-                    ended.append((successor, State.CANCELLED, moved.cause))
+                    ended.append((moved.node.envelope.id, State.CANCELLED, moved.cause))
 
     def _take(self, waiting: _Waiting, position: int, state: State, cause: Record) -> Ready | Refused | None:
         """Give a node an input, and say whether it need not wait any more.
@@ -91,6 +92,6 @@ class Joins:
         waiting.take(position, cause)
         if waiting.size > MOST_INPUT_BYTES:
             return Refused(waiting.node, Record(State.CANCELLED, TOO_MUCH_INPUT))
-        return (
-            Ready(waiting.node, [waiting.inputs[n] for n in range(len(waiting.inputs))]) if waiting.is_ready else None
-        )
+        if not waiting.is_ready:
+            return None
+        return Ready(waiting.node, [waiting.inputs[position] for position in range(len(waiting.inputs))])

@@ -9,64 +9,40 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Receipt, joined
+from ..message import Delivery, Envelope, Receipt, joined
 from .joins import Joins, Ready
-from .protocol import Connected, Description, Due, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from .listeners import Listeners
+from .marks import Marks
+from .memory_cells import MemoryCells
+from .memory_tasks import Level, Task
+from .protocol import (
+    CancelAsked,
+    Description,
+    Due,
+    Progressed,
+    Promotion,
+    QueueDepth,
+    Record,
+    Renewal,
+    Settled,
+    WorkerInfo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from ..clock import Clock
     from ..lifecycle import Settlement
-    from ..message import Envelope, Node
+    from ..message import Node
     from .joins import Refused
     from .protocol import Event
-
-
-class _Level(NamedTuple):
-    """One queue at one priority."""
-
-    queue: str
-    priority: int
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """All that is known of one task.
-
-    Each time it gets in line it is a new `entry`, which `count` deliveries were made of; `earlier` counts those of the
-    entries before.
-    """
-
-    id: str
-    payload: bytes
-    level: _Level
-    state: State = State.QUEUED
-    failures: int = 0
-    earlier: int = 0
-    entry: str = ""
-    count: int = 0
-    receipt: Receipt | None = None
-    in_line_since_ms: int = 0
-    leased_until_ms: int = 0
-    result: bytes = b""
-    progress: bytes = b""
-    watchers: set[str] = field(default_factory=set)
-
-
-class _Listener(NamedTuple):
-    """One ``listen`` call. None in the mailbox says that the storage was closed."""
-
-    client: str
-    mailbox: asyncio.Queue[Event | None]
 
 
 class MemoryStorage:
@@ -80,30 +56,35 @@ class MemoryStorage:
         self.lease_ms = lease_ms
         self._namespace = namespace
         self._clock = clock or SystemClock()
+        self._listeners = Listeners()
+        self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
-        self._tasks: dict[str, _Task] = {}
-        self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
-        self._lent: dict[Receipt, _Task] = {}
-        self._scheduled: list[tuple[int, int, _Task]] = []
+        self._tasks: dict[str, Task] = {}
+        self._ready: defaultdict[Level, deque[Task]] = defaultdict(deque)
+        self._lent: dict[Receipt, Task] = {}
+        self._scheduled: list[tuple[int, int, Task]] = []
         self._joins = Joins()
         self._expiring: list[tuple[int, str]] = []
+        self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
-        self._listeners: list[_Listener] = []
+        self._users = 0
         self._closed = False
         # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
         self._reclaimed_ms = 0
         self._grace_until_ms = 0
 
     async def open(self) -> None:
+        self._users += 1
         self._closed = False
 
     async def close(self) -> None:
-        self._closed = True
+        # Each event loop that uses it opens and closes it.
+        self._users = max(self._users - 1, 0)
+        self._closed = self._users == 0
         await self.interrupt_pull()
-        for listener in self._listeners:
-            listener.mailbox.put_nowait(None)
+        self._listeners.close()
 
     async def describe(self) -> Description:
         return Description(
@@ -126,8 +107,8 @@ class MemoryStorage:
         self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
         return True
 
-    def _add(self, envelope: Envelope) -> _Task:
-        task = _Task(envelope.id, envelope.payload, _Level(envelope.queue, envelope.priority))
+    def _add(self, envelope: Envelope) -> Task:
+        task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
         self._tasks[task.id] = task
         return task
 
@@ -143,7 +124,7 @@ class MemoryStorage:
                     self._push(node.envelope)
         return new
 
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
         now_ms = self._clock.now_ms()
         due_ms = eta_ms or now_ms + delay_ms
@@ -154,13 +135,13 @@ class MemoryStorage:
         else:
             self._line_up(task)
 
-    def _line_up(self, task: _Task) -> None:
+    def _line_up(self, task: Task) -> None:
         task.entry = str(next(self._serial))
         task.in_line_since_ms = self._clock.now_ms()
         self._ready[task.level].append(task)
         self._wake()
 
-    def _schedule(self, task: _Task, due_ms: int) -> None:
+    def _schedule(self, task: Task, due_ms: int) -> None:
         first = not self._scheduled or due_ms < self._scheduled[0][0]
         heappush(self._scheduled, (due_ms, next(self._serial), task))
         if first:
@@ -208,12 +189,12 @@ class MemoryStorage:
                 del self._ready[level]
         return deliveries
 
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
         levels = [level for level in self._ready if level.queue in queues]
         return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
 
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         """Make `consumer` the owner of `task`, whoever owned it before."""
         if task.receipt is not None:
             del self._lent[task.receipt]
@@ -222,9 +203,13 @@ class MemoryStorage:
         task.receipt = Receipt(consumer, f"{task.level.queue}:{task.level.priority}", task.entry, task.count)
         task.leased_until_ms = self._clock.now_ms() + self.lease_ms
         self._lent[task.receipt] = task
-        return _delivery(task, task.receipt)
+        return self._delivery(task, task.receipt)
 
-    def _owned(self, receipt: Receipt) -> _Task | None:
+    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
+        fence = task.earlier + task.count
+        return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._marks))
+
+    def _owned(self, receipt: Receipt) -> Task | None:
         """The task that `receipt` holds, if it still holds one."""
         return self._lent.get(receipt)
 
@@ -235,7 +220,7 @@ class MemoryStorage:
         for receipt, task in self._lent.items():
             if receipt.consumer == consumer and task.level.queue in queues and receipt not in known:
                 task.leased_until_ms = until_ms
-                adopted.append(_delivery(task, receipt))
+                adopted.append(self._delivery(task, receipt))
         return adopted
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -249,22 +234,26 @@ class MemoryStorage:
         task.receipt = None
         task.state = settlement.state
         if settlement.state in VERDICTS:
-            self._end(task, settlement)
+            self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
+            if settlement.linked:
+                self._follow(task, settlement.ttl_ms)
+        elif task.id in self._marks.to_cancel:
+            self._put_back(task, settlement._replace(delay_ms=0, eta_ms=0))
         else:
             self._put_back(task, settlement)
         return True
 
-    def _end(self, task: _Task, settlement: Settlement) -> None:
-        self._record(task, settlement.result, settlement.ttl_ms, settlement.reply)
-        if settlement.linked:
-            for moved in self._joins.follow(task.id, Record(task.state, task.result)):
-                self._move_on(moved, settlement.ttl_ms)
-
-    def _record(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
         task.result = result
+        self._marks.forget(task.id)
         heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
         self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
+
+    def _follow(self, task: Task, ttl_ms: int) -> None:
+        """`task` has its verdict: move those on who wait for it."""
+        for moved in self._joins.follow(task.id, Record(task.state, task.result)):
+            self._move_on(moved, ttl_ms)
 
     def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
         """A node need not wait any more: put it in line, or end it."""
@@ -276,9 +265,9 @@ class MemoryStorage:
             self._enter(task, 0, due_ms)
         else:
             task.state = State.CANCELLED
-            self._record(task, moved.cause.result, ttl_ms, moved.node.reply)
+            self._end(task, moved.cause.result, ttl_ms, moved.node.reply)
 
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
         task.earlier += task.count
         task.count = 0
@@ -292,6 +281,63 @@ class MemoryStorage:
         self._tell({reply, *task.watchers}, Progressed(task_id, progress))
         return True
 
+    # -- the way out of it all
+
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        self._forget_expired()
+        self._marks.remove(key)
+        task = self._tasks.get(key)
+        if task is None or task.state not in VERDICTS:
+            now_ms = self._clock.now_ms()
+            forgotten_ms = now_ms + keep_ms if keep_ms and task is None else 0
+            self._marks.put(key, until_ms or forgotten_ms, once)
+            self._marks.forget_ended(now_ms)
+
+    async def restore(self, key: str) -> bool:
+        self._marks.forget_ended(self._clock.now_ms())
+        return self._marks.remove(key)
+
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        self._marks.forget_ended(self._clock.now_ms())
+        return [self._marks.holds(task_id, kind, consume) for task_id, kind in keys]
+
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        self._forget_expired()
+        task = self._tasks.get(task_id)
+        if task is None or task.state in VERDICTS:
+            return False
+        if task.receipt is not None:
+            self._marks.to_cancel.add(task_id)
+            self._tell(None, CancelAsked(task_id))
+        else:
+            self._withdraw(task)
+            task.state = State.CANCELLED
+            self._end(task, result, ttl_ms, reply)
+            self._follow(task, ttl_ms)
+        if instead is not None:
+            self._push(instead)
+        return True
+
+    def _withdraw(self, task: Task) -> None:
+        """Take `task` out of its line, out of the schedule, or away from what it waits for."""
+        if task.state is State.WAITING:
+            self._joins.remove(task.id)
+            return
+        line = self._ready[task.level]
+        if task in line:
+            line.remove(task)
+        else:
+            self._scheduled = [entry for entry in self._scheduled if entry[2] is not task]
+            heapify(self._scheduled)
+        if not line:
+            del self._ready[task.level]
+
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        tasks = [self._tasks.get(task_id) for task_id in task_ids]
+        return [Envelope(t.id, t.payload, *t.level) if t and t.state not in VERDICTS else None for t in tasks]
+
     # -- upkeep
 
     async def promote(self, limit: int) -> Promotion:
@@ -303,7 +349,7 @@ class MemoryStorage:
             moved += 1
         return Promotion(moved, max(self._scheduled[0][0] - now_ms, 0) if self._scheduled else None)
 
-    def _promote(self, task: _Task) -> None:
+    def _promote(self, task: Task) -> None:
         if task.state is State.SCHEDULED:
             task.state = State.QUEUED
         self._line_up(task)
@@ -326,7 +372,7 @@ class MemoryStorage:
     def pulse(self) -> MemoryPulse:
         return MemoryPulse(self)
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         """What ``MemoryPulse.renew`` does, in the thread of its caller.
 
         It needs no lock, because it writes nothing but one instant per task. Should a task change hands in between, its
@@ -334,14 +380,16 @@ class MemoryStorage:
         """
         now_ms = self._clock.now_ms()
         self._workers[consumer] = (description, now_ms)
-        lost = []
+        lost, to_cancel = [], []
         for receipt in receipts:
             task = self._owned(receipt)
             if task is None:
                 lost.append(receipt)
-            else:
-                task.leased_until_ms = now_ms + self.lease_ms
-        return lost
+                continue
+            task.leased_until_ms = now_ms + self.lease_ms
+            if task.id in self._marks.to_cancel:
+                to_cancel.append(receipt)
+        return Renewal(lost, to_cancel)
 
     async def retire(self, consumer: str) -> None:
         self._workers.pop(consumer, None)
@@ -375,21 +423,10 @@ class MemoryStorage:
         return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        listener = _Listener(client, asyncio.Queue())
-        self._listeners.append(listener)
-        try:
-            handle(Connected())
-            while (event := await listener.mailbox.get()) is not None:
-                handle(event)
-            raise QueueUnavailable("the memory storage was closed")
-        finally:
-            self._listeners.remove(listener)
+        await self._listeners.listen(client, handle)
 
     def _tell(self, clients: set[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone who listens when that is None."""
-        for listener in self._listeners:
-            if clients is None or listener.client in clients:
-                listener.mailbox.put_nowait(event)
+        self._listeners.tell(clients, event)
 
     def _forget_expired(self) -> None:
         now_ms = self._clock.now_ms()
@@ -404,12 +441,8 @@ class MemoryPulse:
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         return self._storage.renew(receipts, consumer, description)
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def _delivery(task: _Task, receipt: Receipt) -> Delivery:
-    return Delivery(task.id, task.payload, receipt, task.failures, task.earlier + task.count)

@@ -68,11 +68,18 @@ class PlannedNode:
         self.join = join
         self.linked = False
 
-    def sealed(self, envelope: Envelope, reply: str) -> Node:
-        """As it is sent: `envelope` is that of its call, and `reply` names the client that is told."""
-        terms = NodeTerms(self.join.passing, self.join.drops, self.linked, self._expires_ms())
-        envelope = envelope._replace(payload=as_node(envelope.payload, terms))
-        return Node(envelope, tuple(node.id for node in self.join.before), self.join.trigger, reply)
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The ids of those before it."""
+        return tuple(node.id for node in self.join.before)
+
+    def as_node(self) -> list[Any] | None:
+        """What its message says of its place in the workflow."""
+        return as_node(NodeTerms(self.linked, self.join.passing, self.after, self.join.drops, self._expires_ms()))
+
+    def on(self, envelope: Envelope, reply: str) -> Node:
+        """As it is sent: in `envelope`; `reply` names the client that is told."""
+        return Node(envelope, self.after, self.join.trigger, reply)
 
     def _expires_ms(self) -> int:
         """How long after it is due it may start, where that is not known before the others have ended."""

@@ -1,18 +1,22 @@
-"""What a node of a workflow gets from those before it, and how that becomes arguments.
+"""What makes a message a node of a workflow: what it gets from the tasks before it, and how that becomes arguments.
 
-The payload of a node is lines: the message, the terms of the node and, where it was after others, the instant at which
-it is due and one input for each of them (see ``message.joined``).
+All of it stands in the message, so a signature covers it. The store adds the verdicts of the tasks before it to the
+payload (see ``message.joined``); each result is read, and its signature verified, as that of the very task.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import codec
+from ..causes import read_error
 from ..exceptions import DecodeError, TaskException
-from ..lifecycle import State
-from ..message import SKIPPED, Error, Message
+from ..lifecycle import VERDICTS, State
+from ..message import JOINED, SKIPPED, Error, Joined, parted
+
+if TYPE_CHECKING:
+    from ..codec import Codec
+    from ..message import Message
 
 _ERRORS = frozenset({State.FAILED, State.DEAD})
 
@@ -27,75 +31,120 @@ class Passing(StrEnum):
 
 
 class NodeTerms(NamedTuple):
-    """What a worker has to know of a node beside its message.
+    """What a worker has to know of a node beside its call.
 
     `linked` when others wait for its verdict, `drops` when inputs that are no values are left out, `expires_ms` is how
-    long after it was due it may start (0: the message says).
+    long after it was due it may start (0: the message says), and `after` has the ids of the tasks before it.
     """
 
-    passing: Passing | None = None
-    drops: bool = False
     linked: bool = False
+    passing: Passing | None = None
+    after: tuple[str, ...] = ()
+    drops: bool = False
     expires_ms: int = 0
 
 
-def as_node(payload: bytes, terms: NodeTerms) -> bytes:
-    """The payload of a message as that of a node."""
-    passing, *rest = terms
-    return b"%b\n%b" % (payload, codec.encode_value([passing and passing.value, *rest]))
+def as_node(terms: NodeTerms) -> list[Any] | None:
+    """`terms` as a message has them: plain values, without those at the end that say nothing."""
+    node: list[Any] = [terms.linked, terms.passing and terms.passing.value, list(terms.after), terms.drops]
+    node.append(terms.expires_ms)
+    while node and not node[-1]:
+        node.pop()
+    return node or None
 
 
-def decode_node(task_id: str, payload: bytes) -> tuple[Message, bool]:
-    """The message of a node, with its inputs among its arguments, and whether others wait for its verdict.
+def terms_of(message: Message) -> NodeTerms:
+    """What ``as_node`` was given.
 
     Raises:
-        DecodeError: `payload` is not that of a node.
+        DecodeError: the message says something else.
     """
-    head, *lines = payload.split(b"\n")
-    message = codec.decode_message(task_id, head)
     try:
-        terms = NodeTerms(*codec.decode_value(lines[0]))
-        _take(message, terms, *lines[1:])
-    except (IndexError, TypeError, ValueError) as error:
-        raise DecodeError(f"not a node of a workflow: {error}") from error
-    return message, bool(terms.linked)
+        linked, passing, after, drops, expires_ms = NodeTerms(*(message.node or ()))
+        if type(expires_ms) is int and all(type(task_id) is str for task_id in after):
+            return NodeTerms(bool(linked), passing and Passing(passing), tuple(after), bool(drops), expires_ms)
+    except (TypeError, ValueError):
+        pass
+    raise DecodeError(f"task {message.id} is no node of a workflow: {str(message.node)[:200]}")
 
 
-def _take(message: Message, terms: NodeTerms, due_ms: bytes = b"", *lines: bytes) -> None:
-    inputs = [_input(line) for line in lines]
+def read_call(codec: Codec, task_id: str, payload: bytes) -> Message:
+    """The message in `payload` as it was enqueued.
+
+    Raises:
+        DecodeError: there is none.
+    """
+    return codec.decode_message(task_id, _parts(payload).payload if payload.startswith(JOINED) else payload)
+
+
+def read_ready(codec: Codec, task_id: str, payload: bytes) -> tuple[Message, NodeTerms]:
+    """The message in `payload` with its inputs among its arguments, and its terms, which say nothing for a plain task.
+
+    Raises:
+        DecodeError: there is none, or an input is missing.
+    """
+    payload, due_ms, inputs = _parts(payload) if payload.startswith(JOINED) else Joined(payload, 0, [])
+    message = codec.decode_message(task_id, payload)
+    if message.node is None and not inputs:
+        return message, _PLAIN
+    terms = terms_of(message)
+    if len(inputs) != len(terms.after):
+        raise DecodeError(f"task {task_id} waits for {len(terms.after)} others and got {len(inputs)} results")
+    values = [_value(codec, *pair) for pair in zip(terms.after, inputs, strict=True)]
     if terms.drops:
-        inputs = [value for value in inputs if type(value) is not Error and value is not SKIPPED]
+        values = [value for value in values if type(value) is not Error and value is not SKIPPED]
     if terms.passing is not None:
-        _pass(message, Passing(terms.passing), inputs)
-    if due_ms and terms.expires_ms:
-        message.expires_ms = int(due_ms) + terms.expires_ms
+        _pass(message, terms.passing, values)
+    if terms.after and terms.expires_ms:
+        message.expires_ms = due_ms + terms.expires_ms
+    return message, terms
 
 
-def _input(line: bytes) -> Any:
+_PLAIN = NodeTerms()
+
+
+def _parts(payload: bytes) -> Joined:
+    try:
+        return parted(payload)
+    except ValueError as error:
+        raise DecodeError(f"not the payload of a node of a workflow: {error}") from error
+
+
+def _value(codec: Codec, task_id: str, verdict: tuple[str, bytes]) -> Any:
     """What a task returned; ``Error`` where it failed and ``SKIPPED`` where it did not come to that."""
-    state, _, result = line.partition(b" ")
-    verdict = State(state.decode())
-    if verdict is State.DONE:
-        return codec.decode_value(result)
-    if verdict not in _ERRORS:
-        return SKIPPED
-    metadata = codec.decode_value(result) if result else {}
-    return Error({**metadata, "state": str(verdict)})
+    state, result = verdict
+    if state not in VERDICTS:
+        raise DecodeError(f"the task {task_id} is said to have ended as {state[:20]!r}, which is no verdict")
+    if state == State.DONE:
+        return codec.decode_value(result, "result", task_id)
+    if state in _ERRORS:
+        return Error({**read_error(codec, task_id, result), "state": state})
+    return SKIPPED
 
 
-def _pass(message: Message, passing: Passing, inputs: list[Any]) -> None:
-    """Add `inputs` to the arguments of `message`."""
+def _pass(message: Message, passing: Passing, values: list[Any]) -> None:
+    """Add `values` to the arguments of `message`."""
     if passing is Passing.LIST:
-        message.args += (inputs,)
+        message.args += (values,)
     elif passing is Passing.EACH:
-        message.args += tuple(inputs)
+        message.args += tuple(values)
     elif passing is Passing.ERROR:
-        message.args += tuple(TaskException(error.metadata) for error in inputs)
+        message.args += tuple(map(_exception, values))
     else:
-        for value in inputs:
-            if isinstance(value, tuple):
-                message.args += value
-            elif isinstance(value, dict):
-                message.kwargs = {**message.kwargs, **value}
-            elif value is not None:
-                message.args += (value,)
+        for value in values:
+            _extend(message, value)
+
+
+def _exception(value: Any) -> TaskException:
+    if type(value) is not Error:
+        raise DecodeError("a handler got a result that is no error")
+    return TaskException(value.metadata)
+
+
+def _extend(message: Message, value: Any) -> None:
+    if isinstance(value, tuple):
+        message.args += value
+    elif isinstance(value, dict):
+        message.kwargs = {**message.kwargs, **value}
+    elif value is not None:
+        message.args += (value,)

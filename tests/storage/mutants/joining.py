@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aqueue.lifecycle import Settlement
-    from aqueue.message import Node
-    from aqueue.storage.memory import _Task
+    from aqueue.message import Envelope, Node
+    from aqueue.storage.memory_tasks import Task
 
 
 class _WithJoins(MemoryStorage):
@@ -57,15 +57,20 @@ class ARefusedVerdictMovesOn(MemoryStorage):
 
 
 class ARetryMovesOn(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
         for moved in self._joins.follow(task.id, Record(State.DONE)):
             self._move_on(moved, settlement.ttl_ms)
 
 
 class NothingFollows(MemoryStorage):
-    def _end(self, task: _Task, settlement: Settlement) -> None:
-        super()._end(task, settlement._replace(linked=False))
+    def _follow(self, task: Task, ttl_ms: int) -> None: ...
+
+
+class NothingFollowsWhenATaskNeverRan(MemoryStorage):
+    def _follow(self, task: Task, ttl_ms: int) -> None:
+        if task.count:
+            super()._follow(task, ttl_ms)
 
 
 class ADelayCountsFromThePush(MemoryStorage):
@@ -179,3 +184,45 @@ class ALateInputWakesACancelledNode(_WithJoins):
                 yield moved
                 if isinstance(moved, Refused) and moved.node.trigger is Trigger.DONE:
                     self.add([moved.node])
+
+
+class ACancelledNodeGoesOnWaiting(MemoryStorage):
+    def _withdraw(self, task: Task) -> None:
+        if task.state is not State.WAITING:
+            super()._withdraw(task)
+
+
+class ANodeWaitsOnWhenItHasEnded(_WithJoins):
+    class Rules(Joins):
+        def remove(self, task_id: str) -> None:
+            self._waiting.pop(task_id, None)
+
+
+class AMarkOutlivesItsNode(MemoryStorage):
+    def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
+        task_id = moved.node.envelope.id
+        is_marked = self._marks.holds(task_id, "", False)
+        super()._move_on(moved, ttl_ms)
+        if is_marked:
+            self._marks.put(task_id, 0, once=False)
+
+
+class AMarkOnANodeThatWaitsIsForgotten(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        task = self._tasks.get(key)
+        if task is not None and task.state is State.WAITING:
+            until_ms = until_ms or self._clock.now_ms() + keep_ms
+        await super().revoke(key, until_ms, once, keep_ms)
+
+
+class NobodySeesWhatWaits(MemoryStorage):
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        found = await super().envelopes(task_ids)
+        return [None if self._tasks[each.id].state is State.WAITING else each for each in found if each is not None]
+
+
+class InputsHaveNoLengths(MemoryStorage):
+    def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
+        if isinstance(moved, Ready):
+            moved = Ready(moved.node, [given.replace(b"\n\n", b"\n") for given in moved.inputs])
+        super()._move_on(moved, ttl_ms)

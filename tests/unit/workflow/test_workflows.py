@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aqueue import Chord, EncodeError, Group, MemoryHuey, Pipeline, Step, Task, chord, group
-from aqueue.message import Trigger
+from aqueue.codec import decode_message
+from aqueue.message import Envelope, Node, Trigger
 from aqueue.workflow import graph
 from aqueue.workflow.graph import plan_of
 from aqueue.workflow.inputs import Passing
@@ -199,14 +200,15 @@ def test_every_node_has_its_id_before_anything_is_sent(a: Task[..., Any], b: Tas
 async def test_a_span_to_expire_in_counts_from_when_a_stage_is_due(huey: MemoryHuey, a: Task[..., Any]) -> None:
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     pipeline = a.s().then(a.options(expires=timedelta(seconds=5))).then(a.options(expires=moment))
-    nodes = [node.sealed(huey._envelope(node.call, "me"), "me") for node in plan_of(pipeline).nodes]
-    terms = [node.envelope.payload.split(b"\n")[1] for node in nodes]
-    assert terms == [
-        b"[null,false,true,0]",
-        b'["extend",false,true,5000]',
-        b'["extend",false,false,0]',
+    first, second, third = nodes = plan_of(pipeline).nodes
+    messages = [decode_message("id", huey._envelope(node.call, "me", node.as_node()).payload) for node in nodes]
+    assert [message.node for message in messages] == [
+        [True],
+        [True, "extend", [first.id], False, 5_000],
+        [False, "extend", [second.id]],
     ]
-    assert b'"x":%d' % int(moment.timestamp() * 1000) in nodes[2].envelope.payload
+    assert messages[2].expires_ms == int(moment.timestamp() * 1000)
+    assert third.on(Envelope(third.id, b""), "me") == Node(Envelope(third.id, b""), (second.id,), Trigger.DONE, "me")
 
 
 # -- what cannot be

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 
 _APPLICATION_ID = 0x61717565
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _OLDEST_SQLITE = (3, 37, 0)
 _SETUP_SECONDS = 5.0
 # SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits
@@ -69,6 +69,7 @@ class Transaction:
         self._path = link.path
         self.news: set[str] = set()
         self._is_watched: bool | None = None
+        self._is_marked: bool | None = None
         self._number: int | None = None
         self._numbered = False
         self._scheduled: list[int] = []
@@ -91,6 +92,18 @@ class Transaction:
             [(found,)] = self.execute(QUERIES["is_watched"], (self.namespace,))
             self._is_watched = bool(found)
         return self._is_watched
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything was revoked or asked to stop before this was first asked: mostly not, which saves looks."""
+        if self._is_marked is None:
+            [(found,)] = self.execute(QUERIES["is_marked"], {"namespace": self.namespace})
+            self._is_marked = bool(found)
+        return self._is_marked
+
+    def note_mark(self) -> None:
+        """Something was revoked or asked to stop in this very transaction."""
+        self._is_marked = True
 
     def last_number(self) -> int:
         """The highest number that was given out so far."""
@@ -277,6 +290,7 @@ class Link:
             raise ConfigurationError(f"SQLite cannot keep a write-ahead log for {self.path}: name a file elsewhere")
         self._connection.executescript(f"PRAGMA synchronous = {location.synchronous}; {_PRAGMAS}")
         if self._schema_version() < _SCHEMA_VERSION:
+            # So far every version has only added to the one before.
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {SCHEMA}; PRAGMA application_id = {_APPLICATION_ID};"
                 f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT"

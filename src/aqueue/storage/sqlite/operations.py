@@ -1,7 +1,8 @@
 """What can be done to the tasks of one namespace, each as a function that runs inside a transaction.
 
-A task is in one of four places: ready (in line), scheduled, leased or settled. Whoever changes a leased task names its
-number, its consumer and its count; when that is not the present delivery any more, no row matches and nothing changes.
+A task is in one of five places: ready (in line), scheduled, leased, settled or, until others have ended, waiting.
+Whoever changes a leased task names its number, its consumer and its count; when that is not the present delivery any
+more, no row matches and nothing changes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
-from ...message import Delivery, Receipt
-from ..protocol import Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from ...message import Delivery, Envelope, Receipt
+from ..protocol import CancelAsked, Freed, Progressed, Promotion, QueueDepth, Record, Renewal, Settled, WorkerInfo
+from . import marks
 from .queries import QUERIES
 from .wakeup import READY, client_topic
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Envelope
     from .connection import Transaction
 
 _Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
@@ -45,7 +46,7 @@ class News(NamedTuple):
     """
 
     connection: int
-    events: list[Settled | Progressed]
+    events: list[Settled | Progressed | Freed | CancelAsked]
     last: int
     next_due_ms: int | None
     is_partial: bool = False
@@ -118,7 +119,7 @@ def claim(transaction: Transaction, consumer: str, queues: Sequence[str], limit:
     }
     rows = transaction.execute(QUERIES["claim"], arguments).fetchall()
     rows.sort(key=lambda row: (-row[6], queues.index(row[7]), row[0]))
-    return [_delivery(consumer, *row[:6]) for row in rows]
+    return [_delivery(transaction, consumer, *row[:6]) for row in rows]
 
 
 def adopt(
@@ -127,16 +128,24 @@ def adopt(
     """What is lent to `consumer` and not in `held`, with new leases."""
     known = set(held)
     rows = transaction.execute(QUERIES["lent"], (transaction.namespace, consumer, json.dumps(queues)))
-    deliveries = [_delivery(consumer, *row) for row in rows]
+    deliveries = [_delivery(transaction, consumer, *row) for row in rows]
     until_ms = transaction.now_ms + lease_ms
     missing = [delivery for delivery in deliveries if delivery.receipt not in known]
     return [delivery for delivery in missing if _renew(transaction, delivery.receipt, until_ms)]
 
 
 def _delivery(
-    consumer: str, number: int, task_id: str, payload: bytes, failures: int, earlier: int, count: int
+    transaction: Transaction,
+    consumer: str,
+    number: int,
+    task_id: str,
+    payload: bytes,
+    failures: int,
+    earlier: int,
+    count: int,
 ) -> Delivery:
-    return Delivery(task_id, payload, Receipt(consumer, _PLACE, str(number), count), failures, earlier + count)
+    receipt = Receipt(consumer, _PLACE, str(number), count)
+    return Delivery(task_id, payload, receipt, failures, earlier + count, transaction.is_marked)
 
 
 # -- the way back
@@ -157,6 +166,10 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[
         else:
             accepted[position] = _put_back(transaction, settlement, owner)
     _end(transaction, endings, accepted)
+    if transaction.is_marked:
+        for position, _ in endings:
+            if accepted[position]:
+                marks.forget(transaction, settlements[position].id)
     # Twice as many as may have been added, so that results of the past never pile up.
     _forget_expired(transaction, 2 * len(settlements))
     return accepted
@@ -182,7 +195,10 @@ def _is_told(transaction: Transaction, number: int, told: int) -> bool:
 
 
 def _put_back(transaction: Transaction, settlement: Settlement, owner: _Owner) -> bool:
-    place, state, at_ms = entrance(transaction.now_ms, settlement.state, settlement.delay_ms, settlement.eta_ms)
+    delay_ms, eta_ms = settlement.delay_ms, settlement.eta_ms
+    if marks.is_to_cancel(transaction, settlement.id):
+        delay_ms, eta_ms = 0, 0
+    place, state, at_ms = entrance(transaction.now_ms, settlement.state, delay_ms, eta_ms)
     values = (transaction.next_number(), place, state, at_ms, settlement.failures, *owner)
     if transaction.execute(QUERIES["put_back"], values).rowcount == 0:
         return False
@@ -264,7 +280,7 @@ def reclaim(
         room = max(min(most_suspects, limit - len(rows)), 0)
         suspects = {"fewest": suspect_count, "most": _MOST_DELIVERIES, "limit": room}
         rows += transaction.execute(QUERIES["reclaim"], arguments | suspects).fetchall()
-    return [_delivery(consumer, *row) for row in sorted(rows)]
+    return [_delivery(transaction, consumer, *row) for row in sorted(rows)]
 
 
 def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
@@ -287,11 +303,22 @@ def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
 
 def renew(
     transaction: Transaction, receipts: Collection[Receipt], consumer: str, description: bytes, lease_ms: int
-) -> list[Receipt]:
-    """A sign of life of `consumer`, and new leases; those of `receipts` that are not the present deliveries."""
+) -> Renewal:
+    """A sign of life of `consumer`, and new leases; see ``Pulse.renew``."""
     transaction.execute(QUERIES["see_worker"], (transaction.namespace, consumer, description, transaction.now_ms))
     until_ms = transaction.now_ms + lease_ms
-    return [receipt for receipt in receipts if not _renew(transaction, receipt, until_ms)]
+    renewal = Renewal([], [])
+    for receipt in receipts:
+        if not _renew(transaction, receipt, until_ms):
+            renewal.lost.append(receipt)
+        elif transaction.is_marked and _has_to_stop(transaction, receipt):
+            renewal.to_cancel.append(receipt)
+    return renewal
+
+
+def _has_to_stop(transaction: Transaction, receipt: Receipt) -> bool:
+    [(task_id,)] = transaction.execute(QUERIES["id_of"], (int(receipt.entry),))
+    return marks.is_to_cancel(transaction, task_id)
 
 
 def _renew(transaction: Transaction, receipt: Receipt, until_ms: int) -> bool:
@@ -326,6 +353,16 @@ def _record(transaction: Transaction, task_id: str) -> Record | None:
     arguments = (transaction.namespace, task_id, transaction.now_ms)
     row = transaction.execute(QUERIES["record"], arguments).fetchone()
     return None if row is None else Record(State(row[0]), row[1], row[2])
+
+
+def envelopes(transaction: Transaction, task_ids: Sequence[str]) -> list[Envelope | None]:
+    """What was pushed under each id, as long as it has no verdict."""
+    return [_envelope(transaction, task_id) for task_id in task_ids]
+
+
+def _envelope(transaction: Transaction, task_id: str) -> Envelope | None:
+    row = transaction.execute(QUERIES["unsettled"], (transaction.namespace, task_id)).fetchone()
+    return None if row is None else Envelope(task_id, *row[2:])
 
 
 def depths(transaction: Transaction) -> list[QueueDepth]:
@@ -363,9 +400,15 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed] = []
-    for number, task_id, state, result, progress in transaction.execute(QUERIES["news"], arguments):
+    events: list[Settled | Progressed | Freed | CancelAsked] = []
+    for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
-        verdict = State(state) in VERDICTS
-        events.append(Settled(task_id, State(state), result) if verdict else Progressed(task_id, progress))
+        if state == "freed":
+            events.append(Freed(name))
+        elif state == "cancel":
+            events.append(CancelAsked(name))
+        elif State(state) in VERDICTS:
+            events.append(Settled(name, State(state), result))
+        else:
+            events.append(Progressed(name, progress))
     return News(transaction.connection, events, last, transaction.next_due_ms(), len(events) == _MOST_TOLD)

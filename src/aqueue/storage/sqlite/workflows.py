@@ -1,4 +1,4 @@
-"""What can be done to workflows, each as a function that runs inside a transaction: keep one, and move it on.
+"""What can be done to workflows, each as a function that runs inside a transaction: keep one, move it on, end a task.
 
 A task that waits has a row that says what for, and one for each input. Both go when it need not wait any more.
 """
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...lifecycle import TRIGGERING, VERDICTS, State
 from ...message import Trigger, as_input, joined
 from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Record
-from . import operations
+from . import marks, operations
 from .queries import QUERIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Node
+    from ...message import Envelope, Node
     from .connection import Transaction
 
 _WAITING = State.WAITING.value
@@ -72,14 +72,35 @@ def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[
     """Carry out `settlements`, and what follows from the verdicts among them for those who wait."""
     accepted = operations.settle(transaction, settlements)
     for settlement, is_accepted in zip(settlements, accepted, strict=True):
-        if is_accepted and settlement.linked and settlement.state in VERDICTS:
-            _move_on(transaction, settlement)
+        if settlement.linked and is_accepted and settlement.state in VERDICTS:
+            verdict = Record(settlement.state, settlement.result)
+            _move_on(transaction, settlement.id, verdict, settlement.ttl_ms)
     return accepted
 
 
-def _move_on(transaction: Transaction, settlement: Settlement) -> None:
+def cancel(
+    transaction: Transaction, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None
+) -> bool:
+    """End a task that is not leased, or ask for the one that is to be stopped; see ``Storage.cancel``."""
+    row = transaction.execute(QUERIES["unsettled"], (transaction.namespace, task_id)).fetchone()
+    if row is None:
+        return False
+    _, place, *_ = row
+    if place == "leased":
+        marks.ask_to_stop(transaction, task_id)
+    else:
+        if place == _WAITING:
+            _stop_waiting(transaction, task_id)
+        _end(transaction, task_id, result, ttl_ms, reply)
+        _move_on(transaction, task_id, Record(State.CANCELLED, result), ttl_ms)
+    if instead is not None:
+        operations.push(transaction, [instead])
+    return True
+
+
+def _move_on(transaction: Transaction, task_id: str, verdict: Record, ttl_ms: int) -> None:
     """Hand a verdict to those who wait for it; who is cancelled by it hands its cause on."""
-    ended = deque([(settlement.id, settlement.state, Record(settlement.state, settlement.result))])
+    ended = deque([(task_id, verdict.state, verdict)])
     while ended:
         task_id, state, cause = ended.popleft()
         arguments = (transaction.namespace, task_id)
@@ -92,7 +113,8 @@ def _move_on(transaction: Transaction, settlement: Settlement) -> None:
             else:
                 refusal = Record(State.CANCELLED) if cause.state is State.DONE else cause
             if refusal is not None:
-                _refuse(transaction, successor.id, refusal.result, settlement.ttl_ms)
+                client = _stop_waiting(transaction, successor.id)
+                _end(transaction, successor.id, refusal.result, ttl_ms, client)
                 ended.append((successor.id, State.CANCELLED, refusal))
 
 
@@ -109,20 +131,23 @@ def _take(transaction: Transaction, successor: _Successor, size: int) -> Record 
 
 def _join(transaction: Transaction, task_id: str, due_ms: int) -> None:
     """Put a task that has all its inputs in line, or in the schedule."""
+    number, _, payload, *_ = transaction.execute(QUERIES["unsettled"], (transaction.namespace, task_id)).fetchone()
     inputs = [data for (data,) in transaction.execute(QUERIES["inputs"], (transaction.namespace, task_id))]
     place, state, at_ms = operations.entrance(transaction.now_ms, State.QUEUED, 0, due_ms)
-    values = (transaction.next_number(), place, state, at_ms, joined(b"", due_ms, inputs))
-    transaction.execute(QUERIES["join"], (*values, transaction.namespace, task_id))
+    values = (transaction.next_number(), place, state, at_ms, joined(payload, due_ms, inputs), number)
+    transaction.execute(QUERIES["join"], values)
     _stop_waiting(transaction, task_id)
     operations.entered(transaction, place, at_ms)
 
 
-def _refuse(transaction: Transaction, task_id: str, result: bytes, ttl_ms: int) -> None:
-    client = _stop_waiting(transaction, task_id)
+def _end(transaction: Transaction, task_id: str, result: bytes, ttl_ms: int, client: str) -> None:
+    """The verdict on a task that is not leased."""
+    number, *_ = transaction.execute(QUERIES["unsettled"], (transaction.namespace, task_id)).fetchone()
     told = transaction.next_number()
-    values = (result, transaction.now_ms + ttl_ms, client, told, transaction.namespace, task_id)
-    for (number,) in transaction.execute(QUERIES["refuse"], values).fetchall():
-        operations.tell(transaction, number, client, told)
+    transaction.execute(QUERIES["withdraw"], (result, transaction.now_ms + ttl_ms, client, told, number))
+    operations.tell(transaction, number, client, told)
+    if transaction.is_marked:
+        marks.forget(transaction, task_id)
 
 
 def _stop_waiting(transaction: Transaction, task_id: str) -> str:

@@ -16,7 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    calling_off,
     cascading,
+    cells,
     edges,
     events,
     inspection,
@@ -28,10 +30,11 @@ from . import (
     results,
     scheduling,
     settling,
+    sharing,
     simulation,
+    stopping,
 )
 from .harness import Harness, SharedHarness
-from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
 
 if TYPE_CHECKING:
@@ -45,12 +48,17 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *settling.CHECKS,
     *joining.CHECKS,
     *cascading.CHECKS,
+    *calling_off.CHECKS,
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,
     *inspection.CHECKS,
     *edges.CHECKS,
     *simulation.CHECKS,
+    *cells.CHECKS,
 )
+
+SHARED_CHECKS: tuple[Callable[[SharedHarness], Awaitable[None]], ...] = (*sharing.CHECKS, *cells.SHARED_CHECKS)

@@ -46,7 +46,7 @@ async def check_a_node_that_takes_every_verdict_starts_after_the_last(harness: H
         for state in states:
             assert await pull(storage) == []
             await end(storage, started[state], b"of " + state.encode(), state=state)
-        assert inputs_of(await pull_one(storage)) == [f"{state} of {state}".encode() for state in states]
+        assert inputs_of(await pull_one(storage)) == [(state, b"of " + state.encode()) for state in states]
 
 
 async def check_what_was_cancelled_hands_the_verdict_of_its_cause_on(harness: Harness) -> None:
@@ -59,7 +59,7 @@ async def check_what_was_cancelled_hands_the_verdict_of_its_cause_on(harness: Ha
         ]
         started = await begin(storage, *nodes)
         await end(storage, started["head"], _ERROR, state=State.FAILED)
-        assert inputs_of(await pull_one(storage)) == [b"failed " + _ERROR]
+        assert inputs_of(await pull_one(storage)) == [("failed", _ERROR)]
 
 
 async def check_a_handler_runs_when_its_task_has_failed_and_else_never(harness: Harness) -> None:
@@ -73,7 +73,7 @@ async def check_a_handler_runs_when_its_task_has_failed_and_else_never(harness: 
             started = await begin(storage, *nodes)
             await end(storage, started["task"], b"result", state=state)
             if state in TRIGGERING[Trigger.FAILED]:
-                assert inputs_of(await pull_one(storage)) == [f"{state} result".encode()]
+                assert inputs_of(await pull_one(storage)) == [(state, b"result")]
                 assert await state_of(storage, "handler-of-the-handler") is State.WAITING
             else:
                 kept = b"" if state is State.DONE else b"result"

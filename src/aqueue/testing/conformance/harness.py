@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ...lifecycle import Settlement, State
-from ...message import DEFAULT_QUEUE, Envelope, Node, Trigger
+from ...message import DEFAULT_QUEUE, JOINED, Envelope, Node, Trigger, parted
 from ...storage.protocol import Connected
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def renew(
 ) -> list[Receipt]:
     """One sign of life of `consumer`; those of `receipts` that it does not hold any more."""
     with closing(storage.pulse()) as pulse:
-        return pulse.renew(receipts, consumer, description)
+        return pulse.renew(receipts, consumer, description).lost
 
 
 async def take_over(harness: Harness, storage: Storage, consumer: str) -> Delivery:
@@ -182,11 +182,12 @@ async def end(
     assert await storage.settle([settlement]) == [True]
 
 
-def inputs_of(delivery: Delivery) -> list[bytes]:
-    """What a node got of those before it."""
-    payload, due_ms, *inputs = delivery.payload.split(b"\n")
+def inputs_of(delivery: Delivery) -> list[tuple[str, bytes]]:
+    """What a node got of those before it: how they ended, and with which result."""
+    assert delivery.payload.startswith(JOINED)
+    payload, due_ms, inputs = parted(delivery.payload)
     assert payload == b"payload of " + delivery.id.encode()
-    assert int(due_ms) > 0
+    assert due_ms > 0
     return inputs
 
 

@@ -7,9 +7,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from ...lifecycle import TRIGGERING, VERDICTS, State
-from ...message import Envelope, Node, Trigger
+from ...message import Envelope, Node, Trigger, as_input, joined, parted
 from ...storage.protocol import Record, Settled
 from .harness import (
+    KEEP_MS,
     LONG_LEASE_MS,
     LONG_WAIT_MS,
     QUEUES,
@@ -89,7 +90,7 @@ async def check_a_node_gets_the_results_in_its_own_order(harness: Harness) -> No
         started = await begin(storage, *map(node, ids), node("last", *ids, "t3"))
         for task_id in Random(0).sample(ids, len(ids)):
             await end(storage, started[task_id], task_id.encode())
-        assert inputs_of(await pull_one(storage)) == [b"done " + task_id.encode() for task_id in [*ids, "t3"]]
+        assert inputs_of(await pull_one(storage)) == [("done", task_id.encode()) for task_id in [*ids, "t3"]]
 
 
 async def check_a_result_goes_to_everyone_who_waits_for_it(harness: Harness) -> None:
@@ -97,21 +98,33 @@ async def check_a_result_goes_to_everyone_who_waits_for_it(harness: Harness) -> 
         started = await begin(storage, node("first"), node("a", "first"), node("b", "first"), node("last", "a", "b"))
         await end(storage, started["first"], b"5")
         started = await started_by_id(storage)
-        assert {task_id: inputs_of(each) for task_id, each in started.items()} == {"a": [b"done 5"], "b": [b"done 5"]}
+        given = [("done", b"5")]
+        assert {task_id: inputs_of(each) for task_id, each in started.items()} == {"a": given, "b": given}
         await end(storage, started["b"], b"7")
         await end(storage, started["a"], b"6")
-        assert inputs_of(await pull_one(storage)) == [b"done 6", b"done 7"]
+        assert inputs_of(await pull_one(storage)) == [("done", b"6"), ("done", b"7")]
 
 
 async def check_an_input_is_the_result_as_it_is(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        results = [b"", bytes(range(256)), b"%d %s", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
+        results = [b"", b"\0", b"\n", bytes(range(256)), b"%d %s", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
         ids = [f"t{number}" for number in range(len(results))]
         started = await begin(storage, *map(node, ids), node("last", *ids))
         for task_id, result in zip(ids, results, strict=True):
             await end(storage, started[task_id], result)
-        last = await pull_one(storage)
-        assert last.payload.endswith(b"".join(b"\ndone " + result for result in results))
+        assert inputs_of(await pull_one(storage)) == [("done", result) for result in results]
+
+
+async def check_a_node_keeps_its_own_payload_as_it_is(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        for number, payload in enumerate([b"", b"\0", b"\n 5\n", bytes(range(256)) * 16]):
+            envelope = Envelope(f"last{number}", payload, eta_ms=1_000)
+            started = await begin(storage, node(f"first{number}"), Node(envelope, (f"first{number}",)))
+            await end(storage, started[f"first{number}"], payload)
+            last = await pull_one(storage)
+            assert last.payload == joined(payload, 1_000, [as_input(State.DONE, payload)])
+            assert parted(last.payload) == (payload, 1_000, [(State.DONE, payload)])
+            await end(storage, last)
 
 
 async def check_inputs_outlast_put_backs_retries_delays_and_take_overs(harness: Harness) -> None:
@@ -141,7 +154,7 @@ async def check_a_hundred_members_join_once(harness: Harness) -> None:
         replies = await asyncio.gather(*(storage.settle(settlements[start::7]) for start in range(7)))
         assert all(all(reply) for reply in replies)
         last = await pull_one(storage)
-        assert inputs_of(last) == [b"done " + task_id.encode() for task_id in ids]
+        assert inputs_of(last) == [("done", task_id.encode()) for task_id in ids]
 
 
 # -- when it starts
@@ -182,8 +195,8 @@ async def check_a_delay_counts_from_the_last_verdict_before(harness: Harness) ->
         # Clocks of different hosts and rounding allow for some milliseconds.
         assert harness.now_ms() - ended_ms >= 90
         last = await pull_one(storage)
-        assert inputs_of(last) == [b"done 1"]
-        assert abs(int(last.payload.split(b"\n")[1]) - ended_ms - 100) < 2_000
+        assert inputs_of(last) == [("done", b"1")]
+        assert abs(parted(last.payload).due_ms - ended_ms - 100) < 2_000
 
 
 async def check_an_instant_is_kept_as_it_is(harness: Harness) -> None:
@@ -193,10 +206,10 @@ async def check_an_instant_is_kept_as_it_is(harness: Harness) -> None:
         started = await begin(storage, *nodes)
         await end(storage, started["first"])
         passed = await pull_one(storage)
-        assert passed.payload == b"payload of passed\n1000\ndone 1"
+        assert parted(passed.payload) == (b"payload of passed", 1_000, [("done", b"1")])
         await promote(harness, storage, 1)
         assert harness.now_ms() >= eta_ms - 10
-        assert (await pull_one(storage)).payload == b"payload of later\n%d\ndone 1" % eta_ms
+        assert parted((await pull_one(storage)).payload).due_ms == eta_ms
 
 
 async def check_nodes_without_predecessors_start_like_tasks(harness: Harness) -> None:
@@ -243,7 +256,7 @@ async def check_a_verdict_that_is_refused_moves_nothing_on(harness: Harness) -> 
         timely = verdict(taken, b"timely")._replace(linked=True)
         assert await storage.settle([late, timely, late, timely]) == [False, True, False, False]
         assert await storage.settle([timely]) == [False]
-        assert inputs_of(await pull_one(storage)) == [b"done timely"]
+        assert inputs_of(await pull_one(storage)) == [("done", b"timely")]
         assert await storage.records(["first"]) == [Record(State.DONE, b"timely")]
 
 
@@ -257,7 +270,7 @@ async def check_a_batch_with_workflows_is_answered_in_its_order(harness: Harness
         assert await storage.settle(batch) == [True, True, False, True, True, False]
         ready = await started_by_id(storage)
         assert set(ready) == {"last", "again"}
-        assert inputs_of(ready["last"]) == [b"done a", b"done b"]
+        assert inputs_of(ready["last"]) == [("done", b"a"), ("done", b"b")]
 
 
 async def check_a_verdict_that_nobody_waits_for_is_like_any_other(harness: Harness) -> None:
@@ -293,7 +306,7 @@ async def check_any_workflow_ends_as_the_rules_say(harness: Harness) -> None:
 
 
 async def _play(storage: Storage, random: Random) -> None:
-    """A random workflow, whose tasks end in a random order in random ways."""
+    """A random workflow, whose tasks end in a random order in random ways, some of them before they were due."""
     nodes: list[Node] = []
     for number in range(30):
         before = (
@@ -306,6 +319,7 @@ async def _play(storage: Storage, random: Random) -> None:
     fates = {known.envelope.id: random.choice((State.DONE, State.DONE, *sorted(VERDICTS))) for known in nodes}
     held: dict[str, Delivery] = {}
     ran: set[str] = set()
+    cancelled: set[str] = set()
     while started := await started_by_id(storage) | held:
         assert not ran & set(started), "a task was run again after its verdict"
         chosen = random.sample(sorted(started), random.randint(1, len(started)))
@@ -315,11 +329,15 @@ async def _play(storage: Storage, random: Random) -> None:
         ]
         assert await storage.settle(batch) == [True] * len(batch)
         ran |= set(chosen)
+        [unlucky] = random.sample(nodes, 1)
+        if await state_of(storage, unlucky.envelope.id) is State.WAITING:
+            cancelled.add(unlucky.envelope.id)
+            assert await storage.cancel(unlucky.envelope.id, b"stopped", KEEP_MS, "")
         held = {task_id: delivery for task_id, delivery in started.items() if task_id not in chosen}
     for task, after, trigger, _ in nodes:
         [record] = await storage.records([task.id])
         states = [fates[each] if each in ran else State.CANCELLED for each in after]
-        starts = all(state in TRIGGERING[trigger] for state in states)
+        starts = task.id not in cancelled and all(state in TRIGGERING[trigger] for state in states)
         assert (task.id in ran) is starts, f"{task.id} starts when those before are {trigger}, and they are {states}"
         assert record is not None
         assert record.state is (fates[task.id] if starts else State.CANCELLED)
@@ -332,6 +350,7 @@ CHECKS = (
     check_a_node_gets_the_results_in_its_own_order,
     check_a_result_goes_to_everyone_who_waits_for_it,
     check_an_input_is_the_result_as_it_is,
+    check_a_node_keeps_its_own_payload_as_it_is,
     check_inputs_outlast_put_backs_retries_delays_and_take_overs,
     check_a_hundred_members_join_once,
     check_a_node_keeps_queue_and_priority,

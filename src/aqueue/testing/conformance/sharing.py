@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...lifecycle import State
 from ...message import Envelope
-from ...storage.protocol import Due, Progressed, Record, Settled
+from ...storage.protocol import CancelAsked, Due, Progressed, Record, Settled
 from .harness import (
+    KEEP_MS,
     LONG_LEASE_MS,
     LONG_WAIT_MS,
     QUEUES,
@@ -101,6 +102,22 @@ async def check_events_reach_other_processes(harness: SharedHarness) -> None:
         assert isinstance(await mailbox.next(), Due)
 
 
+async def check_what_is_stopped_elsewhere_is_heard_here(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "worker") as mailbox:
+        delivery = await lend(worker, "running")
+        assert await client.cancel("running", b"", KEEP_MS, "")
+        await mailbox.expect(CancelAsked("running"))
+        await client.push([Envelope("waiting", b"")])
+        assert await client.cancel("waiting", b"why", KEEP_MS, "worker")
+        await mailbox.expect(Settled("waiting", State.CANCELLED, b"why"))
+        await client.revoke("all of a kind", 0, True, 0)
+        assert (await lend(worker, "next")).is_marked
+        assert await worker.revoked([("next", "all of a kind")], True) == [True]
+        assert await client.revoked([("other", "all of a kind")], True) == [False]
+        assert await worker.settle([verdict(delivery, state=State.CANCELLED)]) == [True]
+        assert not await client.cancel("running", b"", KEEP_MS, "")
+
+
 async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
     async with opened(harness.make(SHORT_LEASE_MS)) as survivor:
         async with opened(harness.join(survivor)) as victim:
@@ -152,7 +169,7 @@ async def check_a_workflow_moves_on_between_processes(harness: SharedHarness) ->
             await harness.advance(20)
             await end(client, first)
             [following] = await outcome(task)
-        assert (following.id, inputs_of(following)) == ("next", [b"done 1"])
+        assert (following.id, inputs_of(following)) == ("next", [("done", b"1")])
         await end(worker, following, b"oops", state=State.FAILED)
         await mailbox.expect(Settled("last", State.CANCELLED, b"oops"))
         assert await client.records(["last"]) == [Record(State.CANCELLED, b"oops")]
@@ -172,7 +189,7 @@ async def check_members_that_end_in_several_processes_join_once(harness: SharedH
         joined: list[Delivery] = []
         await asyncio.gather(*(work(storage, f"c{number}") for number, storage in enumerate((a, b, c, d))))
         [last] = joined
-        assert inputs_of(last) == [b"done " + member.envelope.id.encode() for member in members]
+        assert inputs_of(last) == [("done", member.envelope.id.encode()) for member in members]
 
 
 async def check_closing_one_handle_leaves_the_others_alone(harness: SharedHarness) -> None:
@@ -189,6 +206,7 @@ CHECKS = (
     check_a_receipt_holds_at_every_handle,
     check_a_waiting_pull_is_woken_from_elsewhere,
     check_events_reach_other_processes,
+    check_what_is_stopped_elsewhere_is_heard_here,
     check_a_vanished_process_is_replaced,
     check_concurrent_processes_share_the_work,
     check_a_workflow_moves_on_between_processes,

@@ -20,6 +20,8 @@ if known then
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Tells this workflow from a later one in which the same ids are used again.
+local stamp = time[1] .. '.' .. time[2] .. ' '
 
 local function start(id, payload, level, due)
   if due <= now then
@@ -39,10 +41,10 @@ for i = 5, #ARGV, 7 do
     local eta = tonumber(ARGV[i + 4])
     start(id, payload, level, eta > 0 and eta or now + tonumber(ARGV[i + 3]))
   else
-    redis.call('HSET', prefix .. id, 'e', '', 's', 'waiting', 'p', payload, 'l', level, 'j', join)
+    redis.call('HSET', prefix .. id, 'e', '', 's', 'waiting', 'p', payload, 'l', level, 'j', stamp .. join)
   end
   if successors ~= '' then
-    redis.call('HSET', prefix .. id, 'n', successors)
+    redis.call('HSET', prefix .. id, 'n', stamp .. successors)
   end
   -- Readers get to know the level now, so that a join finds them waiting.
   if redis.call('SADD', KEYS[1], level) == 1 then
