@@ -141,8 +141,8 @@ class Result(Generic[R_co]):
         return self._value(record)
 
     async def status(self) -> State:
-        """Where the task is now: ``queued``, ``scheduled``, ``running``, ``retrying``, ``done``, ``failed``,
-        ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
+        """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,
+        ``failed``, ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
         if self.verdict is not None:
             return self.verdict.state
         record = await self.source.look(self.id)

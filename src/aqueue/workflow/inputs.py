@@ -44,6 +44,9 @@ class NodeTerms(NamedTuple):
     expires_ms: int = 0
 
 
+_PLAIN = NodeTerms()
+
+
 def as_node(terms: NodeTerms) -> list[Any] | None:
     """`terms` as a message has them: plain values, without those at the end that say nothing."""
     node: list[Any] = [terms.linked, terms.passing and terms.passing.value, list(terms.after), terms.drops]
@@ -83,13 +86,20 @@ def read_ready(codec: Codec, task_id: str, payload: bytes) -> tuple[Message, Nod
     Raises:
         DecodeError: there is none, or an input is missing.
     """
-    payload, due_ms, inputs = _parts(payload) if payload.startswith(JOINED) else Joined(payload, 0, [])
+    if payload.startswith(JOINED):
+        payload, due_ms, inputs = _parts(payload)
+        return _complete(codec, codec.decode_message(task_id, payload), due_ms, inputs)
     message = codec.decode_message(task_id, payload)
-    if message.node is None and not inputs:
-        return message, _PLAIN
+    # Every plain task takes this way.
+    return (message, _PLAIN) if message.node is None else _complete(codec, message, 0, [])
+
+
+def _complete(
+    codec: Codec, message: Message, due_ms: int, inputs: list[tuple[str, bytes]]
+) -> tuple[Message, NodeTerms]:
     terms = terms_of(message)
     if len(inputs) != len(terms.after):
-        raise DecodeError(f"task {task_id} waits for {len(terms.after)} others and got {len(inputs)} results")
+        raise DecodeError(f"task {message.id} waits for {len(terms.after)} others and got {len(inputs)} results")
     values = [_value(codec, *pair) for pair in zip(terms.after, inputs, strict=True)]
     if terms.drops:
         values = [value for value in values if type(value) is not Error and value is not SKIPPED]
@@ -98,9 +108,6 @@ def read_ready(codec: Codec, task_id: str, payload: bytes) -> tuple[Message, Nod
     if terms.after and terms.expires_ms:
         message.expires_ms = due_ms + terms.expires_ms
     return message, terms
-
-
-_PLAIN = NodeTerms()
 
 
 def _parts(payload: bytes) -> Joined:
