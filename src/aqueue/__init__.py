@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
+    from .inspection import ResultInfo, TaskInfo
     from .lifecycle import State
     from .limits import RateLimit
     from .locks import TaskLock
@@ -67,6 +68,7 @@ __all__ = [
     "RedisHuey",
     "Result",
     "ResultGroup",
+    "ResultInfo",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
@@ -77,6 +79,7 @@ __all__ = [
     "Step",
     "Task",
     "TaskException",
+    "TaskInfo",
     "TaskLock",
     "TaskLockedException",
     "TaskRun",
@@ -109,6 +112,7 @@ _HOMES = {
         "TaskLockedException",
         "TaskTimeout",
     ),
+    "inspection": ("ResultInfo", "TaskInfo"),
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
     "locks": ("TaskLock",),

@@ -16,6 +16,7 @@ from .exceptions import ConfigurationError
 from .functions import check_function, check_pool, task_name
 from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id
+from .inspection import Inspection
 from .limits import Limits
 from .locks import Locks
 from .options import TaskOptions, check_known
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .codec import Codec
     from .serializers import Serializer
-    from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
+    from .storage.protocol import Record, Storage
     from .sync import SyncHuey
     from .worker.immediate import Immediate
     from .worker.worker import Worker
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Enqueueing, Control, Locks, Limits, Values):
+class Huey(HookDecorators, Enqueueing, Control, Inspection, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
@@ -143,6 +144,7 @@ class Huey(HookDecorators, Enqueueing, Control, Locks, Limits, Values):
             result_ttl: how long to keep it.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
             pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
+            settings: a dict of your own, which hooks and receivers find as ``task.settings``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
@@ -211,16 +213,6 @@ class Huey(HookDecorators, Enqueueing, Control, Locks, Limits, Values):
         client = await self.client()
         async for progress in client.follow(task_id, foreign):
             yield progress
-
-    # -- looking
-
-    async def depths(self) -> list[QueueDepth]:
-        """How full each queue is."""
-        return await (await self.client()).storage.depths()
-
-    async def workers(self) -> list[WorkerInfo]:
-        """The workers that gave a sign of life lately."""
-        return await (await self.client()).storage.workers()
 
     @functools.cached_property
     def sync(self) -> SyncHuey:

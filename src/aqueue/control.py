@@ -150,8 +150,8 @@ class Control:
     async def _cancel(self, task_id: str, message: Message | None, why: str, instead: Envelope | None = None) -> bool:
         reply = "" if message is None else message.reply
         metadata = {"type": "CancelExecution", "error": why, "traceback": "", "task_id": task_id}
-        error = owned(task_id, self.codec.encode_value(metadata, "error", task_id))
         ttl_ms = max(self.result_ttl_ms, TOMBSTONE_MS)
+        error = owned(task_id, self.codec.encode_value(metadata, "error", task_id))
         return await (await self.client()).storage.cancel(task_id, error, ttl_ms, reply, instead)
 
     async def _message(self, task_id: str, read: Callable[[Codec, str, bytes], Message] = read_call) -> Message | None:

@@ -53,6 +53,8 @@ def check_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"a task must be a function, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
+    if not inspect.isroutine(function) and inspect.iscoroutinefunction(type(function).__call__):
+        raise TypeError(f"{function!r} is called with await, but is no function: pass its bound method, __call__ say")
 
 
 def check_pool(function: Callable[..., Any], pool: str | None) -> None:

@@ -126,7 +126,8 @@ class Sender(Protocol):
 class Task(Generic[P, R]):
     """A task. Calling it runs the function here; ``enqueue`` sends it to a worker.
 
-    Made by ``@huey.task``; `options` are those of its declaration.
+    Made by ``@huey.task``; `options` are those of its declaration. `function` may be a task, of another application or
+    under another name: then this one has its function.
     """
 
     def __init__(
@@ -137,13 +138,17 @@ class Task(Generic[P, R]):
         options: TaskOptions,
         resource: Resource | None = None,
     ) -> None:
+        if isinstance(function, Task):
+            resource = resource or function.resource
+            function = function.func
         self.sender = sender
-        self.func = function
+        self.func: Callable[..., Any] = function
         self.name = name
         self.declared = options
-        self.resource = resource
+        self.resource: Resource | None = resource
         self.check_arguments = arguments_checker(function, self._injected())
-        functools.update_wrapper(self, function)
+        # What stands on the function stays there: it is not to take the place of what stands here.
+        functools.update_wrapper(self, function, updated=())
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"

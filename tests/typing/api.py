@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_type
@@ -23,11 +24,13 @@ from aqueue import (
     RedisHuey,
     Result,
     ResultGroup,
+    ResultInfo,
     SqliteHuey,
     State,
     Step,
     Task,
     TaskException,
+    TaskInfo,
     TaskLock,
     TaskRun,
     TaskView,
@@ -227,10 +230,20 @@ async def stopping() -> None:
     assert_type(await huey.cancel(result), bool)
 
 
+async def looking() -> None:
+    for task in [*await huey.pending(), *await huey.scheduled(10), *await huey.running(None, queue="mails")]:
+        assert_type(task, TaskInfo)
+        assert_type((task.id, task.state, task.name), tuple[str, State, str])
+        assert_type((task.since, task.due), tuple[datetime | None, datetime | None])
+    assert_type(await huey.all_results(limit=10), list[ResultInfo])
+    assert_type(await huey.pending_count(queue="mails") + await huey.result_count(), int)
+
+
 def without_an_event_loop() -> None:
     assert_type(add.enqueue_sync(1, 2), SyncResult[int])
     assert_type(add.enqueue_sync(1, 2).get(timeout=5), int)
     assert_type(huey.sync.enqueue(greet.s("me")), SyncResult[str])
+    assert_type(add.enqueue_sync(1, 2).reschedule(delay=60), SyncResult[int])
     assert_type(huey.sync.enqueue_many([add.s(1, 2)]), list[SyncResult[int]])
     assert_type(huey.sync.enqueue(add.s(1, 2).then(greet)), list[SyncResult[Any]])
     assert_type(huey.sync.enqueue(chord([add.s(1, 2)], greet)).get(timeout=5), str)
@@ -261,6 +274,7 @@ def before_it_is_sent(task: TaskView) -> None:
     assert_type((task.id, task.name, task.queue, task.priority), tuple[str, str, str, int])
     assert_type((task.retries, task.retry_delay, task.timeout), tuple[int, float, float | None])
     assert_type(task.expires, datetime | None)
+    assert_type(task.settings, Mapping[str, Any])
 
 
 @huey.signal()

@@ -21,6 +21,8 @@ from .joins import Joins, Ready
 from .listeners import Listeners
 from .marks import Marks
 from .memory_cells import MemoryCells
+from .memory_oversight import MemoryOversight
+from .memory_pulse import MemoryPulse
 from .memory_tasks import Level, Task
 from .protocol import (
     CancelAsked,
@@ -64,6 +66,8 @@ class MemoryStorage:
         self._lent: dict[Receipt, Task] = {}
         self._scheduled: list[tuple[int, int, Task]] = []
         self._joins = Joins()
+        places = (self._tasks, self._ready, self._lent, self._scheduled)
+        self.oversight = MemoryOversight(*places, self._forget_expired)
         self._expiring: list[tuple[int, str]] = []
         self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
@@ -329,7 +333,7 @@ class MemoryStorage:
         if task in line:
             line.remove(task)
         else:
-            self._scheduled = [entry for entry in self._scheduled if entry[2] is not task]
+            self._scheduled[:] = [entry for entry in self._scheduled if entry[2] is not task]
             heapify(self._scheduled)
         if not line:
             del self._ready[task.level]
@@ -433,16 +437,3 @@ class MemoryStorage:
         while self._expiring and self._expiring[0][0] <= now_ms:
             _, task_id = heappop(self._expiring)
             del self._tasks[task_id]
-
-
-class MemoryPulse:
-    """Implements ``storage.protocol.Pulse``."""
-
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
-
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        return self._storage.renew(receipts, consumer, description)
-
-    def close(self) -> None:
-        """Nothing to give back."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..lifecycle import Settlement, State
     from ..message import Delivery, Envelope, Node, Receipt
     from .cells import Cells
+    from .oversight import Oversight
 
 # What the inputs of one node may take together: stores cannot hold values of any size.
 MOST_INPUT_BYTES = 256 * 2**20
@@ -153,6 +154,10 @@ class Storage(Protocol):
     @property
     def cells(self) -> Cells:
         """What the namespace shares beside its tasks."""
+
+    @property
+    def oversight(self) -> Oversight:
+        """What those get to know who look after it."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.
