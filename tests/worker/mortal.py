@@ -53,6 +53,7 @@ class MortalStorage:
         self._mishaps = dict(fates)
         self._calls = 0
         self._verdicts = verdicts
+        self._settling: list[asyncio.Task[list[bool]]] = []
         self.dead = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
@@ -77,8 +78,17 @@ class MortalStorage:
             self._verdicts.update(each.id for each, was_accepted in pairs if was_accepted and each.state in VERDICTS)
             return accepted
 
-        accepted: list[bool] = await self._call(settle_and_count)
+        async def settle_to_the_end() -> list[bool]:
+            settling = asyncio.create_task(settle_and_count())
+            self._settling.append(settling)
+            return await asyncio.shield(settling)
+
+        accepted: list[bool] = await self._call(settle_to_the_end)
         return accepted
+
+    async def last_words(self) -> None:
+        """Wait for what the worker had sent when it died: the store takes it all the same."""
+        await asyncio.gather(*self._settling, return_exceptions=True)
 
     def pulse(self) -> MortalPulse:
         return MortalPulse(self._storage.pulse(), self.dead)

@@ -217,6 +217,7 @@ class Stage:
                 await self._let_time_pass()
         work.cancel()
         await asyncio.wait([work])
+        await mortal.last_words()
         if not isinstance(storage, MemoryStorage):
             await storage.close()
 
