@@ -33,24 +33,33 @@ if TYPE_CHECKING:
     from .limits import RateLimit
     from .listed import DeadLetter, ResultInfo, TaskInfo
     from .locks import TaskLock
+    from .message import SKIPPED, Error
     from .permits import Permit
-    from .result import Progress, Result, ResultGroup
+    from .result import ChordResult, Progress, Result, ResultGroup
     from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
+    from .workflow.groups import Chord, Group, chord, group
+    from .workflow.steps import Pipeline, Step
 
 __all__ = [
+    "SKIPPED",
     "Call",
     "CancelExecution",
+    "Chord",
+    "ChordResult",
     "ConfigurationError",
     "DeadLetter",
     "DecodeError",
     "EncodeError",
+    "Error",
+    "Group",
     "Huey",
     "HueyException",
     "JSONSerializer",
     "MemoryHuey",
     "Permit",
     "PickleSerializer",
+    "Pipeline",
     "ProcessDied",
     "Progress",
     "QueueFull",
@@ -68,6 +77,7 @@ __all__ = [
     "SerializerMismatch",
     "SqliteHuey",
     "State",
+    "Step",
     "Task",
     "TaskException",
     "TaskInfo",
@@ -77,7 +87,9 @@ __all__ = [
     "TaskTimeout",
     "TaskView",
     "__version__",
+    "chord",
     "current_task",
+    "group",
 ]
 
 _HOMES = {
@@ -105,10 +117,13 @@ _HOMES = {
     "limits": ("RateLimit",),
     "listed": ("DeadLetter", "ResultInfo", "TaskInfo"),
     "locks": ("TaskLock",),
+    "message": ("SKIPPED", "Error"),
     "permits": ("Permit",),
-    "result": ("Progress", "Result", "ResultGroup"),
+    "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
+    "workflow.groups": ("Chord", "Group", "chord", "group"),
+    "workflow.steps": ("Pipeline", "Step"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import DecodeError, ResultNotFound
 from .ids import check_task_id
 from .listed import LIST_LIMIT, DeadLetter, dead_letter, listed
-from .message import Envelope
 from .result import Result
 from .storage.oversight import Place
 from .task import Call
+from .workflow.inputs import read_ready, without_expiry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .client import Client
     from .codec import Codec
+    from .message import Envelope
     from .registry import Registry
     from .storage.oversight import Kept
 
@@ -57,8 +58,8 @@ class DeadLetters:
             call, payload = self._call(kept)
             [revived] = await (await self.client()).storage.oversight.retry([(task_id, payload)])
             if revived:
-                envelope = Envelope(task_id, payload or kept.payload, kept.queue, kept.priority)
-                await self._announce([] if call is None else [(call, envelope)])
+                calls = [] if call is None else [call]
+                await self._after_push(calls, [self._envelope(call, "") for call in calls], [True] * len(calls))
                 return self.result(task_id)
         raise ResultNotFound(f"task {task_id!r} cannot be retried: there is no dead letter of it, or its id is in use")
 
@@ -75,22 +76,16 @@ class DeadLetters:
         """The call that is to run again, if its task is declared here, and its payload where that has to be another."""
         payload = None
         try:
-            message = self.codec.decode_message(kept.id, kept.payload)
-            if message.expires_ms:
-                message.expires_ms = 0
-                payload = self.codec.encode_message(message)
+            payload = without_expiry(self.codec, kept.id, kept.payload)
+            message, _ = read_ready(self.codec, kept.id, kept.payload)
             task = self.registry.get(message.task)
             if task is not None:
                 options = task.declared.changed(**(message.overrides or {}))
-                return Call(task, message.args, message.kwargs, options), payload
+                return Call(task, message.args, message.kwargs, options, kept.id), payload
         except (DecodeError, TypeError, ValueError):
             # Whatever is wrong with it, the worker will say so.
             pass
         return None, payload
-
-    async def _announce(self, revived: Sequence[tuple[Call[Any], Envelope]]) -> None:
-        calls, envelopes = [call for call, _ in revived], [envelope for _, envelope in revived]
-        await self._after_push(calls, envelopes, [True] * len(revived))
 
     # -- what the application brings
 
@@ -98,6 +93,9 @@ class DeadLetters:
         raise NotImplementedError
 
     def result(self, task_id: str) -> Result[Any]:
+        raise NotImplementedError
+
+    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
         raise NotImplementedError
 
     async def _after_push(

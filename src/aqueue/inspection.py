@@ -34,6 +34,11 @@ class Inspection:
         found = await listed(await self._oversight(), Place.SCHEDULED, limit, queue)
         return [task_info(self.codec, kept, "due") for kept in found]
 
+    async def waiting(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
+        """The tasks of workflows that wait for others, in no order. They are not in line yet."""
+        found = await listed(await self._oversight(), Place.WAITING, limit, queue)
+        return [task_info(self.codec, kept) for kept in found]
+
     async def running(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
         """The tasks that workers hold."""
         found = await listed(await self._oversight(), Place.LENT, limit, queue)

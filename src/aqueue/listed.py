@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .causes import read_error
 from .exceptions import DecodeError
 from .ids import check_name
 from .lifecycle import State
+from .workflow.inputs import read_call, read_ready
 
 if TYPE_CHECKING:
     from .codec import Codec
+    from .message import Message
     from .storage.oversight import Kept, Oversight, Place
 
 # A list that nobody limited is no longer than this: it is for people, and a queue may hold millions.
@@ -113,24 +116,24 @@ def queue_as_asked(queue: str | None) -> str:
     return "" if queue is None else check_name(queue, "the name of a queue")
 
 
-def task_info(codec: Codec, kept: Kept, instant: str) -> TaskInfo:
-    """A task that waits or runs; `instant` is the field that its instant belongs to."""
+def task_info(codec: Codec, kept: Kept, instant: str = "") -> TaskInfo:
+    """A task that waits or runs; `instant` is the field that its instant belongs to, if it has one."""
     name, args, kwargs, problem = _call(codec, kept)
     where = (kept.queue, kept.priority, kept.failures + 1, kept.consumer)
-    when: dict[str, Any] = {instant: _instant(kept)}
+    when: dict[str, Any] = {instant: _instant(kept)} if instant else {}
     return TaskInfo(kept.id, kept.state, name, args, kwargs, *where, problem=problem, **when)
 
 
 def result_info(codec: Codec, kept: Kept) -> ResultInfo:
     """A verdict."""
-    what = "result" if kept.state is State.DONE else "error"
+    if not kept.result:
+        return ResultInfo(kept.id, kept.state)
     try:
-        told = codec.decode_value(kept.result, what, kept.id) if kept.result else None
+        if kept.state is State.DONE:
+            return ResultInfo(kept.id, kept.state, codec.decode_value(kept.result, "result", kept.id))
+        return ResultInfo(kept.id, kept.state, metadata=read_error(codec, kept.id, kept.result))
     except DecodeError as error:
         return ResultInfo(kept.id, kept.state, problem=str(error))
-    if kept.state is State.DONE:
-        return ResultInfo(kept.id, kept.state, told)
-    return ResultInfo(kept.id, kept.state, metadata=told if isinstance(told, dict) else {})
 
 
 def dead_letter(codec: Codec, kept: Kept) -> DeadLetter:
@@ -142,11 +145,18 @@ def dead_letter(codec: Codec, kept: Kept) -> DeadLetter:
 
 
 def _call(codec: Codec, kept: Kept) -> _Call:
+    # Of one that waits for others its own arguments are known.
+    read = read_call if kept.state is State.WAITING else _read_with_inputs
     try:
-        message = codec.decode_message(kept.id, kept.payload)
+        message = read(codec, kept.id, kept.payload)
     except DecodeError as error:
         return _Call(problem=str(error))
     return _Call(message.task, message.args, message.kwargs)
+
+
+def _read_with_inputs(codec: Codec, task_id: str, payload: bytes) -> Message:
+    message, _ = read_ready(codec, task_id, payload)
+    return message
 
 
 def _instant(kept: Kept) -> datetime:

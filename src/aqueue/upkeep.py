@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import DecodeError
 from .ids import check_name
 from .storage.oversight import EVERYTHING, Place
+from .workflow.inputs import read_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ class Upkeep:
 
     async def _cancel_waiting(self, kept: Kept) -> bool:
         try:
-            message = self.codec.decode_message(kept.id, kept.payload)
+            message = read_call(self.codec, kept.id, kept.payload)
         except DecodeError:
             message = None
         return await self._cancel(kept.id, message, "purged with its queue", if_lent=False)

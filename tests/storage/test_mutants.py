@@ -14,7 +14,7 @@ from aqueue.testing.conformance import harness as suite
 
 from .conftest import MemoryHarness
 from .mutants import burying as burying_mutants
-from .mutants import cells, looking, ownership, settling, stopping, ways
+from .mutants import cells, joining, looking, ownership, settling, stopping, ways
 from .mutants import overseeing as overseeing_mutants
 from .mutants import pausing as pausing_mutants
 
@@ -43,7 +43,7 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "mutant", _mutants(ways, settling, ownership, stopping, looking), ids=lambda mutant: mutant.__name__
+    "mutant", _mutants(ways, settling, joining, ownership, stopping, looking), ids=lambda mutant: mutant.__name__
 )
 async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
     await _caught(mutant, mutant, CHECKS)

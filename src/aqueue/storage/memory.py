@@ -1,8 +1,8 @@
 """The storage of one process: what every storage promises, in plain dicts, deques and heaps.
 
-Read it as the specification you can run. A task without a verdict is in exactly one of three places: `_ready` (in line,
-at its queue and priority), `_lent` (the lease table, by receipt) or `_scheduled` (by due instant). A move from one to
-the next happens between two awaits, which makes it atomic.
+Read it as the specification you can run. A task without a verdict is in exactly one of four places: `_ready` (in line,
+at its queue and priority), `_lent` (the lease table, by receipt), `_scheduled` (by due instant) or `_joins` (with what
+it waits for). A move from one to the next happens between two awaits, which makes it atomic.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Envelope, Receipt
+from ..message import Delivery, Envelope, Receipt, joined
+from .joins import Ready
 from .listeners import Listeners
 from .memory_cells import MemoryCells
 from .memory_oversight import MemoryOversight
-from .memory_tables import Level, Tables, Task
+from .memory_pulse import MemoryPulse
+from .memory_tasks import Level, Tables, Task
 from .protocol import (
     CancelAsked,
     Description,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..lifecycle import Settlement
+    from ..message import Node
+    from .joins import Refused
     from .protocol import Event
 
 
@@ -58,7 +62,8 @@ class MemoryStorage:
         self._serial = count(1)
         tables = Tables()
         self._tasks, self._ready, self._lent = tables.tasks, tables.ready, tables.lent
-        self._scheduled, self._expiring, self._marks = tables.scheduled, tables.expiring, tables.marks
+        self._scheduled, self._joins = tables.scheduled, tables.joins
+        self._expiring, self._marks = tables.expiring, tables.marks
         self.oversight = MemoryOversight(tables, self.cells, self._clock, self._enter, self._wake)
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -98,10 +103,25 @@ class MemoryStorage:
     def _push(self, envelope: Envelope) -> bool:
         if envelope.id in self._tasks:
             return False
+        self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
+        return True
+
+    def _add(self, envelope: Envelope) -> Task:
         task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
         self._tasks[task.id] = task
-        self._enter(task, envelope.delay_ms, envelope.eta_ms)
-        return True
+        return task
+
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        self._forget_expired()
+        new = [node.envelope.id not in self._tasks for node in nodes]
+        if all(new):
+            self._joins.add(nodes)
+            for node in nodes:
+                if node.after:
+                    self._add(node.envelope).state = State.WAITING
+                else:
+                    self._push(node.envelope)
+        return new
 
     def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
@@ -217,6 +237,8 @@ class MemoryStorage:
             self.oversight.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
         if settlement.state in VERDICTS:
             self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
+            if settlement.linked:
+                self._follow(task, settlement.ttl_ms)
         elif task.id in self._marks.to_cancel:
             self._put_back(task, settlement._replace(delay_ms=0, eta_ms=0))
         else:
@@ -229,6 +251,23 @@ class MemoryStorage:
         self._marks.forget(task.id)
         heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
         self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
+
+    def _follow(self, task: Task, ttl_ms: int) -> None:
+        """`task` has its verdict: move those on who wait for it."""
+        for moved in self._joins.follow(task.id, Record(task.state, task.result)):
+            self._move_on(moved, ttl_ms)
+
+    def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
+        """A node need not wait any more: put it in line, or end it."""
+        envelope = moved.node.envelope
+        task = self._tasks[envelope.id]
+        if isinstance(moved, Ready):
+            due_ms = envelope.eta_ms or self._clock.now_ms() + envelope.delay_ms
+            task.payload = joined(task.payload, due_ms, moved.inputs)
+            self._enter(task, 0, due_ms)
+        else:
+            task.state = State.CANCELLED
+            self._end(task, moved.cause.result, ttl_ms, moved.node.reply)
 
     def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
@@ -285,12 +324,16 @@ class MemoryStorage:
             self._withdraw(task)
             task.state = State.CANCELLED
             self._end(task, result, ttl_ms, reply)
+            self._follow(task, ttl_ms)
         if instead is not None:
             self._push(instead)
         return True
 
     def _withdraw(self, task: Task) -> None:
-        """Take `task` out of its line, or out of the schedule."""
+        """Take `task` out of its line, out of the schedule, or away from what it waits for."""
+        if task.state is State.WAITING:
+            self._joins.remove(task.id)
+            return
         line = self._ready[task.level]
         if task in line:
             line.remove(task)
@@ -400,16 +443,3 @@ class MemoryStorage:
         while self._expiring and self._expiring[0][0] <= now_ms:
             _, task_id = heappop(self._expiring)
             del self._tasks[task_id]
-
-
-class MemoryPulse:
-    """Implements ``storage.protocol.Pulse``."""
-
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
-
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        return self._storage.renew(receipts, consumer, description)
-
-    def close(self) -> None:
-        """Nothing to give back."""

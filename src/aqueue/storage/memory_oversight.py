@@ -6,7 +6,7 @@ from heapq import heapify
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..lifecycle import BURIED, State
-from .memory_tables import Level, Task
+from .memory_tasks import Level, Task
 from .oversight import EVERYTHING, MOST_LETTERS, PAGE, Kept, Place
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from .memory_cells import MemoryCells
-    from .memory_tables import Tables
+    from .memory_tasks import Tables
 
 
 class _Letter(NamedTuple):
@@ -65,6 +65,8 @@ class MemoryOversight:
                 for receipt, task in tables.lent.items():
                     kept = _kept(task, task.leased_until_ms)
                     yield kept._replace(deliveries=receipt.count, consumer=receipt.consumer)
+            case Place.WAITING:
+                yield from (_kept(task, 0) for task in tables.tasks.values() if task.state is State.WAITING)
             case Place.ENDED:
                 now_ms = self._clock.now_ms()
                 for until_ms, task_id in tables.expiring:
@@ -141,7 +143,9 @@ class MemoryOversight:
 
     async def flush(self) -> AsyncGenerator[int, None]:
         tables, forgotten = self._tables, len(self._tables.tasks)
-        for table in (tables.tasks, tables.ready, tables.lent, tables.scheduled, tables.expiring, tables.marks):
+        for places in (tables.ready, tables.lent, tables.scheduled, tables.joins):
+            places.clear()
+        for table in (tables.tasks, tables.expiring, tables.marks):
             table.clear()
         self._letters.clear()
         self._cells.clear()

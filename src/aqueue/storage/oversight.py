@@ -31,6 +31,7 @@ class Place(StrEnum):
 
     READY = "ready"
     SCHEDULED = "scheduled"
+    WAITING = "waiting"
     LENT = "lent"
     ENDED = "ended"
     DEAD = "dead"
@@ -40,8 +41,8 @@ class Kept(NamedTuple):
     """One task as it is kept.
 
     `at_ms` is the instant since which it is ready, at which it is due, at which its lease runs out unless it is
-    renewed, or at which it has died. One that is lent is in the hands of `consumer`, for the `deliveries`-th time under
-    this entry. Of a verdict only `id`, `state` and `result` are told.
+    renewed, or at which it has died; 0 for a node that waits for others. One that is lent is in the hands of
+    `consumer`, for the `deliveries`-th time under this entry. Of a verdict only `id`, `state` and `result` are told.
     """
 
     id: str
@@ -79,7 +80,8 @@ class Oversight(Protocol):
         """Put each task back in line, with this payload or the one that it had, and end its dead letter.
 
         It keeps its id, its queue and its priority, and its fence goes on growing; it has no failures, and its verdict
-        is forgotten. False where there is no letter, or where its id is in use for another task meanwhile.
+        is forgotten. Nodes that wait for that verdict have got it, and the next one does not concern them. False where
+        there is no letter, or where its id is in use for another task meanwhile.
 
         Raises:
             QueueFull: the store has no room.

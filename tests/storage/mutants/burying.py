@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from aqueue.storage.memory_tables import Task
+
     from aqueue.storage.oversight import Kept
 
 
@@ -141,3 +142,14 @@ class DroppingForgetsTheVerdict(MemoryOversight):
         for task_id in task_ids:
             self._tables.tasks.pop(task_id, None)
         return await super().drop(task_ids)
+
+
+class WhatCameBackIsNewsToThoseWhoWaited(MemoryOversight):
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        revived = super()._retry(task_id, payload)
+        if revived:
+            for waiting in self._tables.joins._waiting.values():
+                for position, other in enumerate(waiting.node.after):
+                    if other == task_id:
+                        self._tables.joins._successors[task_id].append((waiting, position))
+        return revived

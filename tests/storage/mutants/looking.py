@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Receipt
-    from aqueue.storage.memory_tables import Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Event, Record
 
 

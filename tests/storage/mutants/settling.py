@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.lifecycle import Settlement
-    from aqueue.storage.memory_tables import Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Promotion
 
 

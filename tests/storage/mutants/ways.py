@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.message import Delivery, Envelope
-    from aqueue.storage.memory_tables import Level, Task
+    from aqueue.storage.memory_tasks import Level, Task
 
 
 # -- the way in

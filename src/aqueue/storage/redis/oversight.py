@@ -8,7 +8,7 @@ from ...lifecycle import State
 from ..oversight import PAGE, Kept, Place
 from .keys import GROUP, level_of, priority_of, queue_of
 from .reader import delivery_of
-from .scripts import DROP, ENDED, LENT, LETTERS, PAUSE, READY, RESUME, RETRY, SCHEDULED
+from .scripts import DROP, ENDED, LENT, LETTERS, PAUSE, READY, RESUME, RETRY, SCHEDULED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -42,6 +42,8 @@ class RedisOversight:
                 return self._scheduled(queue)
             case Place.LENT:
                 return self._lent(queue)
+            case Place.WAITING:
+                return self._waiting(queue)
             case Place.ENDED:
                 return self._ended()
             case Place.DEAD:
@@ -69,13 +71,15 @@ class RedisOversight:
                     break
                 passed += PAGE
 
+    async def _waiting(self, queue: str) -> AsyncGenerator[list[Kept], None]:
+        async for page in self._records(WAITING):
+            found = [kept for kept in (_for_others(*task) for task in page) if queue in {"", kept.queue}]
+            if found:
+                yield found
+
     async def _ended(self) -> AsyncGenerator[list[Kept], None]:
-        prefix = self._keys.record_prefix
-        async for names in self._scan(f"{prefix}*"):
-            for batch in _batches(names):
-                found = await self._server.run(ENDED, batch, len(prefix))
-                if found:
-                    yield [_with_verdict(*task) for task in found]
+        async for page in self._records(ENDED):
+            yield [_with_verdict(*task) for task in page]
 
     async def _dead(self, queue: str) -> AsyncGenerator[list[Kept], None]:
         # No more than `MOST_LETTERS`.
@@ -160,6 +164,15 @@ class RedisOversight:
             if cursor == b"0":
                 break
 
+    async def _records(self, script: Script) -> AsyncGenerator[list[Any], None]:
+        """What `script` tells of the records, page by page."""
+        prefix = self._keys.record_prefix
+        async for names in self._scan(f"{prefix}*"):
+            for batch in _batches(names):
+                page = await self._server.run(script, batch, len(prefix))
+                if page:
+                    yield page
+
     async def _entries(self, script: Script, level: str, fact: str | int) -> AsyncGenerator[list[Any], None]:
         """What `script` tells of the entries of `level`, page by page."""
         after = b""
@@ -197,6 +210,11 @@ def _due(task_id: bytes, due_ms: bytes, payload: bytes, level: bytes, failures: 
     queue, _, priority = level.decode().rpartition(":")
     kept = Kept(task_id.decode(), State(state.decode()), payload, queue, int(priority or 0))
     return kept._replace(at_ms=int(float(due_ms)), failures=int(failures))
+
+
+def _for_others(task_id: bytes, payload: bytes, level: bytes) -> Kept:
+    queue, _, priority = level.decode().rpartition(":")
+    return Kept(task_id.decode(), State.WAITING, payload, queue, int(priority or 0))
 
 
 def _with_verdict(task_id: bytes, state: bytes, result: bytes) -> Kept:

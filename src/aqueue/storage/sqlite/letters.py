@@ -59,6 +59,7 @@ def _retry(transaction: Transaction, task_id: str, payload: bytes | None) -> boo
     values = (transaction.next_number(), now_ms, payload, namespace, task_id, now_ms)
     if transaction.execute(QUERIES["revive"], values).rowcount == 0:
         return False
+    transaction.execute(QUERIES["detach"], (namespace, task_id))
     transaction.news.add(READY)
     return drop(transaction, [task_id])[0]
 

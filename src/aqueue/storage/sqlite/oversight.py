@@ -38,6 +38,8 @@ class SqliteOversight:
                 return self._ready(queue)
             case Place.ENDED:
                 return self._ended()
+            case Place.WAITING:
+                return self._waiting(queue)
             case Place.DEAD:
                 return self._dead(queue)
             case _:
@@ -60,6 +62,14 @@ class SqliteOversight:
             if found:
                 yield found
             seq, last = page[-1]
+
+    async def _waiting(self, queue: str) -> AsyncGenerator[list[Kept], None]:
+        seq = 0
+        while page := await self._writer().look(_waiting, seq):
+            found = [kept for _, kept in page if queue in {"", kept.queue}]
+            if found:
+                yield found
+            seq = page[-1][0]
 
     async def _ended(self) -> AsyncGenerator[list[Kept], None]:
         at_ms = seq = 0
@@ -132,6 +142,11 @@ def _by_instant(transaction: Transaction, query: str, last: Kept, seq: int) -> l
     return [_numbered(*row) for row in transaction.execute(query, arguments)]
 
 
+def _waiting(transaction: Transaction, seq: int) -> list[tuple[int, Kept]]:
+    arguments = {"namespace": transaction.namespace, "seq": seq, "limit": PAGE}
+    return [_numbered(*row) for row in transaction.execute(QUERIES["walk_waiting"], arguments)]
+
+
 def _ended(transaction: Transaction, at_ms: int, seq: int) -> list[tuple[int, int, str, str, bytes]]:
     arguments = {
         "namespace": transaction.namespace,
@@ -161,7 +176,13 @@ def _forget(transaction: Transaction, query: str) -> int:
 
 
 def _forget_the_rest(transaction: Transaction) -> None:
-    for query in (QUERIES["flush_letters"], QUERIES["flush_marks"], QUERIES["flush_cancellations"]):
+    for query in (
+        QUERIES["flush_nodes"],
+        QUERIES["flush_edges"],
+        QUERIES["flush_letters"],
+        QUERIES["flush_marks"],
+        QUERIES["flush_cancellations"],
+    ):
         transaction.execute(query, (transaction.namespace,))
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...lifecycle import State
-from ...message import Envelope
+from ...message import Envelope, Node, Trigger, parted
 from ...storage.oversight import MOST_LETTERS, Place
 from ...storage.protocol import Record
 from .harness import (
@@ -124,6 +124,29 @@ async def check_a_task_can_come_back_with_another_payload(harness: Harness) -> N
         await storage.settle([death(delivery)])
         assert await _retry(storage, "task", b"\x00other")
         assert (await pull_one(storage)).payload == b"\x00other"
+
+
+async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        nodes = [Node(Envelope(name, b"payload")) for name in ("a", "b")]
+        await storage.push_workflow([*nodes, Node(Envelope("c", b"join"), ("a", "b"), Trigger.ENDED)])
+        a, b = await pull(storage)
+        assert await storage.settle([death(a, b"why")._replace(linked=True)]) == [True]
+        [letter] = await walk(storage, Place.DEAD)
+        assert (letter.id, letter.payload, letter.result) == ("a", b"payload", b"why")
+        assert await _retry(storage, "a")
+        again = await pull_one(storage)
+        assert again.id == "a"
+        assert await storage.settle([verdict(again, b"late")._replace(linked=True)]) == [True]
+        assert await ids_in(storage, Place.WAITING) == ["c"]
+        assert await storage.settle([verdict(b, b"result")._replace(linked=True)]) == [True]
+        inputs = [("failed", b"why"), ("done", b"result")]
+        joint = await pull_one(storage)
+        assert parted(joint.payload).inputs == inputs
+        # A node comes back with what it was given.
+        assert await storage.settle([death(joint)._replace(linked=True)]) == [True]
+        assert await _retry(storage, "c")
+        assert parted((await pull_one(storage)).payload).inputs == inputs
 
 
 async def check_a_letter_is_good_for_one_retry(harness: Harness) -> None:
@@ -246,6 +269,7 @@ CHECKS = (
     check_only_the_owner_leaves_a_letter,
     check_a_letter_brings_its_task_back,
     check_a_task_can_come_back_with_another_payload,
+    check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited,
     check_a_letter_is_good_for_one_retry,
     check_a_retry_wakes_a_pull_that_waits,
     check_a_task_fails_again_after_its_retry,

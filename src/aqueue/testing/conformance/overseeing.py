@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...lifecycle import State
-from ...message import Envelope
+from ...message import Envelope, Node
 from ...storage.oversight import PAGE, Kept, Place
 from .harness import KEEP_MS, LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
 
@@ -36,7 +36,13 @@ async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
         await storage.settle([verdict(await lend(storage, "failed"), b"error", state=State.FAILED)])
         await lend(storage, "running")
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
-        assert await ids_in(storage, Place.READY) == ["ready"]
+        first, second = Envelope("before", b"", "other"), Envelope("node", b"payload", "mail", 7)
+        assert await storage.push_workflow([Node(first), Node(second, ("before",))]) == [True, True]
+        node = Kept("node", State.WAITING, b"payload", "mail", 7)
+        assert await walk(storage, Place.WAITING) == await walk(storage, Place.WAITING, "mail") == [node]
+        assert await walk(storage, Place.WAITING, "other") == []
+        assert await ids_in(storage, Place.READY, "other") == ["before"]
+        assert await ids_in(storage, Place.READY, "default") == ["ready"]
         assert await ids_in(storage, Place.SCHEDULED) == ["later"]
         assert await ids_in(storage, Place.LENT) == ["running"]
         ended = [Kept("done", State.DONE, result=b"result"), Kept("failed", State.FAILED, result=b"error")]
@@ -134,14 +140,15 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
         await storage.settle([verdict(await lend(storage, "failed"), state=State.FAILED)._replace(dead_ttl_ms=KEEP_MS)])
         running = await lend(storage, "running")
         await storage.push([Envelope("ready", b"", "a", 5), Envelope("later", b"", delay_ms=_HOUR_MS)])
+        await storage.push_workflow([Node(Envelope("before", b"")), Node(Envelope("node", b""), ("before",))])
         await storage.revoke("ready", 0, False, 0)
         await storage.cells.put("key", b"1", "token")
         await storage.cells.acquire("lock", "token", 1, 60_000)
-        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 5
+        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 7
         for place in Place:
             assert await walk(storage, place) == []
         assert sum(depth.ready + depth.running + depth.scheduled for depth in await storage.depths()) == 0
-        assert await storage.records(["done", "failed", "running", "ready", "later"]) == [None] * 5
+        assert await storage.records(["done", "failed", "running", "ready", "later", "node"]) == [None] * 6
         assert await storage.promote(10) == (0, None)
         assert await storage.cells.get("key") is None
         assert await storage.cells.holders() == []

@@ -14,7 +14,7 @@ redis.call('XACK', stream, group, '0-1')
 local replies, settled, is_settled, answer = {}, {}, {}, {}
 local watched = redis.call('EXISTS', KEYS[2]) == 1
 local marked = redis.call('EXISTS', KEYS[3], KEYS[4]) > 0
-local buries = ARGV[6] ~= '0'
+local graveyard = { letters = KEYS[5], ttl = ARGV[6], prefix = ARGV[7], most = ARGV[8], level = ARGV[9] }
 
 local function tell(client, id, state, result)
   local parts = replies[client]
@@ -34,27 +34,6 @@ local function tell(client, id, state, result)
   parts[#parts + 1] = result
 end
 
-local function bury(entry, count, id, state, result)
-  local found = redis.call('XRANGE', stream, entry, entry)[1]
-  local body, fields = found and found[2] or {}, {}
-  for i = 1, #body, 2 do
-    fields[body[i]] = body[i + 1]
-  end
-  local time = redis.call('TIME')
-  local now, letter = time[1] * 1000 + math.floor(time[2] / 1000), ARGV[7] .. id
-  -- An entry of a stranger has no payload: all that is in it stands for one.
-  redis.call('HSET', letter, 'p', fields.p or table.concat(body, ' '), 'l', ARGV[9], 's', state, 'r', result)
-  redis.call('HSET', letter, 'f', fields.f or 0, 'b', (fields.b or 0) + count, 'a', string.format('%.0f', now))
-  redis.call('PEXPIRE', letter, ARGV[6])
-  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', string.format('%.0f', now))
-  redis.call('ZADD', KEYS[5], string.format('%.0f', now + ARGV[6]), id)
-  local excess = redis.call('ZCARD', KEYS[5]) - ARGV[8]
-  for _, oldest in ipairs(excess > 0 and redis.call('ZRANGE', KEYS[5], 0, excess - 1) or {}) do
-    redis.call('DEL', ARGV[7] .. oldest)
-    redis.call('ZREM', KEYS[5], oldest)
-  end
-end
-
 for i = 10, #ARGV, 7 do
   local entry, id, state, result = ARGV[i], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   -- An error means that the stream or its group vanished, and the entry with it.
@@ -65,9 +44,7 @@ for i = 10, #ARGV, 7 do
     answer[#answer + 1] = 0
   else
     local record = prefix .. id
-    if buries then
-      bury(entry, pending[4], id, state, result)
-    end
+    bury(graveyard, stream, entry, pending[4], id, state, result)
     redis.call('HSET', record, 's', state, 'r', result)
     redis.call('PEXPIRE', record, ARGV[i + 5])
     settled[#settled + 1] = entry

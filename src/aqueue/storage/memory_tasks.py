@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..lifecycle import State
+from .joins import Joins
 from .marks import Marks
 
 if TYPE_CHECKING:
@@ -46,11 +47,16 @@ class Task:
 
 @dataclass(slots=True)
 class Tables:
-    """A task without a verdict is in `tasks` and in one of `ready`, `lent` and `scheduled`; with one, in `expiring`."""
+    """Each task is in `tasks`.
+
+    One without a verdict is in one of `ready`, `lent`, `scheduled` and `joins` besides, one with a verdict in
+    `expiring`.
+    """
 
     tasks: dict[str, Task] = field(default_factory=dict)
     ready: defaultdict[Level, deque[Task]] = field(default_factory=lambda: defaultdict(deque))
     lent: dict[Receipt, Task] = field(default_factory=dict)
     scheduled: list[tuple[int, int, Task]] = field(default_factory=list)
+    joins: Joins = field(default_factory=Joins)
     expiring: list[tuple[int, str]] = field(default_factory=list)
     marks: Marks = field(default_factory=Marks)
