@@ -59,6 +59,10 @@ class Inspection:
         """How many tasks are due later."""
         return sum(depth.scheduled for depth in await self._depths(queue))
 
+    async def waiting_count(self, *, queue: str | None = None) -> int:
+        """How many tasks wait for others. They are counted one by one, page by page."""
+        return len(await listed(await self._oversight(), Place.WAITING, None, queue))
+
     async def running_count(self, *, queue: str | None = None) -> int:
         """How many tasks workers hold."""
         return sum(depth.running for depth in await self._depths(queue))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from aqueue import Huey, signals
+from aqueue import Huey, ResultNotFound, signals
 from aqueue.cli import commands as cli
 from aqueue.options import TaskOptions
 
@@ -96,4 +96,12 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         assert await huey.incr("key") == await huey.get("key", pop=True) == 2
         assert not await huey.delete("key")
         assert await huey.result_count() == 3
+        await huey.pause("other")
+        held = await second_try.enqueue("d")
+        assert await huey.purge("other") == 1
+        assert await huey.resume("other")
+        with pytest.raises(ResultNotFound):
+            await huey.retry(held)
+        assert await huey.waiting() == await huey.dead_letters() == []
         assert await huey.pending() == await huey.scheduled() == await huey.running() == []
+        assert await huey.flush() == 4

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue import State
+import pytest
+
+from aqueue import ResultNotFound, State, TaskException
 
 from .running import running
 
@@ -32,3 +34,54 @@ async def test_what_is_in_the_store_can_be_listed(huey: Huey) -> None:
             first.id: ["look(a)"],
             second.id: ["look(b)"],
         }
+
+
+async def test_what_failed_for_good_can_be_run_again(huey: Huey) -> None:
+    """It leaves a dead letter, for a week. A retry has the same id and all its retries, and happens once."""
+    accounts = set()
+
+    @huey.task(retries=1)
+    async def pay(account: str) -> str:
+        if account not in accounts:
+            raise LookupError(account)
+        return f"paid {account}"
+
+    async with running(huey):
+        with pytest.raises(TaskException):
+            await (await pay.enqueue("ann"))
+        [letter] = await huey.dead_letters()
+        assert (letter.args, letter.attempt, letter.metadata["type"]) == (("ann",), 2, "LookupError")
+        accounts.add("ann")
+        assert await (await huey.retry(letter)) == "paid ann"
+        with pytest.raises(ResultNotFound):
+            await huey.retry(letter)
+
+
+async def test_a_queue_can_be_paused_in_every_process_at_once(huey: Huey) -> None:
+    """What runs goes on. Nothing else starts until it is resumed, and the order of the line stays."""
+
+    @huey.task(queue="mail")
+    async def send(number: int) -> int:
+        return number
+
+    async with running(huey):
+        await huey.pause("mail")
+        results = await send.map([(1,), (2,)])
+        assert [await result.status() for result in results] == [State.QUEUED, State.QUEUED]
+        await huey.resume("mail")
+        assert await results == [1, 2]
+
+
+async def test_a_queue_can_be_emptied(huey: Huey) -> None:
+    """``purge`` cancels what waits, so whoever awaits it is told; ``flush`` forgets everything."""
+
+    @huey.task()
+    async def work() -> None: ...
+
+    async with huey:
+        result = await work.enqueue()
+        assert await huey.purge("default") == 1
+        with pytest.raises(TaskException, match="purged"):
+            await result
+        assert await huey.flush() == 1
+        assert await huey.result(result.id).status() is State.UNKNOWN

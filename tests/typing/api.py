@@ -12,6 +12,7 @@ from aqueue import (
     CancelExecution,
     Chord,
     ChordResult,
+    DeadLetter,
     Error,
     Huey,
     JSONSerializer,
@@ -237,6 +238,15 @@ async def looking() -> None:
         assert_type((task.since, task.due), tuple[datetime | None, datetime | None])
     assert_type(await huey.all_results(limit=10), list[ResultInfo])
     assert_type(await huey.pending_count(queue="mails") + await huey.result_count(), int)
+    for letter in await huey.dead_letters(10, queue="mails"):
+        assert_type(letter, DeadLetter)
+        assert_type((letter.died, letter.metadata), tuple[datetime, dict[str, Any]])
+        assert_type(await huey.retry(letter), Result[Any])
+    assert_type(await huey.dead_letter("id"), DeadLetter | None)
+    assert_type(await huey.drop_dead_letter("id"), bool)
+    assert_type((await huey.pause("mails"), await huey.resume()), tuple[bool, bool])
+    assert_type(await huey.paused(), set[str])
+    assert_type(await huey.purge("mails") + await huey.flush(), int)
 
 
 def without_an_event_loop() -> None:

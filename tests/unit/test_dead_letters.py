@@ -137,6 +137,48 @@ async def test_an_expiry_does_not_keep_a_task_from_its_retry(huey: Huey) -> None
         assert await again.get(timeout=10) == "1 by card"
 
 
+async def test_a_retried_task_of_a_workflow_runs_alone(huey: Huey) -> None:
+    pay = declared(huey)
+    results = await pay.s(1).then(pay.s(2)).enqueue()
+    async with running(huey):
+        with pytest.raises(TaskException):
+            await results.get(timeout=10)
+    [letter] = await huey.dead_letters()
+    assert (letter.args, letter.metadata["error"]) == ((1,), "ValueError('order 1')")
+    pay.accepted.add(1)
+    again = await huey.retry(letter)
+    async with running(huey):
+        assert await again.get(timeout=10) == "1 by card"
+    assert [info.state for info in await huey.all_results() if info.id != letter.id] == [State.CANCELLED]
+
+
+async def test_a_node_is_retried_with_what_it_got_and_without_its_expiry(huey: Huey) -> None:
+    pay = declared(huey)
+    pay.accepted |= {1, 2}
+    joined = []
+
+    @huey.task(name="join")
+    async def join(text: str, order: int = 0) -> str:
+        joined.append(text)
+        if len(joined) == 1:
+            raise ValueError
+        return text
+
+    results = await pay.s(1).then(join.options(expires=3600)).enqueue()
+    async with running(huey):
+        with pytest.raises(TaskException):
+            await results[1].get(timeout=10)
+    letter = await huey.dead_letter(results[1])
+    assert letter is not None
+    assert letter.args == ("1 by card",)
+    again = await huey.retry(letter)
+    [task] = await huey.pending()
+    assert task.args == ("1 by card",)
+    async with running(huey):
+        assert await again.get(timeout=10) == "1 by card"
+    assert joined == ["1 by card", "1 by card"]
+
+
 async def test_a_dropped_letter_is_gone_and_its_result_is_not(huey: Huey) -> None:
     result = await failed(huey, declared(huey).s(1))
     assert await huey.drop_dead_letter(result)

@@ -71,6 +71,19 @@ async def test_a_running_task_is_told_with_its_worker(huey: Huey) -> None:
     assert await huey.running() == []
 
 
+async def test_a_node_that_waits_for_others_is_told_with_its_own_arguments(huey: Huey) -> None:
+    add = declared(huey)
+    results = await add.s(1).then(add.s(5)).enqueue()
+    [task] = await huey.waiting()
+    assert (task.state, task.name, task.args) == (State.WAITING, "add", (5,))
+    assert task.since is task.due is task.lease_until is None
+    assert await huey.waiting_count() == await huey.waiting_count(queue="default") == 1
+    assert await huey.waiting(queue="mail") == []
+    async with running(huey):
+        assert await results.get(timeout=10) == [11, 16]
+    assert await huey.waiting() == []
+
+
 async def test_results_are_told_with_their_values(huey: Huey) -> None:
     add = declared(huey)
     done, failed, unkept = await add.enqueue(1), await add.enqueue(-1), await add.options(results=False).enqueue(1)

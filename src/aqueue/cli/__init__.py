@@ -21,7 +21,7 @@ from .demo import demo
 from .enqueue import enqueue
 from .failures import INTERNAL, INTERRUPTED, explain
 from .groups import Commands
-from .listing import pending, running, scheduled, tasks, workers
+from .listing import pending, running, scheduled, tasks, waiting, workers
 from .readers import info, result, version
 from .upkeep import flush, pause, purge, resume
 from .worker import worker
@@ -43,7 +43,7 @@ def commands() -> None:
     """aqueue: an asyncio-native task queue."""
 
 
-_LISTS = (tasks, pending, scheduled, running, workers)
+_LISTS = (tasks, pending, scheduled, waiting, running, workers)
 _CONTROLS = (revoke, restore, cancel, retry, dead, purge, flush, pause, resume)
 
 for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, demo, version):

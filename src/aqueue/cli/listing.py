@@ -55,6 +55,14 @@ def scheduled(queue: str | None, limit: int, as_json: bool, **target: Any) -> No
 
 
 @_lists_tasks
+def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks of workflows that wait for others."""
+    huey = find_store(**target)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY")
+    _show(huey, huey.waiting(limit, queue=queue), huey.waiting_count(queue=queue), as_json, head, _waiting_row)
+
+
+@_lists_tasks
 def running(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
     """List the tasks that workers hold.
 
@@ -146,6 +154,10 @@ def _pending_row(task: TaskInfo) -> _Row:
 def _scheduled_row(task: TaskInfo) -> _Row:
     due = from_now(task.due) if task.due else "-"
     return task.id, _name(task), _call(task), task.queue, task.priority, task.state, due
+
+
+def _waiting_row(task: TaskInfo) -> _Row:
+    return task.id, _name(task), _call(task), task.queue, task.priority
 
 
 def _running_row(task: TaskInfo) -> _Row:
