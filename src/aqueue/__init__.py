@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .lifecycle import State
     from .result import Progress, Result, ResultGroup
     from .task import Call, Task
+    from .when import cron, crontab, every
 
 __all__ = [
     "Call",
@@ -54,7 +55,10 @@ __all__ = [
     "TaskRun",
     "TaskTimeout",
     "__version__",
+    "cron",
+    "crontab",
     "current_task",
+    "every",
 ]
 
 _HOMES = {
@@ -77,6 +81,7 @@ _HOMES = {
     "lifecycle": ("State",),
     "result": ("Progress", "Result", "ResultGroup"),
     "task": ("Call", "Task"),
+    "when": ("cron", "crontab", "every"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

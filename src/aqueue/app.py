@@ -15,6 +15,7 @@ from .hooks import Hooks
 from .ids import check_name, check_task_id, new_task_id
 from .message import Envelope, Message
 from .options import TaskOptions, check_known
+from .periodic import Policy, declared_schedule
 from .registry import Registry
 from .resources import Resource
 from .result import Result, ResultGroup
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .hooks import H, Handler
+    from .options import Span
+    from .periodic import Misfire, Overlap, ValidateDatetime
+    from .schedules import Schedules
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
+    from .when import When
     from .worker.worker import Worker
 
 
@@ -164,6 +169,33 @@ class Huey:
 
         return declare
 
+    def periodic_task(
+        self,
+        validate_datetime: When | ValidateDatetime,
+        *,
+        name: str | None = None,
+        misfire: Misfire = "latest",
+        window: Span | None = None,
+        overlap: Overlap = "skip",
+        jitter: Span = 0,
+        **options: Any,
+    ) -> _TaskDecorator:
+        """Declare a task that is enqueued at each tick, once, however many workers there are.
+
+        `validate_datetime` is ``crontab(...)``, ``cron(...)`` or ``every(...)``; or a function, sync or async, that is
+        asked once a minute, with the local time as a naive datetime, whether to enqueue the task. `misfire`, `window`,
+        `overlap` and `jitter` are those of ``Policy``. The rest is that of ``task``, and so are the errors.
+        """
+        policy = Policy(misfire=misfire, window=window, overlap=overlap, jitter=jitter)
+        declare_task: Any = self.task(name=name, **options)
+
+        def declare(function: Callable[..., Any]) -> Task[..., Any]:
+            task: Task[..., Any] = declare_task(function)
+            self.registry.schedules[task.name] = declared_schedule(task, validate_datetime, policy)
+            return task
+
+        return declare  # type: ignore[return-value]  # as of `task`, it tells coroutine functions from plain ones
+
     def _declare(
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
     ) -> Task[..., Any]:
@@ -225,6 +257,10 @@ class Huey:
         ]
         return ResultGroup(results)
 
+    def envelope(self, call: Call[Any]) -> Envelope:
+        """`call` as a store keeps it, for nobody who waits."""
+        return self._envelope(call, "")
+
     def _envelope(self, call: Call[Any], reply: str) -> Envelope:
         options = call.options
         message = Message(call.id or new_task_id(), call.task.name, call.args, call.kwargs, reply)
@@ -267,6 +303,13 @@ class Huey:
             yield progress
 
     # -- looking
+
+    @functools.cached_property
+    def schedules(self) -> Schedules:
+        """The schedules of periodic tasks: ``list``, ``pause``, ``resume``, ``run``, ``add`` and ``remove``."""
+        from .schedules import Schedules
+
+        return Schedules(self, self._clock)
 
     async def depths(self) -> list[QueueDepth]:
         """How full each queue is."""

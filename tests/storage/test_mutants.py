@@ -11,14 +11,14 @@ from aqueue.testing.conformance import CHECKS
 from aqueue.testing.conformance import harness as suite
 
 from .conftest import MemoryHarness
-from .mutants import looking, ownership, settling, ways
+from .mutants import advancing, looking, ownership, settling, ways
 
 if TYPE_CHECKING:
     from aqueue.storage.memory import MemoryStorage
 
 MUTANTS = [
     kind
-    for module in (ways, settling, ownership, looking)
+    for module in (ways, settling, ownership, looking, advancing)
     for name, kind in vars(module).items()
     if isclass(kind) and kind.__module__ == module.__name__ and not name.startswith("_")
 ]

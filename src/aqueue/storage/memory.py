@@ -84,6 +84,7 @@ class MemoryStorage:
         self._lent: dict[Receipt, _Task] = {}
         self._scheduled: list[tuple[int, int, _Task]] = []
         self._expiring: list[tuple[int, str]] = []
+        self._schedules: dict[str, bytes] = {}
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
@@ -255,6 +256,25 @@ class MemoryStorage:
         task.progress = progress
         self._tell({reply, *task.watchers}, Progressed(task_id, progress))
         return True
+
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+        kept = self._schedules.get(name, b"")
+        if kept == state:
+            return True
+        if kept != seen:
+            return False
+        self._schedules[name] = state
+        if not state:
+            del self._schedules[name]
+        await self.push(envelopes)
+        if not envelopes:
+            self._tell(None, Due(0))
+        return True
+
+    async def schedules(self) -> dict[str, bytes]:
+        return self._schedules.copy()
 
     # -- upkeep
 

@@ -98,7 +98,7 @@ class EventStream:
 
 
 def _hints(data: bytes) -> Iterator[Event]:
-    """The events in one message of the control channel; put_back.lua and schedule.lua are where it is written."""
+    """The events in one message of the control channel; advance, put_back and schedule.lua are where it is written."""
     if data.startswith(b"due "):
         yield Due(int(data[4:]))
 

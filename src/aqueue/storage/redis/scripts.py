@@ -18,6 +18,7 @@ class Script:
 
 
 ADOPT = Script("adopt")
+ADVANCE = Script("advance")
 LOOK = Script("look")
 PROMOTE = Script("promote")
 PULL = Script("pull")

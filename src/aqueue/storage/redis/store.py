@@ -16,7 +16,7 @@ from .insight import Insight
 from .keys import GROUP, Keys, level_of, queue_of
 from .pulse import RedisPulse
 from .reader import Reader, delivery_of
-from .scripts import ADOPT, LOOK, PROMOTE, PUSH, PUT_BACK, RECLAIM, REPORT, RETIRE, SCHEDULE, SETTLE
+from .scripts import ADOPT, ADVANCE, LOOK, PROMOTE, PUSH, PUT_BACK, RECLAIM, REPORT, RETIRE, SCHEDULE, SETTLE
 from .server import Server
 
 if TYPE_CHECKING:
@@ -150,6 +150,19 @@ class RedisStorage:
         keys = (self._keys.stream(receipt.place), self._keys.record(task_id), self._keys.watchers)
         owner = (GROUP, receipt.consumer, receipt.entry, receipt.count)
         return bool(await self._server.run(REPORT, keys, *owner, progress, reply, task_id, self._keys.reply_prefix))
+
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+        keys = self._keys
+        arguments: list[Any] = [name, seen, state, keys.control]
+        arguments += (keys.record_prefix, keys.stream_prefix, keys.schedule_prefix)
+        for task_id, payload, queue, priority, delay_ms, eta_ms in envelopes:
+            arguments += (task_id, payload, level_of(queue, priority), delay_ms, eta_ms)
+        return bool(await self._server.run(ADVANCE, (keys.schedules, keys.levels, keys.bell), *arguments))
+
+    async def schedules(self) -> dict[str, bytes]:
+        return await self._insight.schedules()
 
     # -- upkeep
 

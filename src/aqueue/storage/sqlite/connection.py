@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .location import Location
 
 _APPLICATION_ID = 0x61717565
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _OLDEST_SQLITE = (3, 37, 0)
 _SETUP_SECONDS = 5.0
 # SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits
@@ -252,7 +252,7 @@ class Link:
         if mode != "wal":
             raise ConfigurationError(f"SQLite cannot keep a write-ahead log for {self.path}: name a file elsewhere")
         self._connection.executescript(f"PRAGMA synchronous = {location.synchronous}; {_PRAGMAS}")
-        if self._schema_version() == 0:
+        if self._schema_version() < _SCHEMA_VERSION:
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {SCHEMA}; PRAGMA application_id = {_APPLICATION_ID};"
                 f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT"

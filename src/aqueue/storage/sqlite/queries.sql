@@ -58,6 +58,22 @@ DELETE FROM task WHERE seq IN (
     SELECT seq FROM task WHERE namespace = ? AND place = 'settled' AND at <= ? ORDER BY at LIMIT ?
 )
 
+-- schedule_state: the state of a schedule
+SELECT state FROM schedule WHERE namespace = ? AND name = ?
+
+-- save_schedule: the new state of a schedule
+INSERT INTO schedule (namespace, name, state, changed) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET state = excluded.state, changed = max(changed, excluded.changed)
+
+-- forget_schedule: a schedule without a state
+DELETE FROM schedule WHERE namespace = ? AND name = ?
+
+-- schedules: all of them
+SELECT name, state FROM schedule WHERE namespace = ?
+
+-- last_change: the number of the last new state of any schedule that fired nothing
+SELECT max(changed) FROM schedule WHERE namespace = ?
+
 -- due: scheduled tasks that are due, the earliest first
 SELECT seq FROM task WHERE namespace = ? AND place = 'scheduled' AND at <= ? ORDER BY at, seq LIMIT ?
 

@@ -56,6 +56,15 @@ CREATE TRIGGER IF NOT EXISTS task_forgotten AFTER DELETE ON task BEGIN
     DELETE FROM watch WHERE namespace = OLD.namespace AND id = OLD.id;
 END;
 
+CREATE TABLE IF NOT EXISTS schedule (
+    namespace  INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    state      BLOB    NOT NULL,
+    changed    INTEGER NOT NULL,                -- the number of its last state that fired nothing
+    PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS schedule_changed ON schedule (namespace, changed);
+
 CREATE TABLE IF NOT EXISTS worker (
     namespace    INTEGER NOT NULL,
     consumer     TEXT    NOT NULL,

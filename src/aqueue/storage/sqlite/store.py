@@ -184,6 +184,14 @@ class SqliteStorage:
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
         return await self._do(operations.report, receipt, progress, reply)
 
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+        return await self._session().writer.submit(operations.advance, name, seen, state, envelopes)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return await self._look(operations.schedules)
+
     # -- upkeep
 
     async def promote(self, limit: int) -> Promotion:
@@ -258,6 +266,8 @@ class SqliteStorage:
                     handle(event)
                 if news.next_due_ms is not None and news.next_due_ms != seen.next_due_ms:
                     handle(Due(max(news.next_due_ms - self._clock.now_ms(), 0)))
+                if news.last_change != seen.last_change:
+                    handle(Due(0))
                 if news.is_partial:
                     bell.set()
                 seen = news

@@ -15,7 +15,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import edges, events, inspection, leasing, owning, pulling, pushing, results, scheduling, settling, simulation
+from . import (
+    advancing,
+    edges,
+    events,
+    inspection,
+    leasing,
+    owning,
+    pulling,
+    pushing,
+    results,
+    scheduling,
+    settling,
+    simulation,
+)
 from .harness import Harness, SharedHarness
 from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
@@ -32,6 +45,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *advancing.CHECKS,
     *results.CHECKS,
     *events.CHECKS,
     *inspection.CHECKS,
