@@ -66,6 +66,6 @@ def cases(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The ratios that we promise ourselves."""
+    """The figures that we promise ourselves, against their limits and the last release."""
     install(session, "test")
     session.run("python", "-m", "benchmarks.quick", *session.posargs)

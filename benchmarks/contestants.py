@@ -8,6 +8,9 @@ ASYNC, RESULTS, BULK, DELAY, SYNC, DEFAULTS = "async", "results", "bulk", "delay
 """What a scenario may ask for: coroutine tasks, stored results, a bulk enqueue, due times, plain functions, and
 settings it comes with that are not the ones it is measured with."""
 
+MILLION = "million"
+"""It queues a million tasks, and runs them, while one can wait for it."""
+
 AS_IT_COMES = "as it comes"
 """The settings of a contestant that has no better ones than its defaults."""
 
@@ -43,20 +46,20 @@ CONTESTANTS = [
         adapter="floor",
         requirements=("hiredis==3.5.0", "orjson==3.13.0", "uvloop==0.23.0"),
         imports="import hiredis",
-        features=frozenset({ASYNC, RESULTS, BULK}),
+        features=frozenset({ASYNC, RESULTS, BULK, MILLION}),
         tuned="concurrency 200, batches of at most 500",
         caveat="not a library: the least that a queue with aqueue's bookkeeping can cost (see rivals/floor.py)",
-        volume=10,
+        volume=20,
     ),
     Contestant(
         name="aqueue",
         adapter="aqueue",
         requirements=AQUEUE,
         imports="from aqueue import Huey",
-        features=frozenset({ASYNC, RESULTS, BULK, DELAY, SYNC}),
+        features=frozenset({ASYNC, RESULTS, BULK, DELAY, SYNC, MILLION}),
         tuned=AS_IT_COMES,
         caveat="at least once, one verdict per task; results expire after an hour",
-        volume=5,
+        volume=10,
     ),
     Contestant(
         name="repid",
@@ -67,7 +70,7 @@ CONTESTANTS = [
         tuned="reads of 100, 50 tasks at a time, no timeout, no keep-alive, orjson, uvloop",
         caveat="no results, no delays; a crashed worker's tasks come back only if `claim_interval` is set (it is not);"
         " the stream is never trimmed, so memory grows with every task",
-        volume=2,
+        volume=4,
     ),
     Contestant(
         name="taskiq stream",
@@ -161,7 +164,7 @@ CONTESTANTS = [
         tuned="SimpleWorker (no fork per job)",
         caveat="no asyncio; one job at a time; as it comes it forks for every job;"
         " a result is a stream of its own, 4 KB",
-        volume=0.25,
+        volume=0.5,
     ),
     Contestant(
         name="aqueue sqlite",

@@ -85,7 +85,7 @@ def measure(
     for number in range(runs):
         for scenario in scenarios:
             for case in scenario.cases:
-                if (case.once and number) or (bench.quick and not case.quick):
+                if case.once and number:
                     continue
                 for contestant in contestants:
                     if contestant.store != scenario.store or not case.needs <= contestant.features:
@@ -97,6 +97,7 @@ def _measure_one(bench: Bench, session: Session, scenario: str, case: Case, cont
     failures = session.failures.setdefault(scenario, {}).setdefault(case.name, {})
     if contestant.name in failures:
         return
+    began = time.monotonic()
     try:
         metrics = case.measure(bench, contestant)
     except FailedError as failure:
@@ -106,4 +107,5 @@ def _measure_one(bench: Bench, session: Session, scenario: str, case: Case, cont
             metrics
         )
         outcome = ", ".join(f"{metric} {value:,.4g}" for metric, value in metrics.items())
-    print(f"{scenario} / {case.name} / {contestant.name}: {outcome}", file=sys.stderr)
+    took = time.monotonic() - began
+    print(f"{scenario} / {case.name} / {contestant.name} ({took:.0f} s): {outcome}", file=sys.stderr)

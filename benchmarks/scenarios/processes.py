@@ -11,7 +11,7 @@ from benchmarks.scenarios.scenario import Case, Column, Scenario, Table
 SCENARIO = Scenario(
     name="processes",
     cases=tuple(
-        Case(f"{number}", partial(drain, processes=number, tasks=30_000), needs=frozenset({RESULTS}))
+        Case(f"{number}", partial(drain, processes=number, tasks=15_000), needs=frozenset({RESULTS}))
         for number in (2, 4)
     ),
     tables=(

@@ -22,8 +22,6 @@ class Case:
     """Features without which a contestant sits out."""
     once: bool = False
     """Measured in the first round only: its spread is small, or it takes long."""
-    quick: bool = True
-    """Also part of a quick run."""
 
 
 @dataclass(frozen=True)

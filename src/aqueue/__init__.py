@@ -10,23 +10,31 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .context import TaskRun, current_task
+    from .context import TaskRun, TaskView, current_task
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
         DecodeError,
         EncodeError,
         HueyException,
+        ProcessDied,
         QueueFull,
         QueueUnavailable,
+        RateLimitExceeded,
         ResultNotFound,
         ResultTimeout,
         RetryTask,
+        SerializerMismatch,
         TaskException,
+        TaskLockedException,
         TaskTimeout,
     )
     from .lifecycle import State
+    from .limits import RateLimit
+    from .locks import TaskLock
+    from .permits import Permit
     from .result import Progress, Result, ResultGroup
+    from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
     from .when import cron, crontab, every
 
@@ -38,22 +46,33 @@ __all__ = [
     "EncodeError",
     "Huey",
     "HueyException",
+    "JSONSerializer",
     "MemoryHuey",
+    "Permit",
+    "PickleSerializer",
+    "ProcessDied",
     "Progress",
     "QueueFull",
     "QueueUnavailable",
+    "RateLimit",
+    "RateLimitExceeded",
     "RedisHuey",
     "Result",
     "ResultGroup",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
+    "Serializer",
+    "SerializerMismatch",
     "SqliteHuey",
     "State",
     "Task",
     "TaskException",
+    "TaskLock",
+    "TaskLockedException",
     "TaskRun",
     "TaskTimeout",
+    "TaskView",
     "__version__",
     "cron",
     "crontab",
@@ -63,23 +82,31 @@ __all__ = [
 
 _HOMES = {
     "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
-    "context": ("TaskRun", "current_task"),
+    "context": ("TaskRun", "TaskView", "current_task"),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",
         "DecodeError",
         "EncodeError",
         "HueyException",
+        "ProcessDied",
         "QueueFull",
         "QueueUnavailable",
+        "RateLimitExceeded",
         "ResultNotFound",
         "ResultTimeout",
         "RetryTask",
+        "SerializerMismatch",
         "TaskException",
+        "TaskLockedException",
         "TaskTimeout",
     ),
     "lifecycle": ("State",),
+    "limits": ("RateLimit",),
+    "locks": ("TaskLock",),
+    "permits": ("Permit",),
     "result": ("Progress", "Result", "ResultGroup"),
+    "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
     "when": ("cron", "crontab", "every"),
 }

@@ -9,21 +9,28 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from . import codec
+from .clients import Clients
 from .clock import SystemClock, instant_ms, span_ms
+from .context import TaskView
+from .control import Control
 from .exceptions import ConfigurationError
-from .hooks import Hooks
+from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id, new_task_id
+from .limits import Limits
+from .locks import Locks
 from .message import Envelope, Message
 from .options import TaskOptions, check_known
 from .periodic import Policy, declared_schedule
 from .registry import Registry
 from .resources import Resource
 from .result import Result, ResultGroup
+from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from .storage import DEFAULT_LEASE_MS, open_storage
-from .task import AsyncTask, Call, SyncTask, Task, check_function, task_name
+from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
+from .values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
     from datetime import timedelta
     from types import TracebackType
 
@@ -35,6 +42,12 @@ if TYPE_CHECKING:
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
     from .when import When
+    from .clock import Clock
+    from .codec import Codec
+    from .serializers import Serializer
+    from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
+    from .sync import SyncHuey
+    from .worker.immediate import Immediate
     from .worker.worker import Worker
 
 
@@ -67,12 +80,14 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey:
+class Huey(HookDecorators, Control, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
     or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks.
+    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. `serializer` says how arguments
+    and results travel; without it, as JSON. `immediate` makes tasks run at once and in this process, for tests and for
+    development; there, with `raise_exceptions`, an enqueue raises what the task raised.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
     end; without it they end with the loop.
@@ -85,18 +100,24 @@ class Huey:
         *,
         results: bool = True,
         result_ttl: float | timedelta = 3600,
+        serializer: Serializer | None = None,
+        immediate: bool = False,
+        raise_exceptions: bool = False,
     ) -> None:
         self.name = check_name(name, "the name of the application")
         self.url = url or os.environ.get(URL_VARIABLE, "").strip() or f"sqlite:///{name}.db"
         self.results = results
         self.result_ttl_ms = span_ms(result_ttl, "result_ttl")
+        self.codec: Codec = codec if serializer is None else _codec_of(serializer, self.name)
         self.registry = Registry()
         self.hooks = Hooks()
-        self._clock = SystemClock()
-        self._clients: dict[asyncio.AbstractEventLoop, Client] = {}
-        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
+        self.raise_exceptions = raise_exceptions
+        self._clock: Clock = SystemClock()
+        self._immediate: Immediate | None = None
+        self._clients = Clients(self._take_storage)
         # Made now so that a bad URL is an error here; each event loop gets one of its own.
         self._first_storage: Storage | None = self._make_storage()
+        self.immediate = immediate
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -123,13 +144,15 @@ class Huey:
             retry_jitter: the share of each wait that is drawn at random, 0 to 1.
             retry_max_delay: the longest wait. Default one day.
             retry_on: the exception class or classes that are worth a retry. Default every ``Exception``.
-            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned. Default no limit.
+            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned, a child process killed.
+                Default no limit.
             expires: how long after it is due, or until which datetime, it may still start.
             queue: where it waits. Default ``"default"``.
             priority: -100 to 100, higher first. Default 0.
             results: whether to keep what it returns.
             result_ttl: how long to keep it.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
+            pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
@@ -200,48 +223,24 @@ class Huey:
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
     ) -> Task[..., Any]:
         check_function(function)
+        check_pool(function, declared.pool)
         task: Task[..., Any] = Task(self, function, task_name(function, name), declared, resource)
         self.registry.add(task)
         return task
-
-    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls before its first task."""
-        return self.hooks.register(self.hooks.startup, name)
-
-    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls after its last task."""
-        return self.hooks.register(self.hooks.shutdown, name)
-
-    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
-        return self.hooks.register(self.hooks.pre_execute, name)
-
-    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
-        return self.hooks.register(self.hooks.post_execute, name)
-
-    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.startup, name_or_handler)
-
-    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
-
-    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
-
-    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
 
     # -- enqueueing
 
     async def enqueue(self, call: Call[R]) -> Result[R]:
         """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
-        return await self.send(call)
-
-    async def send(self, call: Call[R]) -> Result[R]:
         client = self._clients.get(asyncio.get_running_loop()) or await self.client()
+        if client.is_full:
+            await client.wait_for_room()
         envelope = self._envelope(call, client.token)
+        if self.hooks.pre_enqueue:
+            await self._before_push([call], [envelope])
         created = await client.push(envelope)
+        if self.hooks.signals.receivers or self._immediate is not None:
+            await self._after_push([call], [envelope], [created])
         return Result(envelope.id, self, created)
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
@@ -250,8 +249,13 @@ class Huey:
         Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
         """
         client = await self.client()
+        calls = list(calls)
         envelopes = [self._envelope(call, client.token) for call in calls]
+        if self.hooks.pre_enqueue:
+            await self._before_push(calls, envelopes)
         created = await client.push_all(envelopes) if envelopes else []
+        if self.hooks.signals.receivers or self._immediate is not None:
+            await self._after_push(calls, envelopes, created)
         results: list[Result[R]] = [
             Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
         ]
@@ -260,6 +264,27 @@ class Huey:
     def envelope(self, call: Call[Any]) -> Envelope:
         """`call` as a store keeps it, for nobody who waits."""
         return self._envelope(call, "")
+    async def _before_push(self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope]) -> None:
+        """Ask the pre-enqueue handlers; one that raises ``CancelExecution`` keeps all of `calls` from being sent."""
+        for call, envelope in zip(calls, envelopes, strict=True):
+            await self.hooks.run_pre_enqueue(self._view(call, envelope))
+
+    async def _after_push(
+        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
+    ) -> None:
+        """Tell of each task that is new, now that the store has it. In immediate mode, run them."""
+        new = [(call, envelope) for call, envelope, is_new in zip(calls, envelopes, created, strict=True) if is_new]
+        for call, envelope in new:
+            task = self._view(call, envelope)
+            await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
+            if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
+                await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
+        if self._immediate is not None:
+            await self._immediate.run_ready([envelope.id for _, envelope in new])
+
+    def _view(self, call: Call[Any], envelope: Envelope) -> TaskView:
+        """What was made of `call`, with its arguments as the worker will get them."""
+        return TaskView(self.codec.decode_message(envelope.id, envelope.payload), call.options)
 
     def _envelope(self, call: Call[Any], reply: str) -> Envelope:
         options = call.options
@@ -268,7 +293,7 @@ class Huey:
             message.expires_ms = self._expires_ms(options.expires, call)
         if options is not call.task.declared:
             message.overrides = options.travelling(call.task.declared)
-        payload = codec.encode_message(message)
+        payload = self.codec.encode_message(message)
         return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
 
     def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
@@ -326,6 +351,34 @@ class Huey:
 
         return SyncHuey(self)
 
+    # -- immediate mode
+
+    @property
+    def immediate(self) -> bool:
+        """Whether tasks run at once and in this process; may be set at any time.
+
+        Setting it closes all connections. True begins with an empty memory store, False goes back to the store of the
+        URL.
+        """
+        return self._immediate is not None
+
+    @immediate.setter
+    def immediate(self, immediate: bool) -> None:
+        if not isinstance(immediate, bool):
+            raise TypeError(f"immediate must be True or False, not {immediate!r}")
+        if immediate is not self.immediate:
+            from .worker.immediate import Immediate
+
+            self.switch(Immediate(self, SystemClock()) if immediate else None)
+
+    def switch(self, immediate: Immediate | None) -> Immediate | None:
+        """Let `immediate` run the tasks, or workers where it is None; returns what was in force."""
+        self._clients.close_all()
+        self._clients = Clients(self._take_storage if immediate is None else lambda: immediate.storage)
+        self._clock = SystemClock() if immediate is None else immediate.clock
+        before, self._immediate = self._immediate, immediate
+        return before
+
     # -- lifetime
 
     async def __aenter__(self) -> Self:
@@ -343,9 +396,7 @@ class Huey:
 
     async def close(self) -> None:
         """Close the connections of the running event loop. The next use opens them again."""
-        client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.close()
+        await self._clients.close()
 
     async def client(self) -> Client:
         """The line of the running event loop to the store, opened on first use.
@@ -354,27 +405,19 @@ class Huey:
             QueueUnavailable: the store cannot be reached.
             ConfigurationError: it can be, but cannot serve as a queue.
         """
-        loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            async with self._opening.setdefault(loop, asyncio.Lock()):
-                client = self._clients.get(loop)
-                if client is None:
-                    # Imported on use, here and below: a module that only declares tasks has a fraction to load.
-                    from .client import Client
-
-                    self._forget_closed_loops()
-                    client = Client(self._take_storage())
-                    await client.open()
-                    self._clients[loop] = client
-        return client
+        return await self._clients.open()
 
     def create_worker(self, **options: Any) -> Worker:
         """A worker to run in the current event loop, with ``await worker.run()``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
+            ConfigurationError: the application is in immediate mode.
         """
+        if self.immediate:
+            raise ConfigurationError(
+                f"{self.name} is in immediate mode and runs its tasks itself: a worker needs immediate=False"
+            )
         from .worker.options import WorkerOptions
         from .worker.worker import Worker
 
@@ -387,12 +430,11 @@ class Huey:
         storage, self._first_storage = self._first_storage, None
         return storage or self._make_storage()
 
-    def _forget_closed_loops(self) -> None:
-        # Copied first: other threads open clients for their own event loops meanwhile.
-        for loop in [*self._clients, *self._opening]:
-            if loop.is_closed():
-                self._clients.pop(loop, None)
-                self._opening.pop(loop, None)
+
+def _codec_of(serializer: Serializer, name: str) -> Codec:
+    from .serializers import codec_of  # most applications have no use for its imports
+
+    return codec_of(serializer, name)
 
 
 def _quoted(part: str, safe: str = "") -> str:

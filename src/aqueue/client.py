@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 from .clock import span_ms
 from .exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
 from .group_commit import GroupCommit
-from .ids import new_token
+from .ids import kind_key, new_token
 from .lifecycle import VERDICTS
-from .storage.protocol import Connected, Due, Progressed, Record, Settled
+from .permits import Permits
+from .storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Record, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from .message import Delivery, Envelope
     from .storage.protocol import Event, Storage
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
+_MOST_RECENT = 1000
 
 
 class Client:
@@ -32,7 +34,7 @@ class Client:
 
     `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for. `on_due` is called
     with the milliseconds after which a task is due that was just scheduled before all others; a worker in the same loop
-    sets it.
+    sets it, and `on_cancel`, which is called with the id of a task that has to stop wherever it runs.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -42,15 +44,19 @@ class Client:
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
+        self._starts: GroupCommit[tuple[str, str], bool] = GroupCommit(self._ask_before_start)
         # In the order of their last look, so that every waiter has its turn however many there are.
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
         self._to_look_at: set[str] = set()
+        self._recent = Recent()
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
         self._listening = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self.on_due: Callable[[int], None] | None = None
+        self.on_cancel: Callable[[str], None] | None = None
+        self.permits = Permits(storage, self.start_listening)
 
     # -- lifetime
 
@@ -74,8 +80,10 @@ class Client:
                 group.create_task(self._pushes.run())
                 group.create_task(self._looks.run())
                 group.create_task(self._watches.run())
+                group.create_task(self._starts.run())
                 group.create_task(self._listen())
                 group.create_task(self._keep_looking())
+                group.create_task(self.permits.run())
         finally:
             for task_id in list(self._waiters):
                 self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
@@ -84,9 +92,20 @@ class Client:
 
     # -- enqueueing
 
-    async def push(self, envelope: Envelope) -> bool:
-        """Keep `envelope` in the store; False when its id was known."""
-        return await self._pushes.submit(envelope)
+    @property
+    def is_full(self) -> bool:
+        """Whether so many envelopes wait that the next caller should ``wait_for_room`` before it makes another."""
+        return self._pushes.is_full
+
+    async def wait_for_room(self) -> None:
+        """Wait until it is not full."""
+        await self._pushes.wait_for_room()
+
+    def push(self, envelope: Envelope) -> Awaitable[bool]:
+        """Keep `envelope` in the store; gives False when its id was known."""
+        if self._listening.is_set():
+            self._recent.add(envelope.id)
+        return self._pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
         """Keep all `envelopes`, in as few steps as the store allows."""
@@ -95,6 +114,13 @@ class Client:
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         """Tell how far a running task is; see ``Storage.report``."""
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+
+    async def must_not_start(self, task_id: str, task: str) -> bool:
+        """Whether a task that is about to start was revoked, itself or every task of its name, or cancelled."""
+        return await self._starts.submit((task_id, kind_key(task)))
+
+    async def _ask_before_start(self, keys: list[tuple[str, str]]) -> list[bool]:
+        return await self.storage.revoked(keys, True)
 
     # -- results
 
@@ -112,7 +138,7 @@ class Client:
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
-                await self._look_at(task_ids, foreign)
+                await self._look_at(task_ids if foreign else self._untold(task_ids), foreign)
                 return [await future for _, future in waits]
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
@@ -122,6 +148,16 @@ class Client:
         finally:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
+
+    def _untold(self, task_ids: list[str]) -> list[str]:
+        """Those of `task_ids` that must be looked at, because word of their verdicts may have passed us by."""
+        untold = []
+        for task_id in task_ids:
+            if task_id not in self._recent:
+                untold.append(task_id)
+            elif (record := self._recent.pop(task_id)) is not None:
+                self._learn(task_id, record)
+        return untold
 
     async def _look_once(self, task_ids: list[str]) -> list[Record]:
         records = []
@@ -174,6 +210,7 @@ class Client:
     def _handle(self, event: Event) -> None:
         match event:
             case Settled(task_id, state, result):
+                self._recent.hear(task_id, None if result is None else Record(state, result))
                 if result is None:
                     self._look_soon({task_id})
                 else:
@@ -184,8 +221,15 @@ class Client:
             case Due(in_ms):
                 if self.on_due is not None:
                     self.on_due(in_ms)
+            case Freed(name):
+                self.permits.look_again(name)
+            case CancelAsked(task_id):
+                if self.on_cancel is not None:
+                    self.on_cancel(task_id)
             case Connected():
                 self._listening.set()
+                self._recent.clear()
+                self.permits.look_again()
                 self._look_soon(self._waiters)
                 if self.on_due is not None:
                     # What was scheduled while nobody listened here may be due before all that is known of.
@@ -255,6 +299,42 @@ class Client:
                 future.set_exception(error)
                 # Its waiter may have gone meanwhile, which is no reason for a warning.
                 future.exception()
+
+
+class Recent:
+    """The tasks that were enqueued here last, while we listened: word of their verdicts is kept here, or is to come.
+
+    So whoever awaits one of them need not look. Most results are awaited at once, and a look would be a second round
+    trip beside that of the enqueue.
+    """
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, Record | None] = {}
+
+    def __contains__(self, task_id: str) -> bool:
+        return task_id in self._verdicts
+
+    def add(self, task_id: str) -> None:
+        """It is about to be enqueued."""
+        self._verdicts[task_id] = None
+        if len(self._verdicts) > _MOST_RECENT:
+            del self._verdicts[next(iter(self._verdicts))]
+
+    def hear(self, task_id: str, verdict: Record | None) -> None:
+        """It has its verdict; None where that was too large to be told."""
+        if task_id in self._verdicts:
+            if verdict is None:
+                del self._verdicts[task_id]
+            else:
+                self._verdicts[task_id] = verdict
+
+    def pop(self, task_id: str) -> Record | None:
+        """Its verdict, if it was told; it is none of these any more."""
+        return self._verdicts.pop(task_id)
+
+    def clear(self) -> None:
+        """Something may have been missed."""
+        self._verdicts.clear()
 
 
 def _unknown(task_id: str) -> ResultNotFound:

@@ -1,13 +1,13 @@
-"""One run of one task, as hooks and the task itself see it."""
+"""A task as hooks, receivers and the task itself see it: on its way in, and while it runs."""
 
 from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from .codec import encode_value
 from .exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
@@ -20,32 +20,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aqueue.task")
 
 
-class TaskRun:
-    """One run of one task: what pre- and post-execute hooks get, and a task declared with ``context=True`` as ``task``.
+class TaskView:
+    """One call of one task, with its settings: what pre-enqueue hooks get, and the receivers of what is enqueued."""
 
-    `started` is False where the body was never entered; `value` and `exception` are set once it has ended.
-    """
+    __slots__ = ("message", "options")
 
-    __slots__ = ("_deadline", "_report", "delivery", "exception", "message", "options", "started", "value")
-
-    def __init__(
-        self,
-        delivery: Delivery,
-        message: Message,
-        options: TaskOptions,
-        report: Callable[[Delivery, bytes, str], Awaitable[bool]] | None = None,
-    ) -> None:
-        self.delivery = delivery
+    def __init__(self, message: Message, options: TaskOptions) -> None:
         self.message = message
         self.options = options
-        self.started = False
-        self.value: Any = None
-        self.exception: BaseException | None = None
-        self._report = report
-        self._deadline: float | None = None
 
     def __repr__(self) -> str:
-        return f"<TaskRun {self.name} id={self.id} attempt={self.attempt}>"
+        return f"<{type(self).__name__} {self.name} id={self.id}>"
 
     @property
     def id(self) -> str:
@@ -65,27 +50,81 @@ class TaskRun:
         return self.message.kwargs
 
     @property
-    def attempt(self) -> int:
-        """1 for the first run, one more for each failure that was retried."""
-        return self.delivery.failures + 1
-
-    @property
-    def retries(self) -> int:
-        """How many retries are left."""
-        return max(self.options.retries - self.delivery.failures, 0)
-
-    @property
-    def fence(self) -> int:
-        """Grows with every delivery of this task: write it beside a side effect and refuse a lower one."""
-        return self.delivery.fence
-
-    @property
     def queue(self) -> str:
         return self.options.queue
 
     @property
     def priority(self) -> int:
         return self.options.priority
+
+    @property
+    def retries(self) -> int:
+        """How many retries are left."""
+        return self.options.retries
+
+    @property
+    def retry_delay(self) -> float:
+        """The wait before the first retry, in seconds."""
+        return self.options.policy.delay_ms / 1000
+
+    @property
+    def retry_backoff(self) -> float:
+        return self.options.retry_backoff
+
+    @property
+    def timeout(self) -> float | None:
+        """How long a run may take, in seconds; None where it may take any time."""
+        return self.options.timeout_s
+
+    @property
+    def expires(self) -> datetime | None:
+        """After which instant it does not start any more, in UTC; None where it always may."""
+        if not self.message.expires_ms:
+            return None
+        return datetime.fromtimestamp(self.message.expires_ms / 1000, UTC)
+
+
+class TaskRun(TaskView):
+    """One run of one task: what all other hooks and receivers get, and a task declared with ``context=True``.
+
+    `started` is False where the body was never entered; `value` and `exception` are set once it has ended.
+    """
+
+    __slots__ = ("_deadline", "_report", "delivery", "exception", "started", "value")
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        message: Message,
+        options: TaskOptions,
+        report: Callable[[TaskRun, list[Any]], Awaitable[bool]] | None = None,
+    ) -> None:
+        # Not by super(): this is on the way of every task.
+        self.message = message
+        self.options = options
+        self.delivery = delivery
+        self.started = False
+        self.value: Any = None
+        self.exception: BaseException | None = None
+        self._report = report
+        self._deadline: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<TaskRun {self.name} id={self.id} attempt={self.attempt}>"
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first run, one more for each failure that was retried."""
+        return self.delivery.failures + 1
+
+    @property
+    def retries(self) -> int:
+        return max(self.options.retries - self.delivery.failures, 0)
+
+    @property
+    def fence(self) -> int:
+        """Grows with every delivery of this task: write it beside a side effect and refuse a lower one."""
+        return self.delivery.fence
 
     def start_clock(self) -> None:
         """The body starts now: ``time_remaining`` counts from here."""
@@ -125,9 +164,8 @@ class TaskRun:
             raise TypeError(f"message must be a str, not {message!r}")
         if self._report is None:
             return True
-        report = encode_value([done, total, message], "progress")
         try:
-            return await self._report(self.delivery, report, self.message.reply)
+            return await self._report(self, [done, total, message])
         except HueyException as error:
             # Telling of the work must not end the work.
             logger.warning("Task %s could not report its progress: %s", self.id, error)

@@ -28,6 +28,14 @@ class DecodeError(HueyException, ValueError):
     """Bytes found in the store are not a message, a result or an error of this codec."""
 
 
+class SerializerMismatch(DecodeError):
+    """Bytes found in the store were written with other settings of the serializer, or changed since.
+
+    Their signature fits no key that is known here, or they are signed or compressed and the serializer here does
+    neither. A message like that is not run and not lost: it is kept for a worker with the right settings.
+    """
+
+
 class QueueUnavailable(HueyException, ConnectionError):
     """The store could not be reached in time.
 
@@ -49,6 +57,43 @@ class ResultNotFound(HueyException, LookupError):
 
 class TaskTimeout(HueyException):
     """A task ran longer than its ``timeout``. Counts as a failure, so it is retried like one."""
+
+
+class TaskLockedException(HueyException):
+    """No permit of a lock or a semaphore was free in time; one may be after `delay` seconds.
+
+    A task that raises it has failed. It is retried as long as it has retries, after its ``retry_delay`` or else when a
+    permit may be free.
+    """
+
+    def __init__(self, message: str = "", delay: float = 0) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+class RateLimitExceeded(HueyException):
+    """The rate limit `key` is used up; it admits the next call after `delay` seconds.
+
+    A task that raises it runs again then, or after its own ``retry_delay``. With `retry` that costs none of its
+    retries; without, it has failed, and is retried as long as it has retries.
+    """
+
+    def __init__(self, key: str, delay: float, retry: bool = True) -> None:
+        super().__init__(key, delay, retry)
+        self.key = key
+        self.delay = delay
+        self.retry = retry
+
+    def __str__(self) -> str:
+        then = "the task runs again" if self.retry else "a call is admitted"
+        return f"rate limit {self.key} is used up: {then} in {self.delay:g} s"
+
+
+class ProcessDied(HueyException):
+    """The child process of a task ended before the task did: by a signal or with an exit code, which the text names.
+
+    Counts as a failure of that task, so it is retried like one.
+    """
 
 
 class CancelExecution(Exception):

@@ -1,7 +1,7 @@
-"""The handlers of an application that run around its tasks, by kind and by name.
+"""The handlers of an application that run around its tasks, by kind and by name, and the receivers of its signals.
 
 Handlers may be sync or async. A second handler of the same name replaces the first, as in Huey. A handler that raises
-is logged and passed over; only ``CancelExecution`` from a pre-execute handler has a meaning.
+is logged and passed over; only ``CancelExecution`` from a pre-enqueue or a pre-execute handler has a meaning.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .exceptions import CancelExecution
+from .signals import Signals, check_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .context import TaskRun
+    from .context import TaskRun, TaskView
 
     Handler = Callable[..., Any]
 
@@ -24,14 +25,20 @@ H = TypeVar("H", bound="Callable[..., Any]")
 logger = logging.getLogger("aqueue.hooks")
 
 
+# Whose CancelExecution is an instruction.
+_CANCELLING = frozenset({"pre_enqueue", "pre_execute"})
+
+
 class Hooks:
-    """The four kinds of handlers: startup, shutdown, pre-execute, post-execute. Each runs in order of registration."""
+    """The five kinds of handlers, each run in order of registration, and the receivers of signals."""
 
     def __init__(self) -> None:
         self.startup: dict[str, Handler] = {}
         self.shutdown: dict[str, Handler] = {}
+        self.pre_enqueue: dict[str, Handler] = {}
         self.pre_execute: dict[str, Handler] = {}
         self.post_execute: dict[str, Handler] = {}
+        self.signals = Signals()
 
     @staticmethod
     def register(handlers: dict[str, Handler], name: str | None) -> Callable[[H], H]:
@@ -68,6 +75,14 @@ class Hooks:
     async def run_shutdown(self) -> None:
         await self._run_all("on_shutdown", self.shutdown)
 
+    async def run_pre_enqueue(self, task: TaskView) -> None:
+        """Call every pre-enqueue handler with `task`.
+
+        Raises:
+            CancelExecution: a handler said that the task must not be sent.
+        """
+        await self._run_all("pre_enqueue", self.pre_enqueue, task)
+
     async def run_pre_execute(self, run: TaskRun) -> None:
         """Call every pre-execute handler with `run`.
 
@@ -87,9 +102,74 @@ class Hooks:
                 if inspect.isawaitable(outcome):
                     await outcome
             except CancelExecution:
-                if kind == "pre_execute":
+                if kind in _CANCELLING:
                     raise
-                logger.exception("%s hook %r raised CancelExecution, which only a pre_execute hook may", kind, name)
+                logger.exception("%s hook %r raised CancelExecution, which only a pre_ hook may", kind, name)
             except (Exception, SystemExit):
                 # A hook does not end its worker either.
                 logger.exception("%s hook %r failed", kind, name)
+
+
+class HookDecorators:
+    """The methods of an application that register its handlers and receivers."""
+
+    hooks: Hooks
+
+    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls before its first task."""
+        return self.hooks.register(self.hooks.startup, name)
+
+    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls after its last task."""
+        return self.hooks.register(self.hooks.shutdown, name)
+
+    def pre_enqueue(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task before it is sent, in the process that sends it.
+
+        ``CancelExecution`` keeps it from being sent, and is raised to whoever enqueued it.
+        """
+        return self.hooks.register(self.hooks.pre_enqueue, name)
+
+    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
+        return self.hooks.register(self.hooks.pre_execute, name)
+
+    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
+        return self.hooks.register(self.hooks.post_execute, name)
+
+    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.startup, name_or_handler)
+
+    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
+
+    def unregister_pre_enqueue(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.pre_enqueue, name_or_handler)
+
+    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
+
+    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
+
+    def signal(self, *signals: str) -> Callable[[H], H]:
+        """Register a receiver, sync or async, of `signals`, or of all where none is named.
+
+        It is called as ``receiver(signal, task, *arguments)``; the names are in ``aqueue.signals``.
+
+        Raises:
+            TypeError: a signal is no str (the decorator was written without parentheses), or the receiver no function.
+            ValueError: there is no such signal.
+        """
+        check_signals(signals)
+
+        def decorate(receiver: H) -> H:
+            self.hooks.signals.connect(receiver, *signals)
+            return receiver
+
+        return decorate
+
+    def disconnect_signal(self, receiver: Handler, *signals: str) -> None:
+        """Call `receiver` no more for `signals`, or for any where none is named."""
+        self.hooks.signals.disconnect(receiver, *signals)

@@ -20,7 +20,7 @@ _SCHEDULE_NAME = re.compile(r"[A-Za-z0-9_.:<>-]{1,180}")
 
 def new_task_id() -> str:
     """24 hexadecimal digits that sort by time: 44 bits of milliseconds, then 52 random bits."""
-    return f"{time.time_ns() // 1_000_000:011x}{_random.getrandbits(52):013x}"
+    return f"{(time.time_ns() // 1_000_000 << 52) + _random.getrandbits(52):024x}"
 
 
 def new_token() -> str:
@@ -38,6 +38,11 @@ def check_task_id(value: str) -> str:
     return _check(value, _TASK_ID, "id", "1 to 200 characters out of A-Z a-z 0-9 _ . : @ / + = -")
 
 
+def kind_key(task_name: str) -> str:
+    """What every task of this name is revoked under; no id has a space."""
+    return f"all {task_name}"
+
+
 def check_name(value: str, what: str) -> str:
     """Return `value` when it can name a namespace or a queue: it becomes part of keys and of file names.
 
@@ -46,6 +51,21 @@ def check_name(value: str, what: str) -> str:
         ValueError: it is empty, longer than 100 characters or has a character outside ``A-Z a-z 0-9 _ . -``.
     """
     return _check(value, _NAME, what, "1 to 100 characters out of A-Z a-z 0-9 _ . -")
+
+
+def check_key(value: str, what: str) -> str:
+    """Return `value` when it can name a value, a lock or a limit: any text of 1 to 200 characters.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it is empty, longer than 200 characters, or not text that can be encoded.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {value!r}")
+    if not 1 <= len(value) <= 200 or any("\ud800" <= character <= "\udfff" for character in value):
+        shown = value if len(value) <= 60 else value[:57] + "..."
+        raise ValueError(f"{what} must be a text of 1 to 200 characters, not {shown!r}")
+    return value
 
 
 def check_task_name(value: str) -> str:

@@ -31,11 +31,11 @@ VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED}),
-    State.SCHEDULED: frozenset({State.QUEUED}),
-    State.QUEUED: frozenset({State.RUNNING}),
+    State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
-    State.RETRYING: frozenset({State.RUNNING}),
+    State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
 } | dict.fromkeys(VERDICTS, frozenset())
 
 
@@ -54,11 +54,20 @@ class Raised(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """``CancelExecution`` was raised. `final` when no retry may follow, `again` when one must."""
+    """``CancelExecution`` was raised, or somebody cancelled the task while it ran.
+
+    `final` when no retry may follow, `again` when one must.
+    """
 
     error: bytes
     final: bool = False
     again: bool = False
+
+
+class Revoked(NamedTuple):
+    """The task was revoked, or asked to stop, before this delivery of it started."""
+
+    error: bytes
 
 
 class RetryAsked(NamedTuple):
@@ -66,6 +75,14 @@ class RetryAsked(NamedTuple):
 
     delay_ms: int | None = None
     eta_ms: int | None = None
+
+
+class Refused(NamedTuple):
+    """A lock or a rate limit did not let the body go on; it may after `wait_ms`. `is_failure` when it costs a retry."""
+
+    error: bytes
+    wait_ms: int
+    is_failure: bool = True
 
 
 class Expired(NamedTuple):
@@ -86,11 +103,27 @@ class Unknown(NamedTuple):
     task: str
 
 
+class Unreadable(NamedTuple):
+    """Written with settings of the serializer that this worker does not have; one that has them can read it."""
+
+
 class Interrupted(NamedTuple):
     """The worker took the task off its slot (shutdown); the task itself did nothing wrong."""
 
 
-Outcome: TypeAlias = Returned | Raised | Cancelled | RetryAsked | Expired | Unusable | Unknown | Interrupted
+Outcome: TypeAlias = (
+    Returned
+    | Raised
+    | Cancelled
+    | Revoked
+    | RetryAsked
+    | Refused
+    | Expired
+    | Unusable
+    | Unknown
+    | Unreadable
+    | Interrupted
+)
 
 
 class Settlement(NamedTuple):
@@ -123,6 +156,10 @@ class Terms(NamedTuple):
 # find the task, or it would run twice.
 TOMBSTONE_MS = 60_000
 
+# Whoever was refused asks again, but never in a loop, and a thousand of them not in step.
+_REFUSED_SHORTEST_MS = 100
+_REFUSED_SPREAD = 0.25
+
 _UNKNOWN_FIRST_MS = 5_000
 _UNKNOWN_LONGEST_MS = 300_000
 
@@ -144,15 +181,23 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
             if again or (not final and delivery.failures < terms.policy.retries):
                 return _retry(delivery, terms, random)
             return _verdict(delivery, State.CANCELLED, error, terms, reply)
+        case Revoked(error):
+            return _verdict(delivery, State.CANCELLED, error, terms, reply)
         case RetryAsked(delay_ms, eta_ms):
             if delay_ms is None and eta_ms is None:
                 delay_ms = terms.policy.wait_ms(delivery.failures, random)
             return _put_back(delivery, State.RETRYING, delivery.failures, delay_ms or 0, eta_ms or 0)
+        case Refused(error, wait_ms, is_failure):
+            if is_failure and delivery.failures >= terms.policy.retries:
+                return _verdict(delivery, State.FAILED, error, terms, reply)
+            spread_ms = round(max(wait_ms, _REFUSED_SHORTEST_MS) * (1 + _REFUSED_SPREAD * random.random()))
+            wait_ms = terms.policy.wait_ms(delivery.failures, random) or spread_ms
+            return _put_back(delivery, State.RETRYING, delivery.failures + is_failure, wait_ms)
         case Expired(error):
             return _verdict(delivery, State.EXPIRED, error, terms, reply)
         case Unusable(error):
             return _verdict(delivery, State.DEAD, error, terms, reply)
-        case Unknown(_):
+        case Unknown(_) | Unreadable():
             # The fence counts the earlier refusals, so the wait grows without a record of them.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
             return _put_back(delivery, State.SCHEDULED, delivery.failures, wait)

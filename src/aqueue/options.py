@@ -15,6 +15,7 @@ from .retry import RetryPolicy
 
 LOWEST_PRIORITY = -100
 HIGHEST_PRIORITY = 100
+POOLS = ("thread", "process")
 
 Span = float | timedelta
 
@@ -23,8 +24,8 @@ _TRAVELLING = (
     *("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay"),
     *("timeout", "queue", "priority", "results", "result_ttl"),
 )
-# A class cannot travel, and a function takes its run or does not.
-_OF_THE_DECLARATION = frozenset({"retry_on", "context"})
+# A class cannot travel, a function takes its run or does not, and a child process can import it or cannot.
+_OF_THE_DECLARATION = frozenset({"retry_on", "context", "pool"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class TaskOptions:
     results: bool = True
     result_ttl: Span | None = None
     context: bool = False
+    pool: str | None = None
     policy: RetryPolicy = field(init=False, repr=False, compare=False)
     timeout_s: float | None = field(init=False, repr=False, compare=False)
 
@@ -56,6 +58,7 @@ class TaskOptions:
         for name in ("results", "context"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        _check_pool(self.pool)
         if self.expires is not None and not isinstance(self.expires, datetime):
             span_ms(self.expires, "expires")
         if self.result_ttl is not None:
@@ -114,6 +117,12 @@ def check_known(names: Any) -> None:
             near = difflib.get_close_matches(name, _NAMES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"options are {', '.join(_NAMES)}"
             raise TypeError(f"unknown task option {name!r}: {hint}")
+
+
+def _check_pool(value: object) -> None:
+    if value is not None and value not in POOLS:
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(f"pool must be {' or '.join(map(repr, POOLS))}, not {value!r}")
 
 
 def _check_int(name: str, value: object, lowest: int, highest: int) -> None:

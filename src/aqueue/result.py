@@ -10,13 +10,14 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
 from .clock import span_ms
-from .codec import decode_value
-from .exceptions import ResultTimeout, TaskException
+from .exceptions import DecodeError, ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+    from datetime import datetime, timedelta
 
+    from .codec import Codec
     from .storage.protocol import Record
 
 R_co = TypeVar("R_co", covariant=True)
@@ -33,6 +34,10 @@ class Progress(NamedTuple):
 class ResultSource(Protocol):
     """What a result needs from the application that made it."""
 
+    @property
+    def codec(self) -> Codec:
+        """What reads the values of its tasks."""
+
     async def look(self, task_id: str) -> Record | None:
         """What the store knows now."""
 
@@ -46,6 +51,25 @@ class ResultSource(Protocol):
 
     def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
         """Each progress report from now on, until the task has its verdict."""
+
+    async def revoke(
+        self, what: Result[Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Result[Any]) -> bool: ...
+
+    async def is_revoked(self, what: Result[Any]) -> bool: ...
+
+    async def cancel(self, what: Result[Any]) -> bool: ...
+
+    async def reschedule(
+        self,
+        what: Result[Any],
+        eta: datetime | None,
+        delay: float | timedelta | None,
+        expires: float | timedelta | datetime | None,
+        priority: int | None,
+    ) -> Result[Any]: ...
 
 
 class Result(Generic[R_co]):
@@ -69,25 +93,38 @@ class Result(Generic[R_co]):
         return self.get().__await__()
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R_co: ...
+    async def get(
+        self, *, timeout: float | None = None, blocking: Literal[True] = True, revoke_on_timeout: bool = False
+    ) -> R_co: ...
 
     @overload
-    async def get(self, *, timeout: float | None = None, blocking: bool) -> R_co | None: ...
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False
+    ) -> R_co | None: ...
 
-    async def get(self, *, timeout: float | None = None, blocking: bool = True) -> R_co | None:
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
+    ) -> R_co | None:
         """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes; 0: not at all).
 
-        With ``blocking=False`` a task that has no verdict yet gives None, at once.
+        With ``blocking=False`` a task that has no verdict yet gives None, at once. With `revoke_on_timeout` a task
+        whose verdict nobody waits for any longer is revoked.
 
         Raises:
             TaskException: the task failed, was cancelled, expired or is dead.
             ResultTimeout: there was no verdict in time. It is a ``TimeoutError`` too.
             ResultNotFound: the store does not know the task (any more).
+            DecodeError: the store has bytes that the serializer here cannot read.
         """
         record = self.verdict
         if record is None:
             if blocking:
-                (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                try:
+                    (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                except ResultTimeout:
+                    if revoke_on_timeout:
+                        await self.revoke()
+                    raise
             else:
                 found = await self.source.look(self.id)
                 if found is None or found.state not in VERDICTS:
@@ -111,14 +148,48 @@ class Result(Generic[R_co]):
     async def progress(self) -> AsyncIterator[Progress]:
         """What the task tells of its progress, from now until its verdict."""
         async for report in self.source.follow(self.id, not self.created):
-            yield Progress(*decode_value(report))
+            told = self._decoded(report, "progress")
+            if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
+                raise DecodeError(f"a progress report of task {self.id} is none")
+            yield Progress(*told)
+
+    async def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running, unless it does already; see ``Huey.revoke``."""
+        await self.source.revoke(self, None, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of this task back; True when there was one in force."""
+        return await self.source.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task would not run now, because it or all of its kind are revoked."""
+        return await self.source.is_revoked(self)
+
+    async def cancel(self) -> bool:
+        """End the task, wherever it is; False when it has its verdict already. See ``Huey.cancel``."""
+        return await self.source.cancel(self)
+
+    async def reschedule(
+        self,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        expires: float | timedelta | datetime | None = None,
+        priority: int | None = None,
+    ) -> Result[R_co]:
+        """Cancel the task and enqueue it anew, under a new id; see ``Huey.reschedule``."""
+        return await self.source.reschedule(self, eta, delay, expires, priority)
 
     def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:
             # A task declared with results=False keeps its verdict and no value.
-            return cast("R_co", decode_value(record.result) if record.result else None)
-        metadata = decode_value(record.result) if record.result else {"task_id": self.id}
+            return cast("R_co", self._decoded(record.result, "result") if record.result else None)
+        metadata = self._decoded(record.result, "error") if record.result else {"task_id": self.id}
+        if not isinstance(metadata, dict):
+            raise DecodeError(f"the error of task {self.id} is no description of one")
         raise TaskException({**metadata, "state": str(record.state)})
+
+    def _decoded(self, data: bytes, what: str) -> Any:
+        return self.source.codec.decode_value(data, what, self.id)
 
 
 class ResultGroup(Generic[R_co]):
@@ -188,6 +259,7 @@ class ResultGroup(Generic[R_co]):
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:
-    with contextlib.suppress(TaskException):
+    # One that cannot be had is given too: who awaits it gets the error.
+    with contextlib.suppress(TaskException, DecodeError):
         await result.get()
     return result

@@ -9,21 +9,51 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import CapacityLimiter, to_thread
 
-from . import codec
 from .clock import instant_ms, span_ms
+from .codec import describe_exception
 from .context import TaskRun, current_task, set_current_task
-from .exceptions import CancelExecution, DecodeError, EncodeError, RetryTask, TaskTimeout
-from .lifecycle import Cancelled, Expired, Outcome, Raised, RetryAsked, Returned, Terms, Unknown, Unusable
+from .exceptions import (
+    CancelExecution,
+    DecodeError,
+    EncodeError,
+    HueyException,
+    RateLimitExceeded,
+    RetryTask,
+    SerializerMismatch,
+    TaskLockedException,
+    TaskTimeout,
+)
+from .lifecycle import (
+    Cancelled,
+    Expired,
+    Interrupted,
+    Outcome,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Revoked,
+    Terms,
+    Unknown,
+    Unreadable,
+    Unusable,
+)
+from .processes.failure import ChildRaised
+from .processes.pool import ProcessPool
+from .processes.target import target_of
 from .resources import is_sync_manager
 from .retry import RetryPolicy
+from .signals import SIGNAL_EXECUTING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from .clock import Clock
+    from .codec import Codec
     from .hooks import Hooks
     from .message import Delivery, Message
     from .options import TaskOptions
+    from .processes.target import Target
     from .registry import Registry
     from .resources import Resource
     from .task import Task
@@ -35,77 +65,116 @@ _NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000)
 
 
 class Ran(NamedTuple):
-    """What came of one delivery, with what the decision about it needs. `run` is None where no known task was named."""
+    """What came of one delivery, with what the decision about it needs. `run` is None where no known task was named.
+
+    `why` says in one line what was wrong, where it was not an exception of the run.
+    """
 
     outcome: Outcome
     terms: Terms = _NO_TERMS
     reply: str = ""
     run: TaskRun | None = None
+    why: str = ""
 
 
 class Plan(NamedTuple):
-    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use."""
+    """How to run one task, composed once: `call` starts the body with nothing around it that the task does not use.
+
+    `call_in_time` is the same for a run with a timeout.
+    """
 
     task: Task[..., Any]
     call: Callable[[TaskRun], Awaitable[Any]]
+    call_in_time: Callable[[TaskRun], Awaitable[Any]]
     terms: Terms
 
 
 class Runner:
-    """Runs deliveries. `report` is called with what a task tells of its progress."""
+    """Runs deliveries. `report` is called with what a task tells of its progress.
+
+    `is_revoked` is asked, by id and name of a task whose delivery is marked, whether it must not start.
+    """
 
     def __init__(
         self,
         registry: Registry,
         hooks: Hooks,
         clock: Clock,
+        codec: Codec,
         *,
         threads: int,
+        children: int,
         result_ttl_ms: int,
         max_crashes: int,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
+        is_revoked: Callable[[str, str], Awaitable[bool]],
     ) -> None:
         self._registry = registry
         self._hooks = hooks
         self._clock = clock
+        self._codec = codec
         self._threads = CapacityLimiter(threads)
+        self._processes = ProcessPool(children)
         self._result_ttl_ms = result_ttl_ms
         self._max_crashes = max_crashes
         self._report = report
+        self._is_revoked = is_revoked
         self._plans: dict[str, Plan] = {}
+
+    async def close(self) -> None:
+        """End the child processes."""
+        await self._processes.close()
 
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
         try:
-            message = codec.decode_message(delivery.id, delivery.payload)
+            message = self._codec.decode_message(delivery.id, delivery.payload)
+        except SerializerMismatch as error:
+            return Ran(Unreadable(), why=str(error))
         except DecodeError as error:
-            return Ran(Unusable(_describe(error, delivery)))
+            return Ran(Unusable(self._describe(error, delivery)), why=str(error))
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
+        if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan)) is not None:
+            return stopped
         if plan is None:
             return Ran(Unknown(message.task), reply=message.reply)
         try:
             options, terms = self._changed(plan, message) if message.overrides else (plan.task.declared, plan.terms)
         except (TypeError, ValueError) as error:
-            return Ran(Unusable(_describe(error, delivery)), plan.terms, message.reply)
-        run = TaskRun(delivery, message, options, self._report)
+            return Ran(Unusable(self._describe(error, delivery)), plan.terms, message.reply, why=str(error))
+        run = TaskRun(delivery, message, options, self._tell_progress)
         if delivery.receipt.count > self._max_crashes:
-            crashes = delivery.receipt.count - 1
-            outcome: Outcome = Unusable(_plainly(run, "WorkerLost", f"{crashes} workers ended while running it"))
-        elif message.expires_ms and message.expires_ms < self._clock.now_ms():
-            outcome = Expired(_plainly(run, "Expired", "not started in time"))
-        else:
-            outcome = await self._outcome(plan, run)
-        return Ran(outcome, terms, message.reply, run)
+            why = f"{delivery.receipt.count - 1} workers ended while running it"
+            return Ran(Unusable(self._plainly(run, "WorkerLost", why)), terms, message.reply, run, why)
+        if message.expires_ms and message.expires_ms < self._clock.now_ms():
+            why = "not started in time"
+            return Ran(Expired(self._plainly(run, "Expired", why)), terms, message.reply, run, why)
+        return Ran(await self._outcome(plan, run), terms, message.reply, run)
+
+    async def _stopped(self, delivery: Delivery, message: Message, plan: Plan | None) -> Ran | None:
+        """What comes of a marked delivery that must not start, if it must not."""
+        terms = _NO_TERMS if plan is None else plan.terms
+        run = None if plan is None else TaskRun(delivery, message, plan.task.declared, self._tell_progress)
+        try:
+            if not await self._is_revoked(delivery.id, message.task):
+                return None
+        except (HueyException, asyncio.CancelledError):
+            # Not known, so not now: it is given back, and whoever gets it next asks again.
+            return Ran(Interrupted(), terms, message.reply, run)
+        why = "revoked or cancelled before it started"
+        return Ran(Revoked(self._metadata("Revoked", why, "", delivery, run)), terms, message.reply, run, why)
 
     async def _outcome(self, plan: Plan, run: TaskRun) -> Outcome:
         set_current_task(run)
-        if self._hooks.pre_execute:
+        if self._hooks.pre_execute or self._hooks.signals.receivers:
             try:
+                await self._hooks.signals.send(SIGNAL_EXECUTING, run)
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
-                return Cancelled(_describe(error, run.delivery, run), final=True)
+                run.exception = error
+                return Cancelled(self._describe(error, run.delivery, run), final=True)
             except BaseException as error:
                 return self._raised(run, error)
         try:
@@ -115,31 +184,52 @@ class Runner:
         run.started = True
         try:
             run.start_clock()
-            run.value = await (plan.call(run) if run.options.timeout_s is None else _in_time(plan, run))
-        except CancelExecution as error:
-            run.exception = error
-            return Cancelled(_describe(error, run.delivery, run), final=error.retry is False, again=error.retry is True)
-        except RetryTask as error:
-            run.exception = error
-            return _retry_asked(error)
+            run.value = await (plan.call(run) if run.options.timeout_s is None else plan.call_in_time(run))
+        except ChildRaised as raised:
+            return self._ended_by(run, raised.exception, raised.description, raised.kind, raised.final)
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: a task body does not end its worker. Nor does it swallow a
             # cancellation by the worker: that is known, and told apart, where it came from.
-            return self._raised(run, error)
+            return self._ended_by(run, error, describe_exception(error), type(error))
         try:
-            return Returned(codec.encode_value(run.value, "result"))
+            return Returned(self._codec.encode_value(run.value, "result", run.message.id))
         except EncodeError as error:
             return self._raised(run, error, final=True)
 
     def _raised(self, run: TaskRun, error: BaseException, final: bool = False) -> Raised:
         run.exception = error
-        return Raised(_describe(error, run.delivery, run), type(error), final)
+        return Raised(self._describe(error, run.delivery, run), type(error), final)
+
+    def _ended_by(
+        self,
+        run: TaskRun,
+        error: BaseException,
+        description: tuple[str, str, str],
+        kind: type[BaseException],
+        final: bool = False,
+    ) -> Outcome:
+        """What came of a body that raised `error`; some exceptions are instructions."""
+        run.exception = error
+        told = self._metadata(*description, run.delivery, run)
+        match error:
+            case CancelExecution(retry=retry):
+                return Cancelled(told, final=retry is False, again=retry is True)
+            case RetryTask():
+                return _retry_asked(error)
+            case TaskLockedException():
+                return Refused(told, _wait_ms(error))
+            case RateLimitExceeded(retry=retry):
+                return Refused(told, _wait_ms(error), is_failure=not retry)
+        return Raised(told, kind, final)
 
     def _plan(self, name: str) -> Plan | None:
         task = self._registry.get(name)
         if task is None:
             return None
-        plan = Plan(task, self._compose(task), self._terms(task.declared))
+        call = self._compose(task)
+        # A call in a process keeps its own time: none passes until there is a child and the body starts in it.
+        call_in_time = call if task.declared.pool == "process" else functools.partial(_in_time, call)
+        plan = Plan(task, call, call_in_time, self._terms(task.declared))
         self._plans[name] = plan
         return plan
 
@@ -153,6 +243,10 @@ class Runner:
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:
         """What starts the body of `task`: only what it declared stands around it."""
+        if task.declared.pool == "process":
+            # Looked for in the run: not to find it is a failure of the task.
+            target = functools.cache(functools.partial(target_of, task))
+            return lambda run: self._in_process(target(), run)
         function, resource = task.func, task.resource
         if task.declared.context:
             function = _given_its_run(function)
@@ -163,6 +257,11 @@ class Runner:
         if resource is None:
             return lambda run: self._in_thread(function, run.args, run.kwargs)
         return lambda run: self._in_thread_inside(resource, function, run)
+
+    async def _in_process(self, target: Target, run: TaskRun) -> Any:
+        async with self._processes.running(target, run.delivery) as child:
+            run.start_clock()
+            return self._codec.decode_value(await _in_time(child.finish, run), "result", run.id)
 
     async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # Abandoned, not awaited, when it is cancelled: nothing can stop a thread, but its task gets its verdict.
@@ -184,16 +283,53 @@ class Runner:
             manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
         )
 
+    def cancelled(self, ran: Ran, delivery: Delivery) -> Ran:
+        """`ran`, whose body was cancelled because somebody cancelled the task: hooks see a ``CancelExecution``."""
+        error = CancelExecution("cancelled while it ran")
+        if ran.run is not None:
+            ran.run.exception = error
+        return ran._replace(outcome=Cancelled(self._describe(error, delivery, ran.run), final=True))
+
+    # -- telling
+
+    async def _tell_progress(self, run: TaskRun, progress: list[Any]) -> bool:
+        report = self._codec.encode_value(progress, "progress", run.id)
+        return await self._report(run.delivery, report, run.message.reply)
+
+    def _describe(self, error: BaseException, delivery: Delivery, run: TaskRun | None = None) -> bytes:
+        """What a TaskException on the other side will say."""
+        name, text, trace = describe_exception(error)
+        return self._metadata(name, text, trace, delivery, run)
+
+    def _plainly(self, run: TaskRun, name: str, text: str) -> bytes:
+        return self._metadata(name, text, "", run.delivery, run)
+
+    def _metadata(self, name: str, text: str, trace: str, delivery: Delivery, run: TaskRun | None) -> bytes:
+        metadata = {
+            "type": name,
+            "error": text,
+            "traceback": trace,
+            "attempt": delivery.failures + 1,
+            "retries": run.retries if run is not None else 0,
+            "task_id": delivery.id,
+        }
+        try:
+            return self._codec.encode_value(metadata, "error", delivery.id)
+        except EncodeError as error:
+            # A serializer that fails even here must not keep the task from its verdict.
+            logger.error("The description of an error was left out: %s", error)
+            return b""
+
 
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with the current run as its argument ``task``."""
     return lambda *args, **kwargs: function(*args, **kwargs, task=current_task())
 
 
-async def _in_time(plan: Plan, run: TaskRun) -> Any:
+async def _in_time(call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
     try:
         async with asyncio.timeout(run.options.timeout_s) as scope:
-            return await plan.call(run)
+            return await call(run)
     except TimeoutError as error:
         if scope.expired():
             raise TaskTimeout(f"timeout {run.options.timeout_s}s") from error
@@ -211,23 +347,9 @@ def _retry_asked(error: RetryTask) -> RetryAsked:
     return RetryAsked()
 
 
-def _describe(error: BaseException, delivery: Delivery, run: TaskRun | None = None) -> bytes:
-    """What a TaskException on the other side will say."""
-    name, text, trace = codec.describe_exception(error)
-    return _metadata(name, text, trace, delivery, run)
-
-
-def _plainly(run: TaskRun, name: str, text: str) -> bytes:
-    return _metadata(name, text, "", run.delivery, run)
-
-
-def _metadata(name: str, text: str, trace: str, delivery: Delivery, run: TaskRun | None) -> bytes:
-    metadata = {
-        "type": name,
-        "error": text,
-        "traceback": trace,
-        "attempt": delivery.failures + 1,
-        "retries": run.retries if run is not None else 0,
-        "task_id": delivery.id,
-    }
-    return codec.encode_value(metadata, "error")
+def _wait_ms(error: TaskLockedException | RateLimitExceeded) -> int:
+    try:
+        return span_ms(error.delay, "delay")
+    except (TypeError, ValueError) as problem:
+        logger.warning("%s: %s; the shortest wait is used instead", type(error).__name__, problem)
+        return 0

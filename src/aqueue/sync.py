@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, over
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+    from concurrent.futures import Future
 
     from .lifecycle import State
     from .result import Result, ResultGroup
@@ -25,7 +26,7 @@ T = TypeVar("T")
 class Sendable(Protocol[R_co]):
     """What can be enqueued: a task with its arguments."""
 
-    async def enqueue(self) -> Result[R_co]: ...
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]: ...
 
 
 class Application(Protocol):
@@ -55,18 +56,37 @@ class SyncResult(Generic[R]):
         return self._result.created
 
     @overload
-    def get(self, *, timeout: float | None = None, blocking: Literal[True] = True) -> R: ...
+    def get(
+        self, *, timeout: float | None = None, blocking: Literal[True] = True, revoke_on_timeout: bool = False
+    ) -> R: ...
 
     @overload
-    def get(self, *, timeout: float | None = None, blocking: bool) -> R | None: ...
+    def get(self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False) -> R | None: ...
 
-    def get(self, *, timeout: float | None = None, blocking: bool = True) -> R | None:
+    def get(self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False) -> R | None:
         """What the task returned; raises like ``Result.get``."""
-        return self._portal.call(self._result.get(timeout=timeout, blocking=blocking))
+        got = self._result.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
+        return self._portal.call(got)
 
     def status(self) -> State:
         """Where the task is now; see ``Result.status``."""
         return self._portal.call(self._result.status())
+
+    def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running; see ``Result.revoke``."""
+        self._portal.call(self._result.revoke(revoke_once))
+
+    def restore(self) -> bool:
+        """Take a revocation back; see ``Result.restore``."""
+        return self._portal.call(self._result.restore())
+
+    def is_revoked(self) -> bool:
+        """Whether the task would not run now; see ``Result.is_revoked``."""
+        return self._portal.call(self._result.is_revoked())
+
+    def cancel(self) -> bool:
+        """End the task, wherever it is; see ``Result.cancel``."""
+        return self._portal.call(self._result.cancel())
 
 
 class SyncHuey:
@@ -88,6 +108,10 @@ class SyncHuey:
     def result(self, task_id: str) -> SyncResult[Any]:
         """A handle on the task of this id, whoever enqueued it."""
         return SyncResult(self._application.result(task_id), self._portal)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Await any other call of the application, ``huey.put("key", 1)`` say, and return what it gives."""
+        return self._portal.call(coroutine)
 
     def close(self) -> None:
         """Close the connections. The next call opens them again."""
@@ -111,9 +135,16 @@ class Portal:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()).result()
+            return self._result(asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()))
         coroutine.close()
         raise RuntimeError("huey.sync would block this event loop: await the async call instead")
+
+    def _result(self, future: Future[T]) -> T:
+        try:
+            return future.result()
+        finally:
+            # Whoever is interrupted waits no longer: it must not get a lock, say, that nobody will release.
+            future.cancel()
 
     def close(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run `coroutine` if the loop was ever used, and end the loop."""

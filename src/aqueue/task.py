@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
+    from .codec import Codec
     from .options import TaskOptions
     from .resources import Resource
     from .result import Result, ResultGroup
@@ -53,17 +54,28 @@ class Call(Generic[R_co]):
     def __repr__(self) -> str:
         return f"<Call of {self.task.name}>"
 
-    async def enqueue(self) -> Result[R_co]:
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it; see ``Task.enqueue``."""
-        return await self.task.sender.send(self)
+        return self.task.sender.enqueue(self)
 
 
 class Sender(Protocol):
     """What a task needs from its application."""
 
-    async def send(self, call: Call[R]) -> Result[R]: ...
+    @property
+    def codec(self) -> Codec: ...
+
+    def enqueue(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
+
+    async def revoke(
+        self, what: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Task[..., Any]) -> bool: ...
+
+    async def is_revoked(self, what: Task[..., Any]) -> bool: ...
 
     @property
     def sync(self) -> SyncHuey: ...
@@ -96,7 +108,7 @@ class Task(Generic[P, R]):
 
     @property
     def is_coroutine(self) -> bool:
-        """Whether the function is ``async def``; otherwise a worker runs it in a thread."""
+        """Whether the function is ``async def``; otherwise a worker runs it in a thread or in a child process."""
         return inspect.iscoroutinefunction(self.func)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
@@ -111,10 +123,10 @@ class Task(Generic[P, R]):
         """Huey's name for calling the task."""
         return self(*args, **kwargs)
 
-    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task to a worker. Every argument goes to the function.
 
-        When this returns, the store has the task.
+        To be awaited: when that returns, the store has the task.
 
         Raises:
             TypeError: the arguments do not fit the function.
@@ -123,7 +135,7 @@ class Task(Generic[P, R]):
             QueueFull: the store has no room.
         """
         self.check_arguments(*args, **kwargs)
-        return await self.sender.send(Call(self, args, kwargs, self.declared))
+        return self.sender.enqueue(Call(self, args, kwargs, self.declared))
 
     def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
@@ -186,7 +198,7 @@ class Task(Generic[P, R]):
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
         task_id = overrides.pop("id", None)
         self.check_arguments(*args, **(kwargs or {}))
-        return await self.sender.send(
+        return await self.sender.enqueue(
             Call(
                 self,
                 args,
@@ -209,6 +221,18 @@ class Task(Generic[P, R]):
         return await self.sender.enqueue_many(
             [make(*item) if isinstance(item, tuple) else make(item) for item in items]
         )
+
+    async def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep all calls of this task from running; see ``Huey.revoke``."""
+        await self.sender.revoke(self, revoke_until, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of the task back; True when there was one in force."""
+        return await self.sender.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task as a whole is revoked now."""
+        return await self.sender.is_revoked(self)
 
     def _injected(self) -> frozenset[str]:
         """Parameters of the function that the worker fills in, so that no caller passes them."""
@@ -257,9 +281,9 @@ class ConfiguredTask(Generic[P, R]):
         self._delay_ms = delay_ms
         self._eta_ms = eta_ms
 
-    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Result[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task with these options; see ``Task.enqueue``."""
-        return await self._task.sender.send(self.s(*args, **kwargs))
+        return self._task.sender.enqueue(self.s(*args, **kwargs))
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""
@@ -294,14 +318,17 @@ def task_name(function: Callable[..., Any], name: str | None) -> str:
     qualified = getattr(function, "__qualname__", "<lambda>")
     if qualified.endswith("<lambda>"):
         raise ValueError(f"{function!r} has no name of its own: declare it with name=")
-    module = function.__module__
-    if module == "__main__":
-        main = sys.modules["__main__"]
-        spec = getattr(main, "__spec__", None)
-        path = getattr(main, "__file__", None)
-        file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
-        module = spec.name if spec is not None else file_name.removesuffix(".py")
+    module = script_name() if function.__module__ == "__main__" else function.__module__
     return check_task_name(f"{module}.{qualified}")
+
+
+def script_name() -> str:
+    """The name by which other processes know the module of the script that was started, ``__main__`` here."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    path = getattr(main, "__file__", None)
+    file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
+    return spec.name if spec is not None else file_name.removesuffix(".py")
 
 
 def check_function(function: Callable[..., Any]) -> None:
@@ -316,6 +343,23 @@ def check_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"a task must be a function, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
+
+
+def check_pool(function: Callable[..., Any], pool: str | None) -> None:
+    """Refuse a function that cannot run in the `pool` that it was declared with.
+
+    Raises:
+        TypeError: it is a coroutine function, which runs in the event loop.
+        ValueError: a child process could not import it.
+    """
+    qualified = getattr(function, "__qualname__", "<lambda>")
+    if pool is not None and inspect.iscoroutinefunction(function):
+        raise TypeError(f"{qualified} is async def, and pool={pool!r} is for plain functions: leave pool out")
+    if pool == "process" and "<" in qualified:
+        raise ValueError(
+            f"{qualified} cannot be imported by a child process: pool='process' needs a function that is declared with "
+            "def at the top level of a module"
+        )
 
 
 def _takes_keyword(parameter: inspect.Parameter, name: str) -> bool:

@@ -41,6 +41,14 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         ledger.write("end", task)
         return task.fence
 
+    @huey.task(name="lock", context=True)
+    async def lock(gate: str, ttl: float, *, task: TaskRun) -> bool:
+        """Hold a lock until the gate is opened; tell whether it was ours to the end."""
+        async with huey.lock_task("shared", ttl=ttl) as permit:
+            ledger.write("start", task)
+            await opened(gate)
+            return permit.is_held
+
     @huey.task(name="turn", context=True)
     async def turn(gate: str, how: str, *, task: TaskRun) -> int:
         """End as `how` says in the first delivery, and well in the second; each waits for a gate of its own."""

@@ -81,17 +81,17 @@ async def test_a_forgotten_script_and_garbage_in_the_stream_lose_nothing_at_all(
         {b"": b""},
         {b"i": b"", b"p": b""},
         {b"i": b"no-payload"},
-        {b"p": b'{"t":"quick"}'},
+        {b"p": b'["quick"]'},
         {b"i": b"empty-payload", b"p": b""},
         {b"i": b"no-object", b"p": b"[]"},
-        {b"i": b"no-call", b"p": b'{"t":[],"a":1,"k":2}'},
-        {b"i": b"bad-arguments", b"p": b'{"t":"quick","a":7}'},
-        {b"i": b"bad-options", b"p": b'{"t":"quick","o":{"retries":"many","nonsense":1}}'},
-        {b"i": b"bad-tag", b"p": b'{"t":"quick","a":[{"__aq__":["os.system","true"]}]}'},
+        {b"i": b"no-call", b"p": b'[[],"",1,2]'},
+        {b"i": b"bad-arguments", b"p": b'["quick","",7]'},
+        {b"i": b"bad-options", b"p": b'["quick","",[],{},0,{"retries":"many","nonsense":1}]'},
+        {b"i": b"bad-tag", b"p": b'["quick","",[{"__aq__":["os.system","true"]}]]'},
         {b"i": b"deep", b"p": b"[" * 100_000},
-        {b"i": b"bad-counts", b"p": b'{"t":"flaky","a":[1]}', b"b": b"-1e309", b"f": b"x"},
-        {b"i": b"huge-counts", b"p": b'{"t":"flaky","a":[1]}', b"b": b"9" * 40, b"f": b"9" * 5000},
-        {b"i": b"\xff\xfe", b"p": b'{"t":"quick"}'},
+        {b"i": b"bad-counts", b"p": b'["flaky","",[1]]', b"b": b"-1e309", b"f": b"x"},
+        {b"i": b"huge-counts", b"p": b'["flaky","",[1]]', b"b": b"9" * 40, b"f": b"9" * 5000},
+        {b"i": b"\xff\xfe", b"p": b'["quick"]'},
         {b"i": b"i" * 100_000, b"p": b"\x80\x04K\x01."},
     ]
     async with rig.load() as load:
@@ -120,7 +120,7 @@ async def test_a_message_that_names_its_waiting_client_cannot_silence_it(rig: Ri
     token = (await rig.huey.client()).token.encode()
     stream = f"{{aq:{rig.name}}}:s:default:0"
     for task_id in (b"two words", b"two\nlines", b" ", b"\n", b"\xff"):
-        operator.xadd(stream, {b"i": task_id, b"p": b'{"t":"quick","r":"' + token + b'"}'})
+        operator.xadd(stream, {b"i": task_id, b"p": b'["quick","' + token + b'"]'})
     rig.open(rig.gate())
     assert await waiting == 1
     assert await (await rig.enqueue("quick", "well")).get(timeout=30) == "well"

@@ -175,6 +175,33 @@ async def test_a_result_whose_message_is_lost_still_arrives(rig: Rig, proxy: Fau
     await rig.stop(worker)
 
 
+async def test_a_call_whose_reply_is_lost_counts_once(proxy: FaultProxy, producer: Huey) -> None:
+    def calls(number: int) -> list[Any]:
+        return [
+            producer.incr("sum"),
+            producer.put_if_empty(f"first-{number}", number),
+            producer.get(f"kept-{number}", pop=True),
+            producer.lock_task(f"lock-{number}").acquire(),
+            producer.rate_limit("api", 1000, 3600).acquire(),
+        ]
+
+    for number in (1, 2):
+        await producer.put(f"kept-{number}", number)
+    await asyncio.gather(*calls(1))
+    proxy.cut("commands")
+    repeating = [asyncio.create_task(call) for call in calls(2)]
+    await until(lambda: proxy.faults > 3, "replies lost, and lost again")
+    proxy.heal()
+    total, was_first, kept, permit, _ = await asyncio.gather(*repeating)
+
+    assert (total, was_first, kept) == (2, True, 2)
+    assert permit.is_held
+    assert await producer.get("sum") == 2
+    assert await producer.rate_limit("api", 1000, 3600).current_usage() == 2
+    cells = (await producer.client()).storage.cells
+    assert [holder.name for holder in await cells.holders()] == ["lock-1", "lock-2"]
+
+
 async def test_connections_that_break_anywhere_lose_nothing_and_start_nothing_twice(
     rig: Rig, proxy: FaultProxy, producer: Huey
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from aqueue import Huey
+from aqueue import Huey, signals
 from aqueue.cli import commands as cli
 from aqueue.options import TaskOptions
 
@@ -37,11 +37,20 @@ def test_the_table_of_options_is_complete() -> None:
 
 def test_the_table_of_worker_options_is_complete() -> None:
     declared = [
-        (f"`{option.opts[0]}`", f"`{option.envvar}`", "" if option.is_flag or option.multiple else str(option.default))
+        (f"`{option.opts[0]}`", f"`{option.envvar}`", shown_default(option))
         for option in cli.commands["worker"].params
         if isinstance(option, click.Option) and option.envvar
     ]
     assert [tuple(row[:3]) for row in rows(section(GUIDE / "worker.md", "Options"))] == declared
+
+
+def test_the_table_of_signals_is_complete() -> None:
+    declared = {f"`{name}`" for name in vars(signals) if name.startswith("SIGNAL_")}
+    assert {name for name, _ in rows(section(GUIDE / "signals.md", "All signals"))} == declared
+
+
+def shown_default(option: click.Option) -> str:
+    return str(option.default) if isinstance(option.default, int | float | str) and not option.is_flag else ""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -80,3 +89,9 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         assert [depth.queue for depth in await huey.depths()] == ["other"]
         assert len(await huey.workers()) == 1
         await worker.stop()
+        async with huey.lock_task("lock"), huey.rate_limit("api", 1, 3600):
+            assert await huey.flush_locks("lock", force=True) == {"lock"}
+            await huey.rate_limit("api", 1, 3600).reset()
+        await huey.put("key", 1, ttl=3600)
+        assert await huey.incr("key") == await huey.get("key", pop=True) == 2
+        assert not await huey.delete("key")

@@ -108,7 +108,7 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def _working(self) -> AsyncIterator[None]:
-        workers = [huey.create_worker() for huey in self._applications()]
+        workers = [huey.create_worker() for huey in self._applications() if not huey.immediate]
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(worker.run())

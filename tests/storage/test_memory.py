@@ -67,7 +67,7 @@ async def test_many_threads_may_renew_while_tasks_come_and_go() -> None:
     def beat(consumer: str) -> None:
         pulse = storage.pulse()
         while not stop.is_set():
-            assert pulse.renew([kept.receipt], consumer, b"") == []
+            assert pulse.renew([kept.receipt], consumer, b"").lost == []
 
     with ThreadPoolExecutor() as threads:
         beats = [threads.submit(beat, f"w{number}") for number in range(3)]

@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 from inspect import isclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aqueue.storage.memory import MemoryStorage
 from aqueue.testing.conformance import CHECKS
+from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
 
 from .conftest import MemoryHarness
-from .mutants import advancing, looking, ownership, settling, ways
+from .mutants import advancing, cells, looking, ownership, settling, stopping, ways
 
 if TYPE_CHECKING:
-    from aqueue.storage.memory import MemoryStorage
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import ModuleType
 
-MUTANTS = [
-    kind
-    for module in (ways, settling, ownership, looking, advancing)
-    for name, kind in vars(module).items()
-    if isclass(kind) and kind.__module__ == module.__name__ and not name.startswith("_")
-]
+    from aqueue.storage.memory_cells import MemoryCells
+    from aqueue.testing.conformance import Harness
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
-async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage], monkeypatch: pytest.MonkeyPatch) -> None:
-    # In memory what happens happens at once: patience would only make the run longer.
+def _mutants(*modules: ModuleType) -> list[type]:
+    return [
+        kind
+        for module in modules
+        for name, kind in vars(module).items()
+        if isclass(kind) and kind.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory what happens happens at once: patience would only make the run longer."""
     monkeypatch.setattr(suite, "PATIENCE_SECONDS", 0.2)
-    for check in CHECKS:
+
+
+@pytest.mark.parametrize(
+    "mutant", _mutants(ways, settling, ownership, stopping, looking, advancing), ids=lambda mutant: mutant.__name__
+)
+async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
+    await _caught(mutant, mutant, CHECKS)
+
+
+@pytest.mark.parametrize("mutant", _mutants(cells), ids=lambda mutant: mutant.__name__)
+async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemoryCells]) -> None:
+    class Storage(MemoryStorage):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.cells = mutant(self._clock, self._listeners.tell_everyone)
+
+    await _caught(mutant, Storage, checks_of_cells.CHECKS)
+
+
+async def _caught(
+    mutant: type, storage: type[MemoryStorage], checks: Sequence[Callable[[Harness], Awaitable[None]]]
+) -> None:
+    for check in checks:
         try:
-            await check(MemoryHarness(mutant))
+            await check(MemoryHarness(storage))
         except (AssertionError, ValueError, TimeoutError):
             return
     pytest.fail(f"no check notices that {mutant.__name__}")

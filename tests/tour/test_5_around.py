@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import CancelExecution, TaskException, TaskRun, current_task
+from aqueue import CancelExecution, TaskException, TaskRun, TaskView, current_task
+from aqueue.signals import SIGNAL_ERROR
 
 from .running import running
 
@@ -58,6 +59,52 @@ async def test_a_hook_can_keep_a_task_from_running(huey: Huey) -> None:
             await (await work.enqueue())
     assert caught.value.state == "cancelled"
     assert runs == []
+
+
+async def test_a_hook_can_keep_a_task_from_being_sent(huey: Huey) -> None:
+    """Raised in a pre-enqueue hook, ``CancelExecution`` reaches whoever enqueues; nothing gets into the store."""
+
+    @huey.pre_enqueue()
+    async def only_small_orders(task: TaskView) -> None:
+        if task.args[0] > 100:
+            raise CancelExecution("ask somebody first")
+
+    @huey.task()
+    async def order(amount: int) -> int:
+        return amount
+
+    async with huey:
+        with pytest.raises(CancelExecution, match="ask somebody first"):
+            await order.enqueue(1000)
+        assert await huey.depths() == []
+
+
+async def test_signals_say_what_becomes_of_a_task(huey: Huey) -> None:
+    """Receivers may be sync or async, and name the signals that they want, or none for all."""
+    life, errors = [], []
+
+    @huey.signal()
+    def note(signal: str, task: TaskView, *_: Any) -> None:
+        life.append(signal)
+
+    @huey.signal(SIGNAL_ERROR)
+    async def alert(signal: str, task: TaskRun, error: Exception) -> None:
+        errors.append(f"{task.args} at attempt {task.attempt}: {error!r}")
+
+    @huey.task(retries=1)
+    async def divide(a: int, b: int) -> float:
+        return a / b
+
+    async with huey:
+        result = await divide.enqueue(1, 0)
+        async with running(huey):
+            with pytest.raises(TaskException):
+                await result
+    assert life == ["enqueued", "executing", "error", "retrying", "enqueued", "executing", "error"]
+    assert errors == [
+        "(1, 0) at attempt 1: ZeroDivisionError('division by zero')",
+        "(1, 0) at attempt 2: ZeroDivisionError('division by zero')",
+    ]
 
 
 async def test_a_task_runs_inside_a_resource(huey: Huey) -> None:

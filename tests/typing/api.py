@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any, assert_type
 from aqueue import (
     CancelExecution,
     Huey,
+    JSONSerializer,
     MemoryHuey,
+    Permit,
+    PickleSerializer,
     Progress,
+    RateLimit,
     RedisHuey,
     Result,
     ResultGroup,
@@ -18,14 +22,18 @@ from aqueue import (
     State,
     Task,
     TaskException,
+    TaskLock,
     TaskRun,
+    TaskView,
     cron,
     crontab,
     current_task,
     every,
 )
 from aqueue.schedules import ScheduleInfo
+from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.sync import SyncResult
+from aqueue.testing import virtual_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 
 huey = Huey("shop", result_ttl=timedelta(hours=1))
 applications: list[Huey] = [RedisHuey("a", host="b", port=1), SqliteHuey("a", filename="b"), MemoryHuey("a")]
+applications.append(Huey("a", serializer=JSONSerializer(keys=["key"], compress_from=1024)))
+applications.append(Huey("a", serializer=PickleSerializer(keys=(b"new", b"old"))))
 
 
 @huey.task
@@ -180,6 +190,56 @@ async def getting(result: Result[int], group: ResultGroup[str]) -> None:
         assert_type(progress, Progress)
 
 
+@huey.lock_task("above", wait=timedelta(seconds=5))
+@huey.task
+async def guarded(a: int) -> str:
+    return str(a)
+
+
+@huey.task
+@huey.semaphore("below", 2)
+@huey.rate_limit("api", 10, 60, sliding=True)
+def guarded_in_a_thread(a: int) -> str:
+    return str(a)
+
+
+async def sharing() -> None:
+    assert_type(await guarded.enqueue(1), Result[str])
+    assert_type(await guarded(1), str)
+    assert_type(guarded_in_a_thread(1), str)
+    lock, limit = huey.lock_task("lock", 60), huey.rate_limit("api", 1, timedelta(hours=1))
+    assert_type(lock, TaskLock)
+    assert_type(limit, RateLimit)
+    async with lock as permit, limit as nothing:
+        assert_type(permit, Permit)
+        assert_type((permit.is_held, permit.fence), tuple[bool, int])
+        assert_type(nothing, None)
+    with huey.semaphore("room", 5, wait=1) as permit:
+        assert_type(permit, Permit)
+    assert_type(await lock.release(), bool)
+    assert_type(await huey.flush_locks("lock", force=True), set[str])
+    assert_type(await limit.current_usage(), int)
+    assert_type(await huey.put_if_empty("key", {"any": "value"}, ttl=5), bool)
+    assert_type(await huey.get("key", pop=True), Any)
+    assert_type(await huey.incr("key"), int)
+    assert_type(huey.sync.run(huey.delete("key")), bool)
+
+
+async def stopping() -> None:
+    result = await add.enqueue(1, 2)
+    assert_type(await result.revoke(), None)
+    assert_type(await result.restore(), bool)
+    assert_type(await result.cancel(), bool)
+    assert_type(await result.reschedule(delay=5, priority=3), Result[int])
+    assert_type(await result.get(timeout=5, revoke_on_timeout=True), int)
+    await add.revoke(revoke_once=True)
+    assert_type(await add.is_revoked(), bool)
+    await huey.revoke(result.id)
+    await huey.revoke_all(add, datetime.now())
+    assert_type(await huey.is_revoked(add), bool)
+    assert_type(await huey.cancel(result), bool)
+
+
 def without_an_event_loop() -> None:
     assert_type(add.enqueue_sync(1, 2), SyncResult[int])
     assert_type(add.enqueue_sync(1, 2).get(timeout=5), int)
@@ -207,6 +267,21 @@ async def after(task: TaskRun, value: Any, exception: BaseException | None) -> N
         assert_type(exception.state, str)
 
 
+@huey.pre_enqueue()
+def before_it_is_sent(task: TaskView) -> None:
+    assert_type((task.id, task.name, task.queue, task.priority), tuple[str, str, str, int])
+    assert_type((task.retries, task.retry_delay, task.timeout), tuple[int, float, float | None])
+    assert_type(task.expires, datetime | None)
+
+
+@huey.signal()
+def note(signal: str, task: TaskView, *arguments: Any) -> None: ...
+
+
+@huey.signal(SIGNAL_COMPLETE, SIGNAL_ERROR)
+async def note_the_end(signal: str, task: TaskRun, error: BaseException | None = None) -> None: ...
+
+
 async def in_a_task() -> None:
     run = current_task()
     assert_type(run, TaskRun | None)
@@ -218,10 +293,15 @@ async def lifetime() -> None:
     # The decorators give handlers back unchanged.
     await start()
     stop()
+    assert_type(huey.disconnect_signal(note_the_end, SIGNAL_ERROR), None)
     async with huey as application:
         assert_type(application, Huey)
         worker = application.create_worker(concurrency=10, queues=["mails"])
         await worker.run()
         await worker.stop()
-    async with MemoryHuey("shop") as memory:
+    huey.immediate = not huey.immediate
+    async with virtual_clock(huey) as clock:
+        assert_type(clock.now(), datetime)
+        assert_type(await clock.advance(timedelta(minutes=1)), None)
+    async with MemoryHuey("shop", immediate=True, raise_exceptions=True) as memory:
         assert_type(memory, MemoryHuey)

@@ -57,6 +57,7 @@ MISTAKES = {
     "text: list[str] = await (await add.map([1]))": "Incompatible types in assignment",
     "number: int = await result.get(blocking=False)": 'expression has type "int | None", variable has type "int"',
     "add.enqueue(1)": "must be used",
+    "await huey.cancel(add)": 'Argument 1 to "cancel" of "Control" has incompatible type',
     'await given.enqueue(open("x"), 5)': 'Too many arguments for "enqueue" of "Task"',
     'await given.enqueue("x")': 'Argument 1 to "enqueue" of "Task" has incompatible type "str"; expected "int"',
     'await add.schedule((1,), eta="tomorrow")': 'Argument "eta" to "schedule" of "Task" has incompatible type "str"',

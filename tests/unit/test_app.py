@@ -500,6 +500,8 @@ async def test_one_can_see_how_full_it_is_and_who_works(huey: Huey) -> None:
         ({"concurrency": 0}, ValueError, "concurrency must be between 1 and 100000, not 0"),
         ({"concurrency": 1.5}, TypeError, "concurrency must be an int"),
         ({"threads": True}, TypeError, "threads must be an int"),
+        ({"children": 0}, ValueError, "children must be between 1 and 1000, not 0"),
+        ({"children": "2"}, TypeError, "children must be an int"),
         ({"queues": "abc"}, TypeError, "queues must be a tuple of names, not 'abc'"),
         ({"queues": ()}, ValueError, "queues must name at least one queue"),
         ({"queues": ["a b"]}, ValueError, "queue must be"),

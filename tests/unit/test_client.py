@@ -14,14 +14,14 @@ from aqueue.client import Client
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
 from aqueue.storage.memory import MemoryStorage
-from aqueue.storage.protocol import Connected, Due, Progressed, Settled
+from aqueue.storage.protocol import Connected, Due, Progressed, Record, Settled
 
 from .facts import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from aqueue.storage.protocol import Event, Record
+    from aqueue.storage.protocol import Event
 
 
 class LossyStorage(MemoryStorage):
@@ -101,7 +101,7 @@ async def waiting(client: Client, *task_ids: str, count: int = 1) -> list[asynci
     before = sum(map(len, client._waiters.values()))
     waits = [asyncio.create_task(client.wait_all(list(task_ids), None, False)) for _ in range(count)]
     await until(
-        lambda: sum(map(len, client._waiters.values())) - before >= count * len(task_ids) and not client._looks._waiting
+        lambda: sum(map(len, client._waiters.values())) - before >= count * len(task_ids) and not client._looks._items
     )
     return waits
 
@@ -125,6 +125,68 @@ async def test_a_verdict_that_is_there_already_is_found_by_the_first_look(
     storage.loses_messages = False
     [record] = await client.wait_all(["a"], None, False)
     assert record.state is State.DONE
+
+
+async def test_what_was_enqueued_while_we_listened_is_awaited_without_a_look(
+    client: Client, storage: LossyStorage
+) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    wait = asyncio.create_task(client.wait_all(["a"], None, False))
+    await until(lambda: "a" in client._waiters)
+    await finish(client, "a")
+    [record] = await wait
+    assert (record.state, record.result, storage.looks) == (State.DONE, b"5", [])
+
+
+async def test_a_verdict_that_was_told_before_anyone_waited_is_kept_for_who_comes(
+    client: Client, storage: LossyStorage
+) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    await until(lambda: client._recent._verdicts["a"])
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [])
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [["a"]]), "kept once"
+
+
+async def test_a_verdict_that_was_told_without_its_result_is_looked_at(client: Client, storage: LossyStorage) -> None:
+    storage.tells_results = False
+    client.start_listening()
+    await until(client._listening.is_set)
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    await until(lambda: "a" not in client._recent)
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.result, storage.looks) == (b"5", [["a"]])
+
+
+async def test_what_may_have_been_missed_is_looked_at(client: Client, storage: LossyStorage) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    storage.loses_messages = True
+    await client.push(Envelope("a", b""))
+    await finish(client, "a")
+    client._handle(Connected())
+    [record] = await client.wait_all(["a"], None, False)
+    assert (record.state, storage.looks) == (State.DONE, [["a"]])
+
+
+async def test_no_more_than_the_last_thousand_tasks_are_remembered(client: Client, storage: LossyStorage) -> None:
+    client.start_listening()
+    await until(client._listening.is_set)
+    ids = [f"t{number}" for number in range(1_001)]
+    await asyncio.gather(*(client.push(Envelope(task_id, b"")) for task_id in ids))
+    assert len(client._recent._verdicts) == 1_000
+    wait = asyncio.create_task(client.wait_all(ids, None, False))
+    await until(lambda: storage.looks)
+    assert storage.looks == [["t0"]]
+    await finish(client, *ids)
+    assert len(await wait) == 1_001
 
 
 async def test_every_waiter_of_one_task_is_served(client: Client, storage: LossyStorage) -> None:
@@ -197,7 +259,7 @@ async def test_a_task_of_someone_else_is_told_too(storage: LossyStorage) -> None
         one = asyncio.create_task(other.wait_all(["a"], None, True))
         both = asyncio.create_task(other.wait_all(["a", "b"], None, True))
         following = asyncio.create_task(follow(other, "b", foreign=True))
-        await until(lambda: len(other._waiters.get("b", ())) == 2 and not other._watches._waiting)
+        await until(lambda: len(other._waiters.get("b", ())) == 2 and not other._watches._items)
         looks = len(storage.looks)
         await finish(mine, "a", "b")
         assert [record.state for record in [*await one, *await both]] == [State.DONE] * 3
@@ -213,7 +275,7 @@ async def test_a_client_that_only_knows_the_id_is_pushed_the_verdict_too(
     await client.push(Envelope("a", b""))
     running = asyncio.create_task(other._run())
     waits = [asyncio.create_task(other.wait_all(["a"], None, True)) for _ in range(2)]
-    await until(lambda: len(other._waiters.get("a", ())) == 2 and not other._watches._waiting)
+    await until(lambda: len(other._waiters.get("a", ())) == 2 and not other._watches._items)
     await finish(client, "a")
     assert [record.result for [record] in await asyncio.gather(*waits)] == [b"5", b"5"]
     running.cancel()
@@ -366,7 +428,7 @@ async def test_a_follower_sees_each_report_until_the_verdict(client: Client) -> 
             seen_one.set()
 
     following = asyncio.create_task(collect())
-    await until(lambda: client._followers and not client._looks._waiting)
+    await until(lambda: client._followers and not client._looks._items)
     for progress in (b"1", b"2", b"3"):
         seen_one.clear()
         await client.report(delivery, progress, client.token)
@@ -416,14 +478,14 @@ async def test_closing_ends_every_wait_with_an_error(storage: LossyStorage) -> N
 async def test_closing_ends_every_call_under_way_with_an_error(storage: LossyStorage) -> None:
     async with open_client(storage) as client:
         calls: list[asyncio.Task[Any]] = [
-            *(asyncio.create_task(client.push(Envelope(f"t{number}", b""))) for number in range(3)),
+            *(asyncio.ensure_future(client.push(Envelope(f"t{number}", b""))) for number in range(3)),
             *(asyncio.create_task(client.look(f"t{number}")) for number in range(3)),
         ]
         for call in calls:
             call.add_done_callback(lambda call: call.cancelled())
         await asyncio.sleep(0)
     ends = await asyncio.gather(*calls, return_exceptions=True)
-    assert {type(end) for end in ends} <= {QueueUnavailable, bool, type(None)}
+    assert {type(end) for end in ends} <= {QueueUnavailable, bool, Record, type(None)}
     with pytest.raises(QueueUnavailable):
         await client.push(Envelope("late", b""))
 

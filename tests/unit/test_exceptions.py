@@ -15,10 +15,12 @@ from aqueue import (
     HueyException,
     QueueFull,
     QueueUnavailable,
+    RateLimitExceeded,
     ResultNotFound,
     ResultTimeout,
     RetryTask,
     TaskException,
+    TaskLockedException,
     TaskTimeout,
 )
 
@@ -34,6 +36,8 @@ from aqueue import (
         (ResultTimeout, TimeoutError),
         (ResultNotFound, LookupError),
         (TaskTimeout, HueyException),
+        (TaskLockedException, HueyException),
+        (RateLimitExceeded, HueyException),
     ],
 )
 def test_an_error_of_aqueue_is_also_what_python_calls_it(error: type[Exception], also: type[Exception]) -> None:
@@ -67,6 +71,18 @@ def test_a_failed_task_that_knows_nothing_still_says_how_it_ended() -> None:
     assert str(TaskException({"state": "expired"})) == "task expired"
     empty = TaskException({})
     assert (empty.state, empty.type, empty.traceback, empty.attempt, empty.task_id) == ("failed", "", "", 1, "")
+
+
+def test_who_is_refused_says_by_what_and_until_when() -> None:
+    assert str(TaskLockedException("unable to acquire lock report")) == "unable to acquire lock report"
+    assert str(RateLimitExceeded("api", 0.5)) == "rate limit api is used up: the task runs again in 0.5 s"
+    assert str(RateLimitExceeded("api", 60, retry=False)) == "rate limit api is used up: a call is admitted in 60 s"
+
+
+@pytest.mark.parametrize("error", [TaskLockedException("locked", 2.5), RateLimitExceeded("api", 0.5, retry=False)])
+def test_a_refusal_can_be_sent_to_another_process(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 def test_a_failed_task_can_be_sent_to_another_process() -> None:

@@ -44,8 +44,13 @@ async def committing(commits: GroupCommit[int, int]) -> AsyncIterator[None]:
         await asyncio.wait([running])
 
 
+async def submit(commits: GroupCommit[int, int], item: int) -> int:
+    await commits.wait_for_room()
+    return await commits.submit(item)
+
+
 def submit_all(commits: GroupCommit[int, int], items: range) -> list[asyncio.Task[int]]:
-    return [asyncio.create_task(commits.submit(item)) for item in items]
+    return [asyncio.create_task(submit(commits, item)) for item in items]
 
 
 async def test_a_lone_call_leaves_at_once() -> None:
@@ -62,7 +67,7 @@ async def test_what_arrives_while_a_batch_is_under_way_is_the_next_one() -> None
     store.may_answer.clear()
     commits = GroupCommit(store.commit)
     async with committing(commits):
-        first = asyncio.create_task(commits.submit(0))
+        first = commits.submit(0)
         await store.begun.wait()
         others = submit_all(commits, range(1, 100))
         await asyncio.sleep(0)
@@ -117,9 +122,37 @@ async def test_beyond_its_room_callers_wait_and_not_their_items() -> None:
     async with committing(commits):
         callers = submit_all(commits, range(10_600))
         await store.begun.wait()
-        assert len(commits._waiting) + len(store.batches[0]) <= 10_000
+        assert len(commits._items) <= 10_000
         store.may_answer.set()
         assert await asyncio.gather(*callers) == [item * item for item in range(10_600)]
+
+
+async def test_a_caller_that_gives_up_on_its_room_leaves_it_to_the_next() -> None:
+    store = Store()
+    store.may_answer.clear()
+    commits = GroupCommit(store.commit, largest_batch=10_000)
+    async with committing(commits):
+        callers = submit_all(commits, range(20_000))
+        await store.begun.wait()
+        last = submit_all(commits, range(20_000, 20_002))
+        await asyncio.sleep(0)
+        store.may_answer.set()
+        # The first of those who waited have been let in and have not moved yet.
+        for caller in callers[10_000:]:
+            caller.cancel()
+        replies = await asyncio.gather(*last)
+    assert replies == [20_000**2, 20_001**2]
+
+
+async def test_whoever_waits_for_room_hears_of_the_end() -> None:
+    store = Store()
+    store.may_answer.clear()
+    commits = GroupCommit(store.commit)
+    async with committing(commits):
+        callers = submit_all(commits, range(11_000))
+        await store.begun.wait()
+    replies = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(reply) for reply in replies] == [QueueUnavailable] * 11_000
 
 
 async def test_its_end_is_an_error_of_those_who_still_wait_and_not_a_cancellation() -> None:

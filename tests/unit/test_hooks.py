@@ -29,12 +29,13 @@ def run() -> TaskRun:
     return TaskRun(delivery, Message("id", "shop.add", (1, 2), {}), TaskOptions())
 
 
-KINDS = ["on_startup", "on_shutdown", "pre_execute", "post_execute"]
+KINDS = ["on_startup", "on_shutdown", "pre_enqueue", "pre_execute", "post_execute"]
 
 
 async def call_all(huey: MemoryHuey, run: TaskRun) -> None:
     """Every hook once, in the order of a worker's life."""
     await huey.hooks.run_startup()
+    await huey.hooks.run_pre_enqueue(run)
     await huey.hooks.run_pre_execute(run)
     await huey.hooks.run_post_execute(run)
     await huey.hooks.run_shutdown()
@@ -118,24 +119,26 @@ async def test_a_handler_that_fails_is_logged_and_passed_over(
     assert record.exc_info is not None
 
 
-async def test_a_pre_execute_handler_can_cancel_and_then_the_others_are_not_asked(
-    huey: MemoryHuey, run: TaskRun
+@pytest.mark.parametrize("kind", ["pre_enqueue", "pre_execute"])
+async def test_a_pre_handler_can_cancel_and_then_the_others_are_not_asked(
+    kind: str, huey: MemoryHuey, run: TaskRun
 ) -> None:
     seen = []
+    register = getattr(huey, kind)
 
-    @huey.pre_execute()
+    @register()
     async def not_on_sunday(task: TaskRun) -> None:
         assert task is run
         raise CancelExecution("No tasks on sunday!")
 
-    huey.pre_execute("next")(lambda _: seen.append("next"))
+    register("next")(lambda _: seen.append("next"))
     with pytest.raises(CancelExecution, match="No tasks on sunday!"):
-        await huey.hooks.run_pre_execute(run)
+        await getattr(huey.hooks, f"run_{kind}")(run)
     assert seen == []
 
 
 @pytest.mark.parametrize("kind", ["on_startup", "on_shutdown", "post_execute"])
-async def test_only_a_pre_execute_handler_can_cancel(
+async def test_only_a_pre_handler_can_cancel(
     kind: str, huey: MemoryHuey, run: TaskRun, caplog: pytest.LogCaptureFixture
 ) -> None:
     @getattr(huey, kind)()
@@ -144,7 +147,7 @@ async def test_only_a_pre_execute_handler_can_cancel(
 
     await call_all(huey, run)
     [record] = caplog.records
-    assert record.getMessage() == f"{kind} hook 'cancelling' raised CancelExecution, which only a pre_execute hook may"
+    assert record.getMessage() == f"{kind} hook 'cancelling' raised CancelExecution, which only a pre_ hook may"
 
 
 async def test_a_post_execute_handler_gets_the_value_and_the_exception(huey: MemoryHuey, run: TaskRun) -> None:

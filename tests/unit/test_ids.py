@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue.ids import check_name, check_task_id, check_task_name, new_task_id, new_token
+from aqueue.ids import check_key, check_name, check_task_id, check_task_name, new_task_id, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +87,23 @@ def test_what_can_be_no_name_of_a_task_is_refused(value: str) -> None:
         check_task_name(value)
 
 
+@pytest.mark.parametrize("value", ["a", "a b\n{c}:/\x00", "\N{GRINNING FACE}", "x" * 200])
+def test_any_text_can_be_a_key(value: str) -> None:
+    assert check_key(value, "key") == value
+
+
+@pytest.mark.parametrize("value", ["", "x" * 201, "x" * 10_000, "\ud800"])
+def test_what_can_be_no_key_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^key must be a text of 1 to 200 characters, not '") as caught:
+        check_key(value, "key")
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("value", [None, 5, b"name", ["name"]])
-@pytest.mark.parametrize("check", [check_task_id, check_task_name, lambda value: check_name(value, "queue")])
+@pytest.mark.parametrize(
+    "check",
+    [check_task_id, check_task_name, lambda value: check_name(value, "queue"), lambda value: check_key(value, "key")],
+)
 def test_what_is_no_text_is_refused(check: Callable[[Any], str], value: Any) -> None:
     with pytest.raises(TypeError, match="must be a str, not "):
         check(value)

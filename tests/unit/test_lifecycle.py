@@ -16,12 +16,15 @@ from aqueue.lifecycle import (
     Interrupted,
     Outcome,
     Raised,
+    Refused,
     RetryAsked,
     Returned,
+    Revoked,
     Settlement,
     State,
     Terms,
     Unknown,
+    Unreadable,
     Unusable,
     decide,
 )
@@ -69,6 +72,9 @@ CASES = [
     # CancelExecution(retry=False), and any from a pre-execute hook: final.
     Case(Cancelled(b"error", final=True), 0, State.CANCELLED),
     Case(Cancelled(b"error", final=True), 2, State.CANCELLED),
+    # Nothing that was revoked is retried.
+    Case(Revoked(b"error"), 0, State.CANCELLED),
+    Case(Revoked(b"error"), 1, State.CANCELLED),
     # RetryTask costs no retries, even where there are none left.
     Case(RetryAsked(), 0, State.RETRYING, 0, 1000),
     Case(RetryAsked(), 2, State.RETRYING, 2, 9000),
@@ -76,11 +82,19 @@ CASES = [
     Case(RetryAsked(delay_ms=0), 1, State.RETRYING, 1, 0),
     Case(RetryAsked(delay_ms=7), 1, State.RETRYING, 1, 7),
     Case(RetryAsked(eta_ms=123_456), 2, State.RETRYING, 2, 0, 123_456),
+    # A lock that is not free costs a retry, whatever the task retries on; so does a rate limit, if it says so.
+    Case(Refused(b"error", 7), 0, State.RETRYING, 1, 1000),
+    Case(Refused(b"error", 7), 1, State.RETRYING, 2, 3000),
+    Case(Refused(b"error", 7), 2, State.FAILED),
+    Case(Refused(b"error", 7, is_failure=False), 0, State.RETRYING, 0, 1000),
+    Case(Refused(b"error", 7, is_failure=False), 2, State.RETRYING, 2, 9000),
     Case(Expired(b"error"), 0, State.EXPIRED),
     Case(Expired(b"error"), 2, State.EXPIRED),
     Case(Unusable(b"error"), 0, State.DEAD),
     Case(Unknown("shop.add"), 0, State.SCHEDULED, 0, 5000),
     Case(Unknown("shop.add"), 2, State.SCHEDULED, 2, 5000),
+    Case(Unreadable(), 0, State.SCHEDULED, 0, 5000),
+    Case(Unreadable(), 2, State.SCHEDULED, 2, 5000),
     Case(Interrupted(), 0, State.QUEUED),
     Case(Interrupted(), 2, State.QUEUED, 2),
 ]
@@ -143,6 +157,16 @@ def test_a_task_that_nobody_knows_is_offered_ever_later_but_never_given_up() -> 
     waits = [decide(delivery(fence=n), Unknown("x"), TERMS, "", Random()).delay_ms for n in range(1, 9)]
     assert waits == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000]
     assert decide(delivery(fence=2**62), Unknown("x"), TERMS, "", Random()).delay_ms == 300_000
+
+
+@pytest.mark.parametrize("is_failure", [True, False])
+def test_who_was_refused_waits_as_long_as_it_was_told_and_a_thousand_not_in_step(is_failure: bool) -> None:
+    terms = Terms(RetryPolicy(3), HOUR_MS)
+    waits = [settled(Refused(b"error", 4000, is_failure), terms=terms, seed=seed).delay_ms for seed in range(1000)]
+    assert min(waits) >= 4000
+    assert max(waits) <= 5000
+    assert len(set(waits)) > 500
+    assert settled(Refused(b"error", 0, is_failure), terms=terms).delay_ms >= 100, "never at once"
 
 
 @pytest.mark.parametrize("outcome", [FAILURE, Cancelled(b"error"), Cancelled(b"error", again=True)])

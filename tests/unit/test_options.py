@@ -43,6 +43,10 @@ BAD: list[tuple[str, Any, type[Exception]]] = [
     ("results", 1, TypeError),
     ("results", None, TypeError),
     ("context", "yes", TypeError),
+    ("pool", "processes", ValueError),
+    ("pool", "", ValueError),
+    ("pool", 5, TypeError),
+    ("pool", ["process"], TypeError),
     ("timeout", datetime(2026, 1, 1), TypeError),
 ]
 
@@ -75,6 +79,9 @@ def test_a_bad_value_is_one_clear_error_that_names_it(name: str, value: Any, err
         ("queue", "mails-2.high_"),
         ("results", False),
         ("context", True),
+        ("pool", None),
+        ("pool", "thread"),
+        ("pool", "process"),
     ],
 )
 def test_a_good_value_is_kept_as_it_was_written(name: str, value: Any) -> None:
@@ -172,11 +179,11 @@ def test_what_travels_gives_the_worker_the_options_of_the_call() -> None:
     assert (arrived.policy, arrived.timeout_s) == (changed.policy, changed.timeout_s)
 
 
-@pytest.mark.parametrize("name", ["retry_on", "context"])
+@pytest.mark.parametrize("name", ["retry_on", "context", "pool"])
 def test_a_call_cannot_change_what_belongs_to_the_declaration(name: str) -> None:
-    """A worker would not learn of it: classes do not travel, and the function was declared with or without its run."""
+    """A worker would not learn of it: classes do not travel, and the function is one of its kind."""
     with pytest.raises(TypeError, match=rf"^{name} belongs to the declaration of a task"):
-        TaskOptions().changed(**{name: {"retry_on": ValueError, "context": True}[name]})
+        TaskOptions().changed(**{name: {"retry_on": ValueError, "context": True, "pool": "process"}[name]})
 
 
 def test_options_are_values() -> None:

@@ -14,9 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import CancelExecution, MemoryHuey, RetryTask, TaskRun, current_task
+from aqueue import (
+    CancelExecution,
+    MemoryHuey,
+    QueueUnavailable,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+    TaskRun,
+    current_task,
+)
 from aqueue.codec import decode_value, encode_message
-from aqueue.lifecycle import Cancelled, Expired, Raised, RetryAsked, Returned, Unknown, Unusable
+from aqueue.lifecycle import (
+    Cancelled,
+    Expired,
+    Interrupted,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Revoked,
+    Unknown,
+    Unusable,
+)
 from aqueue.message import Delivery, Message, Receipt
 from aqueue.runner import Ran, Runner
 from aqueue.testing import ManualClock
@@ -34,19 +54,31 @@ class Bench:
         self.huey = MemoryHuey("shop")
         self.clock = ManualClock()
         self.reports: list[tuple[str, Any, str]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.revoked: set[str] = set()
+        self.store_is_down = False
         self.runner = Runner(
             self.huey.registry,
             self.huey.hooks,
             self.clock,
+            self.huey.codec,
             threads=4,
+            children=2,
             result_ttl_ms=3_600_000,
             max_crashes=3,
             report=self._report,
+            is_revoked=self._is_revoked,
         )
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         self.reports.append((delivery.id, decode_value(progress), reply))
         return True
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        if self.store_is_down:
+            raise QueueUnavailable("the store is down")
+        self.asked.append((task_id, task))
+        return task in self.revoked
 
     async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> Ran:
         """Run a call of `task` with `args`; `fields` are those of its message."""
@@ -349,6 +381,33 @@ async def test_a_bad_wish_falls_back_to_the_tasks_own_delay(
     assert "the task's own retry_delay is used instead" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("error", "wait_ms", "is_failure"),
+    [
+        (TaskLockedException("unable to acquire lock x", 1.5), 1500, True),
+        (TaskLockedException(), 0, True),
+        (RateLimitExceeded("x", 60), 60_000, False),
+        (RateLimitExceeded("x", 60, retry=False), 60_000, True),
+        (RateLimitExceeded("x", math.nan), 0, False),
+        (TaskLockedException("x", "soon"), 0, True),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+async def test_a_body_that_was_refused_says_when_it_is_worth_another_try(
+    bench: Bench, error: Exception, wait_ms: int, is_failure: bool
+) -> None:
+    @bench.huey.task
+    async def work() -> None:
+        raise error
+
+    ran = await bench.run(work)
+    assert isinstance(ran.outcome, Refused)
+    assert (ran.outcome.wait_ms, ran.outcome.is_failure) == (wait_ms, is_failure)
+    assert metadata(ran.outcome)["type"] == type(error).__name__
+    assert ran.run is not None
+    assert ran.run.exception is error
+
+
 async def test_a_body_without_end_is_ended_by_its_timeout(bench: Bench) -> None:
     cleaned_up = []
 
@@ -437,7 +496,7 @@ async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
     @bench.huey.task
     async def anything(**kwargs: Any) -> None: ...
 
-    payload = b'{"t":"%s","k":{"__aq__":["dict",[[1,2]]]}}' % anything.name.encode()
+    payload = b'["%s","",[],{"__aq__":["dict",[[1,2]]]}]' % anything.name.encode()
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, (Raised, Unusable))
     assert not isinstance(ran.outcome, Raised) or ran.outcome.final
@@ -473,7 +532,7 @@ async def test_a_task_that_outlived_too_many_workers_is_not_tried_on_another(
         assert metadata(ran.outcome)["error"] == "3 workers ended while running it"
 
 
-@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b'{"t":5}', b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b"[5]", b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
 async def test_bytes_that_are_no_message_are_unusable(bench: Bench, payload: bytes) -> None:
     ran = await bench.runner.run(delivery(payload))
     assert isinstance(ran.outcome, Unusable)
@@ -646,3 +705,44 @@ async def test_a_task_that_is_declared_anew_is_run_anew(bench: Bench) -> None:
 
     assert (await bench.run(declare(1))).outcome == Returned(b"1")
     assert (await bench.run(declare(2))).outcome == Returned(b"2")
+
+
+# -- what must not start
+
+
+async def test_only_a_marked_delivery_is_asked_about(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> int:
+        return 5
+
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
+    assert bench.asked == []
+    marked = delivery(payload)._replace(is_marked=True)
+    assert (await bench.runner.run(marked)).outcome == Returned(b"5")
+    assert bench.asked == [("id", "work")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_revoked_does_not_start(bench: Bench, known: bool) -> None:
+    entered: list[bool] = []
+    bench.huey.pre_execute("before")(lambda task: entered.append(True))
+    if known:
+        bench.huey.task(name="work", retries=3, result_ttl=60)(lambda: entered.append(True))
+    bench.revoked.add("work")
+    payload = encode_message(Message("id", "work", (), {}, "client", expires_ms=1))
+    ran = await bench.runner.run(delivery(payload)._replace(is_marked=True))
+    assert isinstance(ran.outcome, Revoked)
+    assert metadata(ran.outcome)["type"] == "Revoked"
+    assert (ran.reply, ran.run is not None, entered) == ("client", known, [])
+    assert not known or ran.terms.ttl_ms == 60_000
+
+
+async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> None:
+        raise AssertionError
+
+    bench.store_is_down = True
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload)._replace(is_marked=True))).outcome == Interrupted()

@@ -431,7 +431,7 @@ def test_a_call_that_is_not_awaited_is_pointed_out_by_the_interpreter(huey: Memo
     async def forget() -> None:
         huey.task(two).enqueue(1, 2)  # type: ignore[unused-coroutine]
 
-    with pytest.warns(RuntimeWarning, match=r"'Task\.enqueue' was never awaited"):
+    with pytest.warns(RuntimeWarning, match=r"'Huey\.enqueue' was never awaited"):
         asyncio.run(forget())
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from aqueue import MemoryHuey, QueueUnavailable
+from aqueue.ids import kind_key
 from aqueue.runner import Runner
 from aqueue.storage.memory import MemoryPulse, MemoryStorage
 from aqueue.testing import ManualClock
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from aqueue import Task
     from aqueue.lifecycle import Settlement, State
-    from aqueue.message import Delivery, Envelope, Receipt
-    from aqueue.storage.protocol import Promotion, Record
+    from aqueue.message import Delivery, Receipt
+    from aqueue.storage.protocol import Promotion, Renewal
 
 LEASE_MS = 60_000
 
@@ -119,7 +120,7 @@ class FaultyPulse(MemoryPulse):
         super().__init__(storage)
         self._faulty = storage
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         self._faulty.on_beat()
         return super().renew(receipts, consumer, description)
 
@@ -140,10 +141,13 @@ class Bench:
             self.huey.registry,
             self.huey.hooks,
             self.clock,
+            self.huey.codec,
             threads=4,
+            children=2,
             result_ttl_ms=3_600_000,
             max_crashes=max_crashes,
             report=self._report,
+            is_revoked=self._is_revoked,
         )
         self.dispatcher = Dispatcher(
             self.runner, self.settler, self.huey.hooks, self.huey.registry, self.held, concurrency, max_crashes
@@ -151,6 +155,10 @@ class Bench:
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        [answer] = await self.storage.revoked([(task_id, kind_key(task))], True)
+        return answer
 
     async def push(self, task: Task[..., Any], *args: Any, **options: Any) -> str:
         """Enqueue a call; return its id."""

@@ -63,9 +63,13 @@ def lost() -> list[Receipt]:
     return []
 
 
+def unexpected(receipts: list[Receipt]) -> None:
+    raise AssertionError(f"nothing was cancelled, and these are to be: {receipts}")
+
+
 @pytest.fixture
 def heartbeat(bench: Bench, lost: list[Receipt]) -> Heartbeat:
-    return Heartbeat(bench.storage, "worker", lambda: b"description", bench.held, lost.extend)
+    return Heartbeat(bench.storage, "worker", lambda: b"description", bench.held, lost.extend, unexpected)
 
 
 async def hold(bench: Bench, count: int) -> list[Receipt]:
@@ -107,7 +111,7 @@ async def test_what_is_lost_is_told_in_the_event_loop(bench: Bench, pulses: Puls
         lost.extend(receipts)
         told_in.append(threading.current_thread())
 
-    heartbeat = Heartbeat(bench.storage, "worker", lambda: b"", bench.held, lose)
+    heartbeat = Heartbeat(bench.storage, "worker", lambda: b"", bench.held, lose, unexpected)
     async with bench.serving(heartbeat.run()):
         await until(lambda: lost)
     assert set(lost) == {gone}

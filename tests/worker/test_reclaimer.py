@@ -68,7 +68,7 @@ async def test_nothing_is_taken_from_a_worker_that_gives_signs_of_life(
         [delivery] = await bench.pull(consumer="busy")
         for _ in range(10):
             await pass_time(bench, LEASE / 3)
-            assert pulse.renew([delivery.receipt], "busy", b"") == []
+            assert pulse.renew([delivery.receipt], "busy", b"").lost == []
     assert bench.dispatcher.started == 0
 
 
@@ -83,7 +83,7 @@ async def test_after_an_outage_the_living_have_a_lease_to_say_so(
         await pass_time(bench, 2 * LEASE)
         bench.storage.is_down = False
         await pass_time(bench, LEASE / 2)
-        assert bench.storage.renew([delivery.receipt], "busy", b"") == []
+        assert bench.storage.renew([delivery.receipt], "busy", b"").lost == []
         await pass_time(bench, LEASE / 2 + 1)
     assert bench.dispatcher.started == 0
 

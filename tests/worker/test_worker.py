@@ -177,7 +177,7 @@ async def test_a_store_that_is_not_there_is_an_error_before_anything_is_started(
 async def test_the_banner_says_what_one_wants_to_know(huey: Huey, caplog: pytest.LogCaptureFixture) -> None:
     huey.task(name="shop.add", queue="mails")(lambda: None)
     huey.task(name="shop.delete")(lambda: None)
-    worker = huey.create_worker(burst=True, concurrency=7, threads=3, lease=45)
+    worker = huey.create_worker(burst=True, concurrency=7, threads=3, children=5, lease=45)
     with caplog.at_level(logging.INFO, "aqueue"):
         await worker.run()
     banner = next(record.getMessage() for record in caplog.records if record.levelname == "INFO")
@@ -188,7 +188,7 @@ async def test_the_banner_says_what_one_wants_to_know(huey: Huey, caplog: pytest
         "store        memory at shop in this process",
         "durability   none: tasks live as long as this process",
         "queues       default, mails",
-        "concurrency  7 tasks, 3 of them in threads",
+        "concurrency  7 tasks, 3 of them in threads, 5 in processes",
         "lease        45 s",
         "tasks        2",
         "+ shop.add",
@@ -449,8 +449,8 @@ async def test_nothing_that_a_task_or_a_message_does_stops_a_worker(huey: Huey) 
     add = huey.task(name="add")(lambda a, b: a + b)
     async with running(huey):
         storage = (await huey.client()).storage
-        await storage.push([Envelope("garbage", b"\x80\x04K\x01."), Envelope("misfit", b'{"t":"add","a":[1]}')])
-        await storage.push([Envelope("unknown", b'{"t":"nobody"}')])
+        await storage.push([Envelope("garbage", b"\x80\x04K\x01."), Envelope("misfit", b'["add","",[1]]')])
+        await storage.push([Envelope("unknown", b'["nobody"]')])
         results = [await task.enqueue() for task in bad]
         for result in [*results, huey.result("garbage"), huey.result("misfit")]:
             with pytest.raises(TaskException):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..logs import FORMATS, LEVELS, configure_logging
 from ..message import DEFAULT_QUEUE
 from ..worker.options import MOST_CONCURRENCY, SHORTEST_LEASE_SECONDS, WorkerOptions
-from .logs import FORMATS, LEVELS, configure_logging
 from .parameters import count, duration, queue_names, variable_option
 from .target import app_option, app_spec, find_app
 
@@ -50,6 +50,12 @@ _DEFAULTS = WorkerOptions()
     default=_DEFAULTS.threads,
     metavar="NUMBER",
     help="How many plain functions run at once, in threads.",
+)
+@variable_option(
+    "--children",
+    type=count(1, 1000),
+    metavar="NUMBER",
+    help="How many functions of pool='process' run at once, in child processes.  [default: one per CPU]",
 )
 @variable_option(
     "--queues",

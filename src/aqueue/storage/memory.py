@@ -10,22 +10,35 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Receipt
-from .protocol import Connected, Description, Due, Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from ..message import Delivery, Envelope, Receipt
+from .listeners import Listeners
+from .marks import Marks
+from .memory_cells import MemoryCells
+from .protocol import (
+    CancelAsked,
+    Description,
+    Due,
+    Progressed,
+    Promotion,
+    QueueDepth,
+    Record,
+    Renewal,
+    Settled,
+    WorkerInfo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from ..clock import Clock
     from ..lifecycle import Settlement
-    from ..message import Envelope
     from .protocol import Event
 
 
@@ -60,13 +73,6 @@ class _Task:
     watchers: set[str] = field(default_factory=set)
 
 
-class _Listener(NamedTuple):
-    """One ``listen`` call. None in the mailbox says that the storage was closed."""
-
-    client: str
-    mailbox: asyncio.Queue[Event | None]
-
-
 class MemoryStorage:
     """Implements ``storage.protocol.Storage``.
 
@@ -78,6 +84,8 @@ class MemoryStorage:
         self.lease_ms = lease_ms
         self._namespace = namespace
         self._clock = clock or SystemClock()
+        self._listeners = Listeners()
+        self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
         self._tasks: dict[str, _Task] = {}
         self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
@@ -85,23 +93,26 @@ class MemoryStorage:
         self._scheduled: list[tuple[int, int, _Task]] = []
         self._expiring: list[tuple[int, str]] = []
         self._schedules: dict[str, bytes] = {}
+        self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
-        self._listeners: list[_Listener] = []
+        self._users = 0
         self._closed = False
         # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
         self._reclaimed_ms = 0
         self._grace_until_ms = 0
 
     async def open(self) -> None:
+        self._users += 1
         self._closed = False
 
     async def close(self) -> None:
-        self._closed = True
+        # Each event loop that uses it opens and closes it.
+        self._users = max(self._users - 1, 0)
+        self._closed = self._users == 0
         await self.interrupt_pull()
-        for listener in self._listeners:
-            listener.mailbox.put_nowait(None)
+        self._listeners.close()
 
     async def describe(self) -> Description:
         return Description(
@@ -205,7 +216,11 @@ class MemoryStorage:
         task.receipt = Receipt(consumer, f"{task.level.queue}:{task.level.priority}", task.entry, task.count)
         task.leased_until_ms = self._clock.now_ms() + self.lease_ms
         self._lent[task.receipt] = task
-        return _delivery(task, task.receipt)
+        return self._delivery(task, task.receipt)
+
+    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+        fence = task.earlier + task.count
+        return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._marks))
 
     def _owned(self, receipt: Receipt) -> _Task | None:
         """The task that `receipt` holds, if it still holds one."""
@@ -218,7 +233,7 @@ class MemoryStorage:
         for receipt, task in self._lent.items():
             if receipt.consumer == consumer and task.level.queue in queues and receipt not in known:
                 task.leased_until_ms = until_ms
-                adopted.append(_delivery(task, receipt))
+                adopted.append(self._delivery(task, receipt))
         return adopted
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -232,16 +247,19 @@ class MemoryStorage:
         task.receipt = None
         task.state = settlement.state
         if settlement.state in VERDICTS:
-            self._end(task, settlement)
+            self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
+        elif task.id in self._marks.to_cancel:
+            self._put_back(task, settlement._replace(delay_ms=0, eta_ms=0))
         else:
             self._put_back(task, settlement)
         return True
 
-    def _end(self, task: _Task, settlement: Settlement) -> None:
+    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
-        task.result = settlement.result
-        heappush(self._expiring, (self._clock.now_ms() + settlement.ttl_ms, task.id))
-        self._tell({settlement.reply, *task.watchers}, Settled(task.id, task.state, task.result))
+        task.result = result
+        self._marks.forget(task.id)
+        heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
+        self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
 
     def _put_back(self, task: _Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
@@ -275,6 +293,58 @@ class MemoryStorage:
 
     async def schedules(self) -> dict[str, bytes]:
         return self._schedules.copy()
+    # -- the way out of it all
+
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        self._forget_expired()
+        self._marks.remove(key)
+        task = self._tasks.get(key)
+        if task is None or task.state not in VERDICTS:
+            now_ms = self._clock.now_ms()
+            forgotten_ms = now_ms + keep_ms if keep_ms and task is None else 0
+            self._marks.put(key, until_ms or forgotten_ms, once)
+            self._marks.forget_ended(now_ms)
+
+    async def restore(self, key: str) -> bool:
+        self._marks.forget_ended(self._clock.now_ms())
+        return self._marks.remove(key)
+
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        self._marks.forget_ended(self._clock.now_ms())
+        return [self._marks.holds(task_id, kind, consume) for task_id, kind in keys]
+
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        self._forget_expired()
+        task = self._tasks.get(task_id)
+        if task is None or task.state in VERDICTS:
+            return False
+        if task.receipt is not None:
+            self._marks.to_cancel.add(task_id)
+            self._tell(None, CancelAsked(task_id))
+        else:
+            self._withdraw(task)
+            task.state = State.CANCELLED
+            self._end(task, result, ttl_ms, reply)
+        if instead is not None:
+            self._push(instead)
+        return True
+
+    def _withdraw(self, task: _Task) -> None:
+        """Take `task` out of its line, or out of the schedule."""
+        line = self._ready[task.level]
+        if task in line:
+            line.remove(task)
+        else:
+            self._scheduled = [entry for entry in self._scheduled if entry[2] is not task]
+            heapify(self._scheduled)
+        if not line:
+            del self._ready[task.level]
+
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        tasks = [self._tasks.get(task_id) for task_id in task_ids]
+        return [Envelope(t.id, t.payload, *t.level) if t and t.state not in VERDICTS else None for t in tasks]
 
     # -- upkeep
 
@@ -310,7 +380,7 @@ class MemoryStorage:
     def pulse(self) -> MemoryPulse:
         return MemoryPulse(self)
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         """What ``MemoryPulse.renew`` does, in the thread of its caller.
 
         It needs no lock, because it writes nothing but one instant per task. Should a task change hands in between, its
@@ -318,14 +388,16 @@ class MemoryStorage:
         """
         now_ms = self._clock.now_ms()
         self._workers[consumer] = (description, now_ms)
-        lost = []
+        lost, to_cancel = [], []
         for receipt in receipts:
             task = self._owned(receipt)
             if task is None:
                 lost.append(receipt)
-            else:
-                task.leased_until_ms = now_ms + self.lease_ms
-        return lost
+                continue
+            task.leased_until_ms = now_ms + self.lease_ms
+            if task.id in self._marks.to_cancel:
+                to_cancel.append(receipt)
+        return Renewal(lost, to_cancel)
 
     async def retire(self, consumer: str) -> None:
         self._workers.pop(consumer, None)
@@ -359,21 +431,10 @@ class MemoryStorage:
         return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        listener = _Listener(client, asyncio.Queue())
-        self._listeners.append(listener)
-        try:
-            handle(Connected())
-            while (event := await listener.mailbox.get()) is not None:
-                handle(event)
-            raise QueueUnavailable("the memory storage was closed")
-        finally:
-            self._listeners.remove(listener)
+        await self._listeners.listen(client, handle)
 
     def _tell(self, clients: set[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone who listens when that is None."""
-        for listener in self._listeners:
-            if clients is None or listener.client in clients:
-                listener.mailbox.put_nowait(event)
+        self._listeners.tell(clients, event)
 
     def _forget_expired(self) -> None:
         now_ms = self._clock.now_ms()
@@ -388,12 +449,8 @@ class MemoryPulse:
     def __init__(self, storage: MemoryStorage) -> None:
         self._storage = storage
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         return self._storage.renew(receipts, consumer, description)
 
     def close(self) -> None:
         """Nothing to give back."""
-
-
-def _delivery(task: _Task, receipt: Receipt) -> Delivery:
-    return Delivery(task.id, task.payload, receipt, task.failures, task.earlier + task.count)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..lifecycle import Settlement, State
     from ..message import Delivery, Envelope, Receipt
+    from .cells import Cells
 
 
 class Record(NamedTuple):
@@ -64,7 +65,26 @@ class Due(NamedTuple):
     in_ms: int
 
 
-Event: TypeAlias = Connected | Settled | Progressed | Due
+class Freed(NamedTuple):
+    """A permit of `name` was released, for which somebody may be waiting."""
+
+    name: str
+
+
+class CancelAsked(NamedTuple):
+    """Somebody wants a task to stop that is lent: told to everyone, for one of them runs it."""
+
+    id: str
+
+
+Event: TypeAlias = Connected | Settled | Progressed | Due | Freed | CancelAsked
+
+
+class Renewal(NamedTuple):
+    """What a sign of life was answered: receipts that do not hold any more, and those whose task was asked to stop."""
+
+    lost: list[Receipt]
+    to_cancel: list[Receipt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +127,8 @@ class Pulse(Protocol):
     Its methods block; an instance belongs to one thread.
     """
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
-        """Extend the lease of `receipts`; return those that are not ours any more.
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        """Extend the lease of `receipts`; tell which of them are not ours any more, and which are to be cancelled.
 
         Also records that `consumer` is alive, with its `description`, for ``workers``.
         """
@@ -120,6 +140,10 @@ class Storage(Protocol):
     """A store of one namespace, used from one event loop at a time. `lease_ms` is how long a delivery is lent for."""
 
     lease_ms: int
+
+    @property
+    def cells(self) -> Cells:
+        """What the namespace shares beside its tasks."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.
@@ -186,6 +210,45 @@ class Storage(Protocol):
 
     async def schedules(self) -> dict[str, bytes]:
         """The state of each schedule, by name."""
+    # -- the way out of it all
+    #
+    # A mark under a key says that something must not start. The key is the id of a task, or what the one who asks makes
+    # of many tasks, which must be no id. A delivery that is handed out while there is any mark, or any task that was
+    # asked to stop, `is_marked`; whoever is about to start one asks `revoked` first.
+
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        """Mark `key`, instead of any earlier mark on it.
+
+        The mark holds before the instant `until_ms` (0: whenever), and for one task only with `once`. One on the id of
+        a task ends with the verdict of that task, so a task that has one is not marked. One on anything else that the
+        store does not know is forgotten after `keep_ms` (0: never).
+        """
+
+    async def restore(self, key: str) -> bool:
+        """Take the mark of `key` away; True when there was one that held."""
+
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        """For each pair of a task's id and the key of its kind ('' for none), whether either is marked.
+
+        With `consume` the task is about to start, and one that was asked to stop counts as marked, too. A mark on a
+        kind that holds once then passes on to the task that it stops: asked again, the answer is the same.
+        """
+
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        """End a task that is not lent, or ask for the one that is to be stopped; False when it has ended already.
+
+        The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`. The latter
+        is announced with ``CancelAsked``; until its verdict its deliveries are marked, ``Pulse.renew`` reports it, and
+        a put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
+
+        Raises:
+            QueueFull: the store has no room for `instead`. Nothing happened.
+        """
+
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        """What was pushed under each id, without its due instant; None for what is unknown or has its verdict."""
 
     # -- upkeep, done by any worker
 
@@ -224,7 +287,8 @@ class Storage(Protocol):
     async def workers(self) -> list[WorkerInfo]: ...
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due``.
+        """Call `handle` with what happens to the tasks of `client` and to those that it watches, and with each ``Due``,
+        ``Freed`` and ``CancelAsked``.
 
         Reconnects by itself; tells ``Connected`` each time it is up.
         """

@@ -15,12 +15,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..codec import exception_text
-from ..lifecycle import VERDICTS, Interrupted, Raised, Settlement, State, Unknown, decide
+from ..lifecycle import Interrupted, Raised, Returned, Settlement, State, Unknown, Unreadable, decide
+from .announcer import announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
-    from ..context import TaskRun
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
     from ..registry import Registry
@@ -55,7 +55,11 @@ class Dispatcher:
         self._suspects: deque[Delivery] = deque()
         self._suspect: Receipt | None = None
         self._running: dict[Receipt, asyncio.Task[None]] = {}
-        self._interrupted: set[Receipt] = set()
+        # Their bodies were cancelled here; those that are also in the second because somebody cancelled the task.
+        self._stopped: set[Receipt] = set()
+        self._cancelled: set[Receipt] = set()
+        # Their bodies have ended, and hooks still run.
+        self._ending: set[Receipt] = set()
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
         self.started = 0
@@ -142,9 +146,11 @@ class Dispatcher:
     async def _execute(self, delivery: Delivery) -> None:
         try:
             ran = await self._runner.run(delivery)
+            if self._stopped and delivery.receipt in self._stopped:
+                ran = self._as_stopped(delivery, ran)
             settlement = self._decide(delivery, ran)
-            if self._hooks.post_execute and ran.run is not None and ran.run.started:
-                await self._settle_with_hooks(settlement, ran.run)
+            if self._hooks.post_execute or self._hooks.signals.receivers:
+                await self._settle_and_announce(settlement, ran)
             else:
                 self._settler.put(settlement)
         except Exception:
@@ -152,33 +158,43 @@ class Dispatcher:
             self.held.pop(delivery.receipt, None)
             logger.exception("Task %s could not be brought to a verdict", delivery.id)
 
-    async def _settle_with_hooks(self, settlement: Settlement, run: TaskRun) -> None:
-        """In Huey's order: post-execute hooks see a verdict that is kept, and a retry that has not begun."""
-        if settlement.state in VERDICTS:
-            if await self._settler.settle(settlement):
-                await self._hooks.run_post_execute(run)
-            return
+    async def _settle_and_announce(self, settlement: Settlement, ran: Ran) -> None:
+        """Tell handlers and receivers of a retry before it can begin, of all else once the store has it."""
+        calls = announcements(self._hooks, ran, settlement)
+        self._ending.add(settlement.receipt)
         try:
-            if settlement.state is State.RETRYING:
-                await self._hooks.run_post_execute(run)
+            if calls and settlement.state is not State.RETRYING:
+                if await self._settler.settle(settlement):
+                    await _make(calls)
+            else:
+                try:
+                    await _make(calls)
+                finally:
+                    self._settler.put(settlement)
         finally:
-            self._settler.put(settlement)
+            self._ending.discard(settlement.receipt)
 
     def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
-        outcome = ran.outcome
-        if self._interrupted and delivery.receipt in self._interrupted:
-            self._interrupted.discard(delivery.receipt)
-            if isinstance(outcome, Raised):
-                outcome = Interrupted()
-        settlement = decide(delivery, outcome, ran.terms, ran.reply, self._random)
+        settlement = decide(delivery, ran.outcome, ran.terms, ran.reply, self._random)
         if settlement.state is not State.DONE:
             self._tell(settlement, ran)
         return settlement
+
+    def _as_stopped(self, delivery: Delivery, ran: Ran) -> Ran:
+        """`ran`, whose body was cancelled here: that it failed then is not its own doing."""
+        receipt = delivery.receipt
+        self._stopped.discard(receipt)
+        if receipt not in self._cancelled:
+            return ran._replace(outcome=Interrupted()) if isinstance(ran.outcome, Raised) else ran
+        self._cancelled.discard(receipt)
+        # What it returned in spite of it is a result.
+        return ran if isinstance(ran.outcome, Returned) else self._runner.cancelled(ran, delivery)
 
     def _tell(self, settlement: Settlement, ran: Ran) -> None:
         run = ran.run
         name = run.name if run is not None else ""
         exception = run.exception if run is not None else None
+        why = ran.why if exception is None else exception_text(exception)
         if isinstance(ran.outcome, Unknown):
             near = self._registry.nearest(ran.outcome.task)
             hint = f"; did you mean {near!r}?" if near else "."
@@ -190,13 +206,19 @@ class Dispatcher:
                 hint,
                 settlement.delay_ms / 1000,
             )
+        elif isinstance(ran.outcome, Unreadable):
+            logger.warning(
+                "Task %s cannot be read: %s. It is kept, and offered again in %.0f s.",
+                settlement.id,
+                why,
+                settlement.delay_ms / 1000,
+            )
         elif settlement.state is State.RETRYING:
-            why = exception_text(exception) if exception is not None else ""
             logger.warning("Task %s (%s) will be retried: %s", settlement.id, name, why)
         elif settlement.state is State.FAILED:
             logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
         elif settlement.state is not State.QUEUED:
-            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, settlement.result.decode())
+            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
 
     # -- out
 
@@ -209,6 +231,20 @@ class Dispatcher:
                 )
                 self._forget_waiting(receipt)
                 self._interrupt(receipt)
+
+    def cancel(self, task_id: str) -> None:
+        """Somebody cancelled this task: stop it, if it is here, and give it that verdict."""
+        self.cancel_these([receipt for receipt, delivery in self.held.items() if delivery.id == task_id])
+
+    def cancel_these(self, receipts: Iterable[Receipt]) -> None:
+        """Stop these deliveries, whose tasks were cancelled."""
+        for receipt in receipts:
+            if receipt in self._running:
+                # Not before its first step, which may be due: then it would end without a word about its delivery.
+                asyncio.get_running_loop().call_soon(self._cancel_body, receipt)
+            elif receipt in self.held and self._forget_waiting(receipt):
+                # It needs no slot to be told that it must not start.
+                self._spawn(self.held[receipt]._replace(is_marked=True))
 
     def interrupt_all(self) -> None:
         """Stop what runs and give it back, with what waits."""
@@ -232,16 +268,33 @@ class Dispatcher:
     def _interrupt(self, receipt: Receipt) -> None:
         task = self._running.get(receipt)
         if task is not None:
-            self._interrupted.add(receipt)
+            self._stopped.add(receipt)
             # Not before its first step, which may be due: then it would end without a word about its delivery.
             asyncio.get_running_loop().call_soon(task.cancel)
 
-    def _forget_waiting(self, receipt: Receipt) -> None:
+    def _cancel_body(self, receipt: Receipt) -> None:
+        task = self._running.get(receipt)
+        if task is None or task.done() or receipt in self._ending:
+            return
+        # Once: what it does to clean up is not disturbed again.
+        if receipt not in self._cancelled:
+            self._stopped.add(receipt)
+            self._cancelled.add(receipt)
+            task.cancel()
+
+    def _forget_waiting(self, receipt: Receipt) -> bool:
+        """Take a delivery that waits for a slot away; False when it does not."""
         for queue in (self._waiting, self._suspects):
             for delivery in queue:
                 if delivery.receipt == receipt:
                     queue.remove(delivery)
-                    break
+                    return True
+        return False
+
+
+async def _make(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    for call in calls:
+        await call()
 
 
 if sys.version_info >= (3, 12):

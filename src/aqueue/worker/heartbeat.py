@@ -26,7 +26,10 @@ _PAUSE_SECONDS = 1.0
 
 
 class Heartbeat:
-    """Beats every third of a lease until cancelled. `lose` is called, in the loop, with what is not ours any more."""
+    """Beats every third of a lease until cancelled.
+
+    In the loop, `lose` is called with what is not ours any more, and `cancel` with what was cancelled meanwhile.
+    """
 
     def __init__(
         self,
@@ -35,12 +38,14 @@ class Heartbeat:
         describe: Callable[[], bytes],
         held: dict[Receipt, Delivery],
         lose: Callable[[list[Receipt]], None],
+        cancel: Callable[[list[Receipt]], None],
     ) -> None:
         self._storage = storage
         self._consumer = consumer
         self._describe = describe
         self._held = held
         self._lose = lose
+        self._cancel = cancel
         self._stopped = threading.Event()
 
     async def run(self) -> None:
@@ -74,7 +79,7 @@ class Heartbeat:
                 # Copied in one step of the interpreter, while the loop goes on changing it.
                 receipts = list(self._held)
                 try:
-                    lost = pulse.renew(receipts, self._consumer, self._describe())
+                    lost, to_cancel = pulse.renew(receipts, self._consumer, self._describe())
                 except HueyException as error:
                     logger.warning("The leases of %d tasks could not be renewed: %s", len(receipts), error)
                     wait = min(_PAUSE_SECONDS, interval)
@@ -87,6 +92,8 @@ class Heartbeat:
                 wait = interval
                 if lost:
                     self._in_loop(loop, self._lose, lost)
+                if to_cancel:
+                    self._in_loop(loop, self._cancel, to_cancel)
         finally:
             pulse.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,15 +22,17 @@ MOST_CONCURRENCY = 100_000
 class WorkerOptions:
     """The options of one worker process. Times are seconds or timedeltas.
 
-    `concurrency` is how many tasks run at once, `threads` how many of them may be plain functions, `queues` which
-    queues are read (None: those of the registered tasks), `burst` whether to stop when nothing is left to do, `lease`
-    how long a task stays with a worker that gives no sign of life, `shutdown_timeout` how long running tasks may go on
-    after the worker was asked to stop, `max_crashes` how many deliveries of one task may end without a verdict,
+    `concurrency` is how many tasks run at once, `threads` how many of them may be plain functions, `children` how many
+    may be plain functions in child processes (None: one per CPU), `queues` which queues are read (None: those of the
+    registered tasks), `burst` whether to stop when nothing is left to do, `lease` how long a task stays with a worker
+    that gives no sign of life, `shutdown_timeout` how long running tasks may go on after the worker was asked to stop,
+    `max_crashes` how many deliveries of one task may end without a verdict,
     `periodic` whether to enqueue periodic tasks when they are due.
     """
 
     concurrency: int = 100
     threads: int = 16
+    children: int | None = None
     queues: Sequence[str] | None = None
     burst: bool = False
     lease: float | timedelta = DEFAULT_LEASE_MS / 1000
@@ -40,6 +43,8 @@ class WorkerOptions:
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
         _check_count("threads", self.threads, 1000)
+        if self.children is not None:
+            _check_count("children", self.children, 1000)
         _check_count("max_crashes", self.max_crashes, 1000)
         if not isinstance(self.periodic, bool):
             raise TypeError(f"periodic must be True or False, not {self.periodic!r}")
@@ -54,6 +59,10 @@ class WorkerOptions:
         if span_ms(self.lease, "lease") < SHORTEST_LEASE_SECONDS * 1000:
             raise ValueError(f"lease must be at least {SHORTEST_LEASE_SECONDS:g} seconds, not {self.lease!r}")
         span_ms(self.shutdown_timeout, "shutdown_timeout")
+
+    @property
+    def most_children(self) -> int:
+        return self.children or os.cpu_count() or 1
 
     @property
     def lease_ms(self) -> int:

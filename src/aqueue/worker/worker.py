@@ -21,6 +21,7 @@ from ..clock import SystemClock
 from ..exceptions import HueyException
 from ..ids import new_token
 from ..message import DEFAULT_QUEUE
+from ..processes.target import check_processes
 from ..runner import Runner
 from .dispatcher import Dispatcher
 from .fetcher import Fetcher
@@ -33,6 +34,7 @@ from .timekeeper import Timekeeper
 if TYPE_CHECKING:
     from ..client import Client
     from ..clock import Clock
+    from ..codec import Codec
     from ..hooks import Hooks
     from ..message import Delivery, Envelope, Receipt
     from ..registry import Registry
@@ -56,6 +58,8 @@ class Application(Protocol):
     def hooks(self) -> Hooks: ...
     @property
     def result_ttl_ms(self) -> int: ...
+    @property
+    def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
     def envelope(self, call: Call[Any]) -> Envelope: ...
@@ -99,7 +103,9 @@ class Worker:
 
         Raises:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
+            ConfigurationError: a task with ``pool="process"`` is not where a child process could find it.
         """
+        check_processes(self._application.registry)
         client = await self._application.client()
         client.storage.lease_ms = self.options.lease_ms
         self._log_banner(await client.storage.describe())
@@ -117,10 +123,13 @@ class Worker:
             registry,
             hooks,
             clock,
+            self._application.codec,
             threads=self.options.threads,
+            children=self.options.most_children,
             result_ttl_ms=self._application.result_ttl_ms,
             max_crashes=self.options.max_crashes,
             report=client.report,
+            is_revoked=client.must_not_start,
         )
         concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
@@ -128,7 +137,9 @@ class Worker:
         promoter = Promoter(storage, clock)
         timekeeper = Timekeeper(storage, registry, clock, self._application.envelope)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
-        heartbeat = Heartbeat(storage, self.consumer, self._describe_self, self._held, dispatcher.lose)
+        heartbeat = Heartbeat(
+            storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
+        )
         self._fetcher = fetcher
 
         def expect(in_ms: int) -> None:
@@ -136,6 +147,7 @@ class Worker:
             timekeeper.expect(in_ms)
 
         client.on_due = expect
+        client.on_cancel = dispatcher.cancel
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
@@ -154,7 +166,8 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            client.on_due = None
+            client.on_due = client.on_cancel = None
+            await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
 
@@ -195,6 +208,7 @@ class Worker:
                 "queues": self.queues,
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
+                "lease_ms": self.options.lease_ms,
             }
         )
 
@@ -205,13 +219,14 @@ class Worker:
 
     def _log_banner(self, store: Description) -> None:
         names = sorted(task.name for task in self._application.registry)
+        threads, children = self.options.threads, self.options.most_children
         lines = [
             f"aqueue {__version__} on Python {platform.python_version()}, worker {self.consumer}",
             f"  application  {self._application.name}",
             f"  store        {store.version or store.kind} at {store.location}",
             f"  durability   {store.durability}",
             f"  queues       {', '.join(self.queues)}",
-            f"  concurrency  {self.options.concurrency} tasks, {self.options.threads} of them in threads",
+            f"  concurrency  {self.options.concurrency} tasks, {threads} of them in threads, {children} in processes",
             f"  lease        {self.options.lease_ms / 1000:g} s",
             f"  tasks        {len(names)}" + ("" if names else ": is the module that declares them imported?"),
             *(f"    + {name}{self._when(name)}" for name in names),

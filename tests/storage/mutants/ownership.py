@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aqueue.message import Delivery
     from aqueue.storage.memory import _Task
-    from aqueue.storage.protocol import WorkerInfo
+    from aqueue.storage.protocol import Renewal, WorkerInfo
 
 
 # -- receipts
@@ -59,7 +59,7 @@ class OnlyTheEntryIsCompared(_Lax):
 
 
 class RenewSteals(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         entries = {receipt.entry for receipt in receipts}
         for owner, task in list(self._lent.items()):
             if owner.entry in entries:
@@ -69,26 +69,25 @@ class RenewSteals(MemoryStorage):
 
 
 class RenewIsADelivery(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
-        lost = super().renew(receipts, consumer, description)
-        for receipt in set(receipts) - set(lost):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        renewal = super().renew(receipts, consumer, description)
+        for receipt in set(receipts) - set(renewal.lost):
             self._lend(self._lent[receipt], consumer)
-        return lost
+        return renewal
 
 
 class RenewDoesNotExtend(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         before = {task: task.leased_until_ms for task in self._lent.values()}
-        lost = super().renew(receipts, consumer, description)
+        renewal = super().renew(receipts, consumer, description)
         for task, until_ms in before.items():
             task.leased_until_ms = until_ms
-        return lost
+        return renewal
 
 
 class RenewHidesWhatIsLost(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
-        super().renew(receipts, consumer, description)
-        return []
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        return super().renew(receipts, consumer, description)._replace(lost=[])
 
 
 class ThereIsNoGrace(MemoryStorage):
@@ -171,6 +170,6 @@ class AWorkerLeavesNoTrace(MemoryStorage):
 
 
 class ADescriptionIsNotRenewed(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         known, _ = self._workers.get(consumer, (description, 0))
         return super().renew(receipts, consumer, known)

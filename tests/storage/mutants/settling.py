@@ -37,14 +37,13 @@ class ABatchIsAnsweredBackwards(MemoryStorage):
 
 
 class AVerdictForgetsItsResult(MemoryStorage):
-    def _end(self, task: _Task, settlement: Settlement) -> None:
-        super()._end(task, settlement)
-        task.result = b""
+    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+        super()._end(task, b"", ttl_ms, reply)
 
 
 class AVerdictForgetsItsTask(MemoryStorage):
-    def _end(self, task: _Task, settlement: Settlement) -> None:
-        super()._end(task, settlement._replace(ttl_ms=0))
+    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+        super()._end(task, result, 0, reply)
 
 
 class AResultNeverExpires(MemoryStorage):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqueue.lifecycle import VERDICTS
+from aqueue.storage.listeners import Listeners
 from aqueue.storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class ClosingLeavesAPullWaiting(MemoryStorage):
 
 class ClosingLeavesAListenerWaiting(MemoryStorage):
     async def close(self) -> None:
-        listeners, self._listeners = self._listeners, []
+        listeners, self._listeners = self._listeners, Listeners()
         await super().close()
         self._listeners = listeners
 

@@ -149,6 +149,37 @@ def test_what_can_be_no_id_is_no_pattern_either(here: Here, garbage: str) -> Non
     assert len(ran.err) < 400
 
 
+SEALED = """
+from aqueue import Huey, PickleSerializer
+
+huey = Huey("sealed", serializer=PickleSerializer(keys=["k" * 32], compress_from=0))
+
+
+@huey.task
+async def add(a, b=10):
+    return {"sum": a + b, "parts": (a, b)}
+
+
+@huey.task
+async def fail():
+    raise ValueError("no stock")
+"""
+
+
+def test_the_serializer_of_the_application_writes_and_reads(shell: Shell, here: Here) -> None:
+    shell.write("sealed.py", SEALED)
+    done, failed = (here("enqueue", "sealed", *words).out.strip() for words in (("add", "[1]"), ("fail",)))
+    assert shell.run("worker", "sealed", "--burst").code == 0
+    assert 'state  done\nvalue  {"sum": 11, "parts": [1, 10]}\n' in here("result", "sealed", done).out
+    assert json.loads(here("result", "sealed", done, "--json").out)["value"] == {"sum": 11, "parts": [1, 10]}
+    told = here("result", "sealed", failed)
+    assert (told.code, "error  ValueError('no stock'), at attempt 1" in told.out) == (1, True)
+    assert here("info", "sealed").code == 0
+    strange = here("result", done, "--url", "sqlite:///sealed.db", "--name", "sealed")
+    assert (strange.code, strange.out, strange.err.count("\n")) == (74, "", 1)
+    assert strange.err.startswith("aqueue: the data is signed, and the serializer here has no keys")
+
+
 # -- naming the task and its arguments
 
 

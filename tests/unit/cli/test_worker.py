@@ -97,6 +97,7 @@ def test_every_option_is_an_environment_variable(shell: Shell) -> None:
         AQUEUE_CONCURRENCY="7",
         AQUEUE_PROCESSES="1",
         AQUEUE_THREADS="3",
+        AQUEUE_CHILDREN="2",
         AQUEUE_QUEUES="mail,default",
         AQUEUE_BURST="true",
         AQUEUE_LEASE="1m30s",
@@ -106,7 +107,7 @@ def test_every_option_is_an_environment_variable(shell: Shell) -> None:
     )
     assert worker.code == 0, worker.err
     banner = json.loads(worker.err.splitlines()[0])["message"]
-    for fact in ("7 tasks, 3 of them in threads", "mail, default", "90 s", "+ app.add"):
+    for fact in ("7 tasks, 3 of them in threads, 2 in processes", "mail, default", "90 s", "+ app.add"):
         assert fact in banner
 
 
@@ -194,6 +195,15 @@ def test_a_url_that_is_none_is_told_what_is_accepted(shell: Shell) -> None:
         ran = shell.run("info", "--url", url)
         assert (ran.code, ran.err.count("\n")) == (78, 1), ran.err
         assert ran.err.startswith(("aqueue: no storage goes by the URL", "aqueue: bad Redis URL"))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_application_in_immediate_mode_has_no_worker(shell: Shell, processes: str) -> None:
+    shell.write("now.py", "from aqueue import Huey\nhuey = Huey('shop', immediate=True)\n")
+    ran = shell.run("worker", "now", "--processes", processes)
+    assert ran.code == 78
+    assert "aqueue: shop is in immediate mode and runs its tasks itself: a worker needs immediate=False\n" in ran.err
+    assert "Traceback" not in ran.err
 
 
 def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: Server) -> None:

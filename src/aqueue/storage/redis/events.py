@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from ...exceptions import QueueUnavailable
 from ...lifecycle import State
-from ..protocol import Connected, Due, Progressed, Settled
+from ..protocol import CancelAsked, Connected, Due, Freed, Progressed, Settled
 from .commands import BROKEN, REPLY_SECONDS
 
 if TYPE_CHECKING:
@@ -98,13 +98,19 @@ class EventStream:
 
 
 def _hints(data: bytes) -> Iterator[Event]:
-    """The events in one message of the control channel; advance, put_back and schedule.lua are where it is written."""
-    if data.startswith(b"due "):
-        yield Due(int(data[4:]))
+    """The events in one message of the control channel; advance, put_back, schedule, release and cancel.lua are
+    where it is written."""
+    kind, _, rest = data.partition(b" ")
+    if kind == b"due":
+        yield Due(int(rest))
+    elif kind == b"freed":
+        yield Freed(rest.decode())
+    elif kind == b"cancel":
+        yield CancelAsked(rest.decode())
 
 
 def _replies(data: bytes) -> Iterator[Event]:
-    """The events in one message of the reply channel; settle.lua and report.lua are where it is written."""
+    """The events in one message of the reply channel; settle, report and cancel.lua are where it is written."""
     kind, _, rest = data.partition(b"\n")
     if kind == b"progress":
         task_id, _, progress = rest.partition(b"\n")

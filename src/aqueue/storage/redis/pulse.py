@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, RedisError
 
+from ..protocol import Renewal
 from .commands import REPLY_SECONDS
 from .keys import GROUP
 from .scripts import RENEW
@@ -30,33 +31,35 @@ class RedisPulse:
         self._connection = address.sync_connection(name, REPLY_SECONDS)
         self._keys = keys
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         ours = list(receipts)
-        lost: list[Receipt] = []
+        renewal = Renewal([], [])
         try:
             for start in range(0, max(len(ours), 1), _BATCH):
                 batch = ours[start : start + _BATCH]
-                lost += [batch[position - 1] for position in self._renew(batch, consumer, description)]
+                lost, to_cancel = self._renew(batch, consumer, description)
+                renewal.lost.extend(batch[position - 1] for position in lost)
+                renewal.to_cancel.extend(batch[position - 1] for position in to_cancel)
         except (RedisError, OSError) as error:
             self._connection.disconnect()
             raise unavailable(self._address, error) from error
-        return lost
+        return renewal
 
     def close(self) -> None:
         self._connection.disconnect()
 
-    def _renew(self, batch: list[Receipt], consumer: str, description: bytes) -> list[int]:
+    def _renew(self, batch: list[Receipt], consumer: str, description: bytes) -> tuple[list[int], list[int]]:
         places = sorted({receipt.place for receipt in batch})
         number = {place: index for index, place in enumerate(places, start=1)}
-        arguments: list[Any] = [1 + len(places), self._keys.workers, *map(self._keys.stream, places)]
-        arguments += [GROUP, consumer, description]
+        keys = (self._keys.workers, self._keys.to_cancel, *map(self._keys.stream, places))
+        arguments: list[Any] = [len(keys), *keys, GROUP, consumer, description]
         for receipt in batch:
             arguments += (number[receipt.place], receipt.entry, receipt.count)
         try:
-            lost: list[int] = self._call("EVALSHA", RENEW.digest, *arguments)
+            lost, to_cancel = self._call("EVALSHA", RENEW.digest, *arguments)
         except NoScriptError:
-            lost = self._call("EVAL", RENEW.source, *arguments)
-        return lost
+            lost, to_cancel = self._call("EVAL", RENEW.source, *arguments)
+        return lost, to_cancel
 
     def _call(self, *command: Any) -> Any:
         self._connection.send_command(*command, check_health=False)

@@ -91,12 +91,15 @@ class Reader:
 
     async def _read_in_order(self, consumer: str, levels: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several levels, highest priority first."""
-        arguments = (len(levels), *map(self._keys.stream, levels), GROUP, consumer, limit)
+        keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
+        arguments = (len(keys), *keys, GROUP, consumer, limit)
         try:
-            found = await self._call("EVALSHA", PULL.digest, *arguments)
+            reply = await self._call("EVALSHA", PULL.digest, *arguments)
         except NoScriptError:
-            found = await self._call("EVAL", PULL.source, *arguments)
-        return [delivery for number, entries in found for delivery in fresh(consumer, levels[number - 1], entries)]
+            reply = await self._call("EVAL", PULL.source, *arguments)
+        marks, *found = reply
+        deliveries = [each for number, entries in found for each in fresh(consumer, levels[number - 1], entries)]
+        return marked_if(marks, deliveries)
 
     async def _read(self, consumer: str, levels: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
         """The ready tasks of `levels`, waiting for the first one, and whether the bell was rung."""
@@ -108,7 +111,7 @@ class Reader:
         command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
         self._waiting = wait_ms > 0
         try:
-            reply = await self._call(*command, seconds=max(wait_ms, 0) / 1000 + REPLY_SECONDS)
+            reply, marks = await self._call_and_count_marks(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
         finally:
             self._waiting = self._interrupted = False
         deliveries: list[Delivery] = []
@@ -120,21 +123,36 @@ class Reader:
             else:
                 level = stream[len(self._keys.stream_prefix) :].decode()
                 deliveries += fresh(consumer, level, entries)
-        return deliveries, rung
+        return marked_if(marks, deliveries), rung
 
     async def _silence(self, entries: list[bytes]) -> None:
         await self._call("XACK", self._keys.bell, GROUP, *entries)
         await self._call("XDEL", self._keys.bell, *entries)
 
-    async def _call(self, *command: Any, seconds: float = REPLY_SECONDS) -> Any:
-        connection = self._connection
+    async def _call(self, *command: Any) -> Any:
+        async with asyncio.timeout(REPLY_SECONDS):
+            await self._send(command)
+            return await self._connection.read_response()
+
+    async def _call_and_count_marks(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
+        """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
         async with asyncio.timeout(seconds):
-            if not connection.is_connected:
-                await connection.connect()
-                await connection.send_command("CLIENT", "ID", check_health=False)
-                self._connection_id = await connection.read_response()
-            await connection.send_packed_command(pack_command(command), check_health=False)
-            return await connection.read_response()
+            await self._send(command, ("EXISTS", self._keys.marks, self._keys.to_cancel))
+            try:
+                reply = await self._connection.read_response()
+            except ResponseError:
+                # The reply to the other one is still to come.
+                await self._connection.read_response()
+                raise
+            return reply, await self._connection.read_response()
+
+    async def _send(self, *commands: tuple[Any, ...]) -> None:
+        connection = self._connection
+        if not connection.is_connected:
+            await connection.connect()
+            await connection.send_command("CLIENT", "ID", check_health=False)
+            self._connection_id = await connection.read_response()
+        await connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
 
     async def _create_groups(self, levels: list[str]) -> None:
         for stream in (*map(self._keys.stream, levels), self._keys.bell):
@@ -153,6 +171,11 @@ def fresh(consumer: str, level: str, entries: Iterable[Any]) -> list[Delivery]:
         else:
             deliveries.append(delivery_of(consumer, level, entry, 1, fields))
     return deliveries
+
+
+def marked_if(marks: int, deliveries: list[Delivery]) -> list[Delivery]:
+    """`deliveries`, marked when there were any marks."""
+    return [delivery._replace(is_marked=True) for delivery in deliveries] if marks else deliveries
 
 
 def delivery_of(consumer: str, level: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:

@@ -9,21 +9,40 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
+from ...message import Envelope
 from ..protocol import Promotion, Record
 from .address import Address
+from .cells import RedisCells
 from .events import EventStream
 from .insight import Insight
-from .keys import GROUP, Keys, level_of, queue_of
+from .keys import GROUP, Keys, level_of, priority_of, queue_of
 from .pulse import RedisPulse
-from .reader import Reader, delivery_of
-from .scripts import ADOPT, ADVANCE, LOOK, PROMOTE, PUSH, PUT_BACK, RECLAIM, REPORT, RETIRE, SCHEDULE, SETTLE
+from .reader import Reader, delivery_of, marked_if
+from .scripts import (
+    ADOPT,
+    ADVANCE,
+    CANCEL,
+    ENVELOPES,
+    LOOK,
+    PROMOTE,
+    PUSH,
+    PUT_BACK,
+    RECLAIM,
+    REPORT,
+    RESTORE,
+    RETIRE,
+    REVOKE,
+    REVOKED,
+    SCHEDULE,
+    SETTLE,
+)
 from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Delivery, Envelope, Receipt
+    from ...message import Delivery, Receipt
     from ..protocol import Description, Event, Pulse, QueueDepth, WorkerInfo
 
 _Item = TypeVar("_Item")
@@ -53,6 +72,7 @@ class RedisStorage:
         self._server = Server(self._address, f"{self._name}:commands")
         self._insight = Insight(self._address, self._server, self._keys)
         self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
+        self.cells = RedisCells(self._server, self._keys)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:
@@ -78,7 +98,8 @@ class RedisStorage:
     async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
         first = _first_positions(envelopes)
         calls: list[tuple[list[int], Any]] = []
-        for (level, later), positions in _grouped(envelopes, first, _destination).items():
+        for (queue, priority, later), positions in _grouped(envelopes, first, _destination).items():
+            level = level_of(queue, priority)
             for batch in _bounded(positions, envelopes):
                 calls.append((batch, self._push(level, later, [envelopes[position] for position in batch])))
         kept = [False] * len(envelopes)
@@ -111,9 +132,9 @@ class RedisStorage:
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         levels = (await self._insight.levels()).of(queues)
-        streams = [self._keys.stream(level) for level in levels]
+        keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
         entries = [f"{self._keys.stream(receipt.place)} {receipt.entry}" for receipt in held]
-        found = await self._server.run(ADOPT, streams, GROUP, consumer, len(entries) + BATCH, *entries)
+        found = await self._server.run(ADOPT, keys, GROUP, consumer, len(entries) + BATCH, *entries)
         return _deliveries(consumer, levels, found)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -136,15 +157,16 @@ class RedisStorage:
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, keys.reply_prefix, TOLD_BYTES]
         for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
-        return await self._server.run_noting_repeats(SETTLE, (keys.stream(level), keys.watchers), *arguments)
+        named = (keys.stream(level), keys.watchers, keys.marks, keys.to_cancel)
+        return await self._server.run_noting_repeats(SETTLE, named, *arguments)
 
     async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
         keys = self._keys
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, level, keys.control]
         for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, delay_ms, eta_ms, failures)
-        streams = (keys.stream(level), keys.schedule(queue_of(level)))
-        return await self._server.run_noting_repeats(PUT_BACK, streams, *arguments)
+        named = (keys.stream(level), keys.schedule(queue_of(level)), keys.to_cancel)
+        return await self._server.run_noting_repeats(PUT_BACK, named, *arguments)
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
         keys = (self._keys.stream(receipt.place), self._keys.record(task_id), self._keys.watchers)
@@ -163,6 +185,44 @@ class RedisStorage:
 
     async def schedules(self) -> dict[str, bytes]:
         return await self._insight.schedules()
+    # -- the way out of it all
+
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        keys = (self._keys.marks, self._keys.record(key))
+        await self._server.run(REVOKE, keys, key, until_ms, "once" if once else "ever", keep_ms)
+
+    async def restore(self, key: str) -> bool:
+        return bool(await self._server.run(RESTORE, (self._keys.marks,), key))
+
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        answers: list[bool] = []
+        for start in range(0, len(keys), BATCH):
+            pairs = [part for pair in keys[start : start + BATCH] for part in pair]
+            names = (self._keys.marks, self._keys.to_cancel)
+            answers += map(bool, await self._server.run(REVOKED, names, int(consume), *pairs))
+        return answers
+
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        keys = self._keys
+        names = (keys.record(task_id), keys.to_cancel, keys.marks, keys.watchers)
+        prefixes = (keys.stream_prefix, keys.schedule_prefix, keys.reply_prefix)
+        arguments = [GROUP, *prefixes, keys.control, task_id, result, ttl_ms, reply, TOLD_BYTES]
+        if instead is not None:
+            level = level_of(instead.queue, instead.priority)
+            arguments += (keys.record(instead.id), keys.levels, keys.bell, instead.id, instead.payload, level)
+            arguments += (instead.delay_ms, instead.eta_ms)
+        answer, repeated = await self._server.run_noting_repeats(CANCEL, names, *arguments)
+        return answer == 1 or (repeated and answer == -1)
+
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        found: list[Envelope | None] = []
+        for start in range(0, len(task_ids), BATCH):
+            asked = task_ids[start : start + BATCH]
+            replies = await self._server.run(ENVELOPES, [*map(self._keys.record, asked)], self._keys.stream_prefix)
+            found += map(_envelope, asked, replies)
+        return found
 
     # -- upkeep
 
@@ -176,7 +236,7 @@ class RedisStorage:
         self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
     ) -> list[Delivery]:
         levels = (await self._insight.levels()).of(queues)
-        keys = (self._keys.epoch, *map(self._keys.stream, levels))
+        keys = (self._keys.epoch, self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
         limits = (min(limit, BATCH), suspect_count, most_suspects)
         taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, *limits)
         return _deliveries(consumer, levels, taken)
@@ -215,8 +275,8 @@ class RedisStorage:
             self._event_streams.remove(stream)
 
 
-def _destination(envelope: Envelope) -> tuple[str, bool]:
-    return level_of(envelope.queue, envelope.priority), bool(envelope.delay_ms or envelope.eta_ms)
+def _destination(envelope: Envelope) -> tuple[str, int, bool]:
+    return envelope.queue, envelope.priority, bool(envelope.delay_ms or envelope.eta_ms)
 
 
 def _origin(settlement: Settlement) -> tuple[str, str, bool]:
@@ -225,8 +285,9 @@ def _origin(settlement: Settlement) -> tuple[str, str, bool]:
 
 def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:
     """The position of each id where it stands first: within one batch too, the first of an id is the task."""
-    first = {envelope.id: position for position, envelope in reversed(list(enumerate(envelopes)))}
-    return range(len(envelopes)) if len(first) == len(envelopes) else sorted(first.values())
+    if len({envelope.id for envelope in envelopes}) == len(envelopes):
+        return range(len(envelopes))
+    return sorted({envelope.id: position for position, envelope in reversed(list(enumerate(envelopes)))}.values())
 
 
 def _grouped(items: Sequence[_Item], positions: Iterable[int], key: Callable[[_Item], _Key]) -> dict[_Key, list[int]]:
@@ -264,5 +325,17 @@ async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
     return replies
 
 
-def _deliveries(consumer: str, levels: list[str], found: Iterable[Any]) -> list[Delivery]:
-    return [delivery_of(consumer, levels[number - 1], entry, count, fields) for number, entry, count, fields in found]
+def _deliveries(consumer: str, levels: list[str], reply: list[Any]) -> list[Delivery]:
+    marks, *found = reply
+    deliveries = [
+        delivery_of(consumer, levels[number - 1], entry, count, fields) for number, entry, count, fields in found
+    ]
+    return marked_if(marks, deliveries)
+
+
+def _envelope(task_id: str, reply: list[bytes]) -> Envelope | None:
+    if not reply:
+        return None
+    payload, name = reply
+    level = name.decode()
+    return Envelope(task_id, payload, queue_of(level), priority_of(level))

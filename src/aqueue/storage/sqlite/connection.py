@@ -11,20 +11,22 @@ import itertools
 import os
 import shutil
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ...exceptions import ConfigurationError, HueyException, QueueFull, QueueUnavailable
-from .queries import QUERIES, SCHEMA
+from .queries import QUERIES, SCHEMA, of_rows
 from .wakeup import DUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ...clock import Clock
     from .location import Location
 
+_Row = TypeVar("_Row", bound=tuple[object, ...])
+
 _APPLICATION_ID = 0x61717565
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _OLDEST_SQLITE = (3, 37, 0)
 _SETUP_SECONDS = 5.0
 # SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits
@@ -34,6 +36,8 @@ _LOCK_ATTEMPTS = 1000
 # A log that has no room to grow cannot be folded into the file either, so new tasks are refused while there is room for
 # both: what is queued can then still be finished, and that makes room.
 _ROOM_BYTES = 16 * 2**20
+# A statement takes some thousand values at most.
+_MOST_ROWS = 128
 _PRAGMAS = "PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;"
 _NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -65,9 +69,21 @@ class Transaction:
         self._path = link.path
         self.news: set[str] = set()
         self._is_watched: bool | None = None
+        self._is_marked: bool | None = None
         self._number: int | None = None
         self._numbered = False
         self._scheduled: list[int] = []
+
+    def execute_rows(self, name: str, rows: Sequence[tuple[object, ...]]) -> int:
+        """Run the statement `name` over `rows`; how many of them changed something.
+
+        One statement for many rows is twice as fast as one for each, and lets go of the interpreter's lock once.
+        """
+        changed = 0
+        for part in _powers_of_two(rows):
+            statement = of_rows(name, len(part), len(part[0]))
+            changed += self.execute(statement, tuple(itertools.chain.from_iterable(part))).rowcount
+        return changed
 
     @property
     def is_watched(self) -> bool:
@@ -76,6 +92,18 @@ class Transaction:
             [(found,)] = self.execute(QUERIES["is_watched"], (self.namespace,))
             self._is_watched = bool(found)
         return self._is_watched
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether anything was revoked or asked to stop before this was first asked: mostly not, which saves looks."""
+        if self._is_marked is None:
+            [(found,)] = self.execute(QUERIES["is_marked"], {"namespace": self.namespace})
+            self._is_marked = bool(found)
+        return self._is_marked
+
+    def note_mark(self) -> None:
+        """Something was revoked or asked to stop in this very transaction."""
+        self._is_marked = True
 
     def last_number(self) -> int:
         """The highest number that was given out so far."""
@@ -120,6 +148,15 @@ class Transaction:
             self.execute(QUERIES["save_number"], (self._number,))
         if self._scheduled and min(self._scheduled) == self.next_due_ms():
             self.news.add(DUE)
+
+
+def _powers_of_two(rows: Sequence[_Row]) -> Iterator[Sequence[_Row]]:
+    """`rows` in parts of few different lengths, so that few different statements are to be prepared."""
+    start = 0
+    while left := len(rows) - start:
+        length = min(_MOST_ROWS, 1 << (left.bit_length() - 1))
+        yield rows[start : start + length]
+        start += length
 
 
 class Link:
@@ -253,6 +290,7 @@ class Link:
             raise ConfigurationError(f"SQLite cannot keep a write-ahead log for {self.path}: name a file elsewhere")
         self._connection.executescript(f"PRAGMA synchronous = {location.synchronous}; {_PRAGMAS}")
         if self._schema_version() < _SCHEMA_VERSION:
+            # So far every version has only added to the one before.
             self._connection.executescript(
                 f"BEGIN IMMEDIATE; {SCHEMA}; PRAGMA application_id = {_APPLICATION_ID};"
                 f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT"

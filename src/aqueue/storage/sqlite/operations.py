@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
-from ...message import Delivery, Receipt
-from ..protocol import Progressed, Promotion, QueueDepth, Record, Settled, WorkerInfo
+from ...message import Delivery, Envelope, Receipt
+from ..protocol import CancelAsked, Freed, Progressed, Promotion, QueueDepth, Record, Renewal, Settled, WorkerInfo
+from . import marks
 from .queries import QUERIES
 from .wakeup import DUE, READY, client_topic
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Envelope
     from .connection import Transaction
+
+_Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
+_Owner: TypeAlias = tuple[int, int, str, int]
+_Ending: TypeAlias = tuple[str, bytes, int, str, int, int, int, str, int]
 
 # What a receipt says of the place and the entry: there is one table, and its rows have numbers.
 _PLACE = "task"
@@ -42,7 +46,7 @@ class News(NamedTuple):
     """
 
     connection: int
-    events: list[Settled | Progressed]
+    events: list[Settled | Progressed | Freed | CancelAsked]
     last: int
     next_due_ms: int | None
     last_change: int | None
@@ -55,20 +59,34 @@ class News(NamedTuple):
 def push(transaction: Transaction, envelopes: Sequence[Envelope]) -> list[bool]:
     """Keep `envelopes`; True for each that is new."""
     transaction.check_room()
-    return [_push(transaction, envelope) for envelope in envelopes]
+    rows = [_row(transaction, envelope) for envelope in envelopes]
+    if transaction.execute_rows("push", rows) == len(rows):
+        new = [True] * len(rows)
+    else:
+        new = [_is_kept(transaction, row) or _push_anew(transaction, row) for row in rows]
+    for (_, _, _, _, _, place, _, at_ms, _), kept in zip(rows, new, strict=True):
+        if kept:
+            _entered(transaction, place, at_ms)
+    return new
 
 
-def _push(transaction: Transaction, envelope: Envelope) -> bool:
+def _row(transaction: Transaction, envelope: Envelope) -> _Row:
     task_id, payload, queue, priority, delay_ms, eta_ms = envelope
     place, state, at_ms = _entrance(transaction.now_ms, State.QUEUED, delay_ms, eta_ms)
-    namespace = transaction.namespace
-    row = (transaction.next_number(), namespace, task_id, queue, priority, place, state, at_ms, payload)
-    if transaction.execute(QUERIES["push"], row).rowcount == 0:
-        if transaction.execute(QUERIES["free_id"], (namespace, task_id, transaction.now_ms)).rowcount == 0:
-            return False
-        transaction.execute(QUERIES["push"], row)
-    _entered(transaction, place, at_ms)
-    return True
+    return transaction.next_number(), transaction.namespace, task_id, queue, priority, place, state, at_ms, payload
+
+
+def _is_kept(transaction: Transaction, row: _Row) -> bool:
+    [(kept,)] = transaction.execute(QUERIES["is_kept"], row[:1])
+    return bool(kept)
+
+
+def _push_anew(transaction: Transaction, row: _Row) -> bool:
+    """Push a task whose id is taken: the id is free again once the result of the other one has expired."""
+    _, namespace, task_id, *_ = row
+    if transaction.execute(QUERIES["free_id"], (namespace, task_id, transaction.now_ms)).rowcount == 0:
+        return False
+    return transaction.execute_rows("push", [row]) == 1
 
 
 def _entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[str, str, int]:
@@ -101,7 +119,7 @@ def claim(transaction: Transaction, consumer: str, queues: Sequence[str], limit:
     }
     rows = transaction.execute(QUERIES["claim"], arguments).fetchall()
     rows.sort(key=lambda row: (-row[6], queues.index(row[7]), row[0]))
-    return [_delivery(consumer, *row[:6]) for row in rows]
+    return [_delivery(transaction, consumer, *row[:6]) for row in rows]
 
 
 def adopt(
@@ -110,16 +128,24 @@ def adopt(
     """What is lent to `consumer` and not in `held`, with new leases."""
     known = set(held)
     rows = transaction.execute(QUERIES["lent"], (transaction.namespace, consumer, json.dumps(queues)))
-    deliveries = [_delivery(consumer, *row) for row in rows]
+    deliveries = [_delivery(transaction, consumer, *row) for row in rows]
     until_ms = transaction.now_ms + lease_ms
     missing = [delivery for delivery in deliveries if delivery.receipt not in known]
     return [delivery for delivery in missing if _renew(transaction, delivery.receipt, until_ms)]
 
 
 def _delivery(
-    consumer: str, number: int, task_id: str, payload: bytes, failures: int, earlier: int, count: int
+    transaction: Transaction,
+    consumer: str,
+    number: int,
+    task_id: str,
+    payload: bytes,
+    failures: int,
+    earlier: int,
+    count: int,
 ) -> Delivery:
-    return Delivery(task_id, payload, Receipt(consumer, _PLACE, str(number), count), failures, earlier + count)
+    receipt = Receipt(consumer, _PLACE, str(number), count)
+    return Delivery(task_id, payload, receipt, failures, earlier + count, transaction.is_marked)
 
 
 # -- the way back
@@ -127,33 +153,52 @@ def _delivery(
 
 def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """Carry out `settlements`; False for each whose delivery is not the present one."""
-    accepted = [_settle(transaction, settlement) for settlement in settlements]
+    accepted = [False] * len(settlements)
+    seen: set[Receipt] = set()
+    endings: list[tuple[int, _Ending]] = []
+    for position, settlement in enumerate(settlements):
+        owner = _owner(transaction, settlement.receipt)
+        if owner is None or settlement.receipt in seen:
+            continue
+        seen.add(settlement.receipt)
+        if settlement.state in VERDICTS:
+            endings.append((position, _ending(transaction, settlement, owner)))
+        else:
+            accepted[position] = _put_back(transaction, settlement, owner)
+    _end(transaction, endings, accepted)
+    if transaction.is_marked:
+        for position, _ in endings:
+            if accepted[position]:
+                marks.forget(transaction, settlements[position].id)
     # Twice as many as may have been added, so that results of the past never pile up.
     _forget_expired(transaction, 2 * len(settlements))
     return accepted
 
 
-def _settle(transaction: Transaction, settlement: Settlement) -> bool:
-    owner = _owner(transaction, settlement.receipt)
-    if owner is None:
-        return False
-    if settlement.state in VERDICTS:
-        return _end(transaction, settlement, owner)
-    return _put_back(transaction, settlement, owner)
+def _ending(transaction: Transaction, settlement: Settlement, owner: _Owner) -> _Ending:
+    _, _, state, result, ttl_ms, reply, *_ = settlement
+    return state.value, result, transaction.now_ms + ttl_ms, reply, transaction.next_number(), *owner
 
 
-def _end(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
-    told = transaction.next_number()
-    until_ms = transaction.now_ms + settlement.ttl_ms
-    values = (settlement.state.value, settlement.result, until_ms, settlement.reply, told, *owner)
-    if transaction.execute(QUERIES["end"], values).rowcount == 0:
-        return False
-    _tell(transaction, owner[0], settlement.reply, told)
-    return True
+def _end(transaction: Transaction, endings: list[tuple[int, _Ending]], accepted: list[bool]) -> None:
+    """Write verdicts; those that were not refused are `accepted` and told."""
+    all_present = transaction.execute_rows("end", [ending for _, ending in endings]) == len(endings)
+    for position, (_, _, _, reply, told, number, *_) in endings:
+        if all_present or _is_told(transaction, number, told):
+            accepted[position] = True
+            _tell(transaction, number, reply, told)
 
 
-def _put_back(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> bool:
-    place, state, at_ms = _entrance(transaction.now_ms, settlement.state, settlement.delay_ms, settlement.eta_ms)
+def _is_told(transaction: Transaction, number: int, told: int) -> bool:
+    [(is_told,)] = transaction.execute(QUERIES["is_told"], (number, told))
+    return bool(is_told)
+
+
+def _put_back(transaction: Transaction, settlement: Settlement, owner: _Owner) -> bool:
+    delay_ms, eta_ms = settlement.delay_ms, settlement.eta_ms
+    if marks.is_to_cancel(transaction, settlement.id):
+        delay_ms, eta_ms = 0, 0
+    place, state, at_ms = _entrance(transaction.now_ms, settlement.state, delay_ms, eta_ms)
     values = (transaction.next_number(), place, state, at_ms, settlement.failures, *owner)
     if transaction.execute(QUERIES["put_back"], values).rowcount == 0:
         return False
@@ -173,6 +218,27 @@ def report(transaction: Transaction, receipt: Receipt, progress: bytes, reply: s
     return True
 
 
+def cancel(
+    transaction: Transaction, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None
+) -> bool:
+    """End a task that is not leased, or ask for the one that is to be stopped; see ``Storage.cancel``."""
+    row = transaction.execute(QUERIES["waiting"], (transaction.namespace, task_id)).fetchone()
+    if row is None:
+        return False
+    number, place, *_ = row
+    if place == "leased":
+        marks.ask_to_stop(transaction, task_id)
+    else:
+        told = transaction.next_number()
+        transaction.execute(QUERIES["withdraw"], (result, transaction.now_ms + ttl_ms, reply, told, number))
+        _tell(transaction, number, reply, told)
+        if transaction.is_marked:
+            marks.forget(transaction, task_id)
+    if instead is not None:
+        push(transaction, [instead])
+    return True
+
+
 def _tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
     """Let the client that enqueued the task `number` know, and those who watch it."""
     if reply:
@@ -183,7 +249,7 @@ def _tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
         transaction.news.update(client_topic(client) for (client,) in watchers)
 
 
-def _owner(transaction: Transaction, receipt: Receipt) -> tuple[int, int, str, int] | None:
+def _owner(transaction: Transaction, receipt: Receipt) -> _Owner | None:
     """What the row of a present delivery says; None when no row can say so."""
     consumer, place, entry, count = receipt
     if place != _PLACE or not _ENTRY.fullmatch(entry):
@@ -269,7 +335,7 @@ def reclaim(
         room = max(min(most_suspects, limit - len(rows)), 0)
         suspects = {"fewest": suspect_count, "most": _MOST_DELIVERIES, "limit": room}
         rows += transaction.execute(QUERIES["reclaim"], arguments | suspects).fetchall()
-    return [_delivery(consumer, *row) for row in sorted(rows)]
+    return [_delivery(transaction, consumer, *row) for row in sorted(rows)]
 
 
 def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
@@ -292,11 +358,22 @@ def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
 
 def renew(
     transaction: Transaction, receipts: Collection[Receipt], consumer: str, description: bytes, lease_ms: int
-) -> list[Receipt]:
-    """A sign of life of `consumer`, and new leases; those of `receipts` that are not the present deliveries."""
+) -> Renewal:
+    """A sign of life of `consumer`, and new leases; see ``Pulse.renew``."""
     transaction.execute(QUERIES["see_worker"], (transaction.namespace, consumer, description, transaction.now_ms))
     until_ms = transaction.now_ms + lease_ms
-    return [receipt for receipt in receipts if not _renew(transaction, receipt, until_ms)]
+    renewal = Renewal([], [])
+    for receipt in receipts:
+        if not _renew(transaction, receipt, until_ms):
+            renewal.lost.append(receipt)
+        elif transaction.is_marked and _has_to_stop(transaction, receipt):
+            renewal.to_cancel.append(receipt)
+    return renewal
+
+
+def _has_to_stop(transaction: Transaction, receipt: Receipt) -> bool:
+    [(task_id,)] = transaction.execute(QUERIES["id_of"], (int(receipt.entry),))
+    return marks.is_to_cancel(transaction, task_id)
 
 
 def _renew(transaction: Transaction, receipt: Receipt, until_ms: int) -> bool:
@@ -331,6 +408,16 @@ def _record(transaction: Transaction, task_id: str) -> Record | None:
     arguments = (transaction.namespace, task_id, transaction.now_ms)
     row = transaction.execute(QUERIES["record"], arguments).fetchone()
     return None if row is None else Record(State(row[0]), row[1], row[2])
+
+
+def envelopes(transaction: Transaction, task_ids: Sequence[str]) -> list[Envelope | None]:
+    """What was pushed under each id, as long as it has no verdict."""
+    return [_envelope(transaction, task_id) for task_id in task_ids]
+
+
+def _envelope(transaction: Transaction, task_id: str) -> Envelope | None:
+    row = transaction.execute(QUERIES["waiting"], (transaction.namespace, task_id)).fetchone()
+    return None if row is None else Envelope(task_id, *row[2:])
 
 
 def depths(transaction: Transaction) -> list[QueueDepth]:
@@ -370,10 +457,16 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed] = []
-    for number, task_id, state, result, progress in transaction.execute(QUERIES["news"], arguments):
+    events: list[Settled | Progressed | Freed | CancelAsked] = []
+    for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
-        verdict = State(state) in VERDICTS
-        events.append(Settled(task_id, State(state), result) if verdict else Progressed(task_id, progress))
+        if state == "freed":
+            events.append(Freed(name))
+        elif state == "cancel":
+            events.append(CancelAsked(name))
+        elif State(state) in VERDICTS:
+            events.append(Settled(name, State(state), result))
+        else:
+            events.append(Progressed(name, progress))
     next_due_ms, last_change = transaction.next_due_ms(), _last_change(transaction)
     return News(transaction.connection, events, last, next_due_ms, last_change, len(events) == _MOST_TOLD)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ...clock import Clock
     from ...message import Receipt
+    from ..protocol import Renewal
     from .location import Location
 
 
@@ -26,7 +27,7 @@ class SqlitePulse:
         self._clock = clock
         self._link: Link | None = None
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> list[Receipt]:
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
         try:
             if self._link is None:
                 self._link = Link(self._location, self._namespace, create=False)

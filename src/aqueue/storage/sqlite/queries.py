@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,3 +20,10 @@ def _load(text: str) -> Mapping[str, str]:
 
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 QUERIES = _load(Path(__file__).with_name("queries.sql").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def of_rows(name: str, rows: int, columns: int) -> str:
+    """The statement `name` for so many rows of so many columns."""
+    row = f"({', '.join('?' * columns)})"
+    return QUERIES[name].format(rows=", ".join([row] * rows))

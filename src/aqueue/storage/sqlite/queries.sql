@@ -1,4 +1,4 @@
--- Every statement that runs more than once, as `-- name: what it is for` and its text.
+-- Every statement that runs more than once, as `-- name: what it is for` and its text. `{rows}` is a list of rows.
 
 -- next_number: the last number that was given out
 SELECT last FROM sequence
@@ -6,10 +6,13 @@ SELECT last FROM sequence
 -- save_number: the last number that is given out now
 UPDATE sequence SET last = ?
 
--- push: a new task; nothing happens when its id is known
+-- push: new tasks; nothing happens to those whose id is known
 INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, payload)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES {rows}
 ON CONFLICT (namespace, id) DO NOTHING
+
+-- is_kept: whether a task got in line under a number
+SELECT EXISTS (SELECT * FROM task WHERE seq = ?)
 
 -- free_id: forget a task whose result has expired, so that its id can be pushed again
 DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at <= ?
@@ -35,10 +38,16 @@ SELECT seq, id, payload, failures, earlier, count
 FROM task
 WHERE namespace = ? AND place = 'leased' AND consumer = ? AND queue IN (SELECT value FROM json_each(?))
 
--- end: the verdict on a task, if its delivery is still the present one
+-- end: the verdicts on tasks, each if its delivery is still the present one
 UPDATE task
-SET place = 'settled', state = ?, result = ?, at = ?, client = ?, told = ?, payload = x'', consumer = ''
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+SET place = 'settled', state = column1, result = column2, at = column3, client = column4, told = column5,
+    payload = x'', consumer = ''
+FROM (VALUES {rows})
+WHERE task.seq = column6 AND task.namespace = column7 AND task.place = 'leased'
+    AND task.consumer = column8 AND task.count = column9
+
+-- is_told: whether the last thing to tell of a task has this number
+SELECT EXISTS (SELECT * FROM task WHERE seq = ? AND told = ?)
 
 -- put_back: a task gets in line again under a new number, if its delivery is still the present one
 UPDATE task
@@ -52,6 +61,46 @@ WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count 
 -- renew: a new lease, if the delivery is still the present one
 UPDATE task SET at = ?
 WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+
+-- is_marked: whether anything was revoked or asked to stop: mostly not
+SELECT EXISTS (SELECT * FROM mark WHERE namespace = :namespace)
+    OR EXISTS (SELECT * FROM cancellation WHERE namespace = :namespace)
+
+-- mark: a key is revoked
+INSERT INTO mark (namespace, key, once, ends) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET once = excluded.once, ends = excluded.ends
+
+-- unmark: a key is not revoked any more
+DELETE FROM mark WHERE namespace = ? AND key = ?
+
+-- forget_marks: drop marks that have ended
+DELETE FROM mark WHERE namespace = ? AND ends BETWEEN 1 AND ?
+
+-- mark_of: whether a key is revoked, for one task only or for any
+SELECT once FROM mark WHERE namespace = ? AND key = ?
+
+-- is_to_cancel: whether a task was asked to stop
+SELECT EXISTS (SELECT * FROM cancellation WHERE namespace = ? AND id = ?)
+
+-- ask_to_stop: a leased task has to stop
+INSERT INTO cancellation (namespace, id, asked) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET asked = excluded.asked
+
+-- id_of: the id of the task that has a number
+SELECT id FROM task WHERE seq = ?
+
+-- stop_asking: a task that has its verdict need not stop
+DELETE FROM cancellation WHERE namespace = ? AND id = ?
+
+-- waiting: a task by its id, unless it has its verdict
+SELECT seq, place, payload, queue, priority FROM task WHERE namespace = ? AND id = ? AND place <> 'settled'
+
+-- is_ended: whether a task has its verdict
+SELECT EXISTS (SELECT * FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at > ?)
+
+-- withdraw: the verdict on a task that is not leased
+UPDATE task
+SET place = 'settled', state = 'cancelled', result = ?, at = ?, client = ?, told = ?, payload = x''
+WHERE seq = ?
 
 -- forget: drop tasks whose result has expired, the oldest first
 DELETE FROM task WHERE seq IN (
@@ -137,7 +186,7 @@ SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
 UPDATE watch SET told = ? WHERE namespace = ? AND id = (SELECT id FROM task WHERE seq = ?) AND client <> ?
 RETURNING client
 
--- news: what a client is to be told since a number, of its tasks and of others; large results are left out
+-- news: what a client is to be told since a number, of its tasks and others, of permits and cancellations, without large results
 SELECT told, id, state, CASE WHEN length(result) <= :largest THEN result END, progress
 FROM task
 WHERE namespace = :namespace AND client = :client AND client <> '' AND told > :last
@@ -146,5 +195,38 @@ SELECT watch.told, task.id, state, CASE WHEN length(result) <= :largest THEN res
 FROM watch
 CROSS JOIN task ON task.namespace = watch.namespace AND task.id = watch.id
 WHERE watch.namespace = :namespace AND watch.client = :client AND watch.told > 0 AND watch.told > :last
+UNION ALL
+SELECT number, name, 'freed', NULL, NULL FROM cell WHERE namespace = :namespace AND kind = 'waiting' AND number > :last
+UNION ALL
+SELECT asked, id, 'cancel', NULL, x'' FROM cancellation WHERE namespace = :namespace AND asked > :last
 ORDER BY told
 LIMIT :limit
+
+-- cell: one fact that has not lapsed
+SELECT value, number, until FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND token = ? AND until > ?
+
+-- keep_cell: a new fact, or one that takes the place of another
+INSERT INTO cell (namespace, kind, name, token, until, number, value) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (namespace, kind, name, token) DO UPDATE
+SET until = excluded.until, number = excluded.number, value = excluded.value
+
+-- drop_cell: one fact less
+DELETE FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND token = ?
+
+-- drop_cells: all facts of one name less
+DELETE FROM cell WHERE namespace = ? AND kind = ? AND name = ?
+
+-- forget_cells: drop facts that have lapsed, the oldest first
+DELETE FROM cell WHERE rowid IN (SELECT rowid FROM cell WHERE namespace = ? AND until <= ? ORDER BY until LIMIT ?)
+
+-- count_cells: how many facts of one name lapse after an instant
+SELECT count(*) FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
+
+-- first_cell: when the first fact of one name lapses, after an instant
+SELECT min(until) FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
+
+-- late_cell: when a fact of one name lapses that so many follow
+SELECT until FROM cell WHERE namespace = ? AND kind = ? AND name = ? ORDER BY until DESC LIMIT 1 OFFSET ?
+
+-- permits: who holds any, the first to lapse first
+SELECT name, token, until FROM cell WHERE namespace = ? AND kind = 'permit' AND until > ? ORDER BY until

@@ -64,6 +64,23 @@ CREATE TABLE IF NOT EXISTS schedule (
     PRIMARY KEY (namespace, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS schedule_changed ON schedule (namespace, changed);
+-- What must not start.
+CREATE TABLE IF NOT EXISTS mark (
+    namespace  INTEGER NOT NULL,
+    key        TEXT    NOT NULL,                -- the id of a task, or what stands for many tasks
+    once       INTEGER NOT NULL,                -- 1 when it holds for one task only
+    ends       INTEGER NOT NULL,                -- when it holds no more; 0 for never
+    PRIMARY KEY (namespace, key)
+) STRICT, WITHOUT ROWID;
+
+-- Leased tasks that were asked to stop.
+CREATE TABLE IF NOT EXISTS cancellation (
+    namespace  INTEGER NOT NULL,
+    id         TEXT    NOT NULL,                -- of the task
+    asked      INTEGER NOT NULL,                -- the number under which that is told
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cancellation_told ON cancellation (namespace, asked);
 
 CREATE TABLE IF NOT EXISTS worker (
     namespace    INTEGER NOT NULL,
@@ -72,3 +89,18 @@ CREATE TABLE IF NOT EXISTS worker (
     seen         INTEGER NOT NULL,              -- its last sign of life
     PRIMARY KEY (namespace, consumer)
 ) STRICT, WITHOUT ROWID;
+
+-- What is shared beside the tasks: small facts of four kinds, each of which lapses at an instant.
+CREATE TABLE IF NOT EXISTS cell (
+    namespace  INTEGER NOT NULL,
+    kind       TEXT    NOT NULL,                -- value, answer, permit, waiting or "rate <ms>"
+    name       TEXT    NOT NULL,                -- of the value, the permit or the rate; the token of an answer
+    token      TEXT    NOT NULL DEFAULT '',     -- who holds the permit, which call was admitted
+    until      INTEGER NOT NULL,                -- when it lapses
+    number     INTEGER NOT NULL DEFAULT 0,      -- the fence of a permit; of "waiting", the last release to tell
+    value      BLOB,                            -- the value, or the answer
+    UNIQUE (namespace, kind, name, token)
+) STRICT;
+CREATE INDEX IF NOT EXISTS cell_by_name ON cell (namespace, kind, name, until);
+CREATE INDEX IF NOT EXISTS cell_by_until ON cell (namespace, until);
+CREATE INDEX IF NOT EXISTS cell_told ON cell (namespace, number) WHERE kind = 'waiting';

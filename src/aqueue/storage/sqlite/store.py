@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import operations
+from . import marks, operations
+from .cells import SqliteCells
 from .connection import Link
 from .location import Location
 from .pulse import SqlitePulse
 from .thread import WriterThread
-from .wakeup import DUE, READY, Bells, Neighbours, client_topic
+from .wakeup import CANCEL, DUE, FREED, READY, Bells, Neighbours, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -76,6 +77,7 @@ class SqliteStorage:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._present: _Session | None = None
+        self.cells = SqliteCells(lambda: self._session().writer)
 
     # -- lifetime
 
@@ -191,6 +193,26 @@ class SqliteStorage:
 
     async def schedules(self) -> dict[str, bytes]:
         return await self._look(operations.schedules)
+    # -- the way out of it all
+
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await self._do(marks.revoke, key, until_ms, once, keep_ms)
+
+    async def restore(self, key: str) -> bool:
+        return await self._do(marks.restore, key)
+
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        return await self._do(marks.revoked, keys, consume)
+
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        if instead is None:
+            return await self._do(operations.cancel, task_id, result, ttl_ms, reply, None)
+        return await self._session().writer.submit(operations.cancel, task_id, result, ttl_ms, reply, instead)
+
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        return await self._look(operations.envelopes, task_ids)
 
     # -- upkeep
 
@@ -247,7 +269,7 @@ class SqliteStorage:
                 await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
 
     async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
-        topics = (client_topic(client), DUE)
+        topics = (client_topic(client), DUE, FREED, CANCEL)
         with session.bells.waiting(*topics) as bell:
             for topic in topics:
                 session.neighbours.listen_for(topic)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 READY = "ready"
 DUE = "due"
+FREED = "freed"
+CANCEL = "cancel"
 
 # Some systems have room for 104 bytes.
 _LONGEST_ADDRESS = 100
@@ -33,7 +35,10 @@ _LONGEST_NAME = len("/01234567.01234567.sock")
 
 
 def client_topic(client: str) -> str:
-    """What those wait for who are to be told of the tasks of `client`. The other topics are `READY` and `DUE`."""
+    """What those wait for who are to be told of the tasks of `client`.
+
+    Other topics are `READY`, `DUE`, `FREED` and `CANCEL`.
+    """
     return f"client {client}"
 
 

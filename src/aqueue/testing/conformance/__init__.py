@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from . import (
     advancing,
+    cells,
     edges,
     events,
     inspection,
@@ -27,10 +28,11 @@ from . import (
     results,
     scheduling,
     settling,
+    sharing,
     simulation,
+    stopping,
 )
 from .harness import Harness, SharedHarness
-from .sharing import CHECKS as SHARED_CHECKS
 from .simulation import simulate
 
 if TYPE_CHECKING:
@@ -46,9 +48,13 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *leasing.CHECKS,
     *scheduling.CHECKS,
     *advancing.CHECKS,
+    *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,
     *inspection.CHECKS,
     *edges.CHECKS,
     *simulation.CHECKS,
+    *cells.CHECKS,
 )
+
+SHARED_CHECKS: tuple[Callable[[SharedHarness], Awaitable[None]], ...] = (*sharing.CHECKS, *cells.SHARED_CHECKS)

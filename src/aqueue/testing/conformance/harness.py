@@ -94,7 +94,7 @@ def renew(
 ) -> list[Receipt]:
     """One sign of life of `consumer`; those of `receipts` that it does not hold any more."""
     with closing(storage.pulse()) as pulse:
-        return pulse.renew(receipts, consumer, description)
+        return pulse.renew(receipts, consumer, description).lost
 
 
 async def take_over(harness: Harness, storage: Storage, consumer: str) -> Delivery:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...lifecycle import State
 from ...message import Envelope
-from ...storage.protocol import Due, Progressed, Record, Settled
+from ...storage.protocol import CancelAsked, Due, Progressed, Record, Settled
 from .harness import (
+    KEEP_MS,
     LONG_LEASE_MS,
     LONG_WAIT_MS,
     QUEUES,
@@ -94,6 +95,22 @@ async def check_events_reach_other_processes(harness: SharedHarness) -> None:
         await mailbox.expect(Settled("task", State.DONE, b"result"))
         await worker.push([Envelope("later", b"", delay_ms=3_600_000)])
         assert isinstance(await mailbox.next(), Due)
+
+
+async def check_what_is_stopped_elsewhere_is_heard_here(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "worker") as mailbox:
+        delivery = await lend(worker, "running")
+        assert await client.cancel("running", b"", KEEP_MS, "")
+        await mailbox.expect(CancelAsked("running"))
+        await client.push([Envelope("waiting", b"")])
+        assert await client.cancel("waiting", b"why", KEEP_MS, "worker")
+        await mailbox.expect(Settled("waiting", State.CANCELLED, b"why"))
+        await client.revoke("all of a kind", 0, True, 0)
+        assert (await lend(worker, "next")).is_marked
+        assert await worker.revoked([("next", "all of a kind")], True) == [True]
+        assert await client.revoked([("other", "all of a kind")], True) == [False]
+        assert await worker.settle([verdict(delivery, state=State.CANCELLED)]) == [True]
+        assert not await client.cancel("running", b"", KEEP_MS, "")
 
 
 async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
@@ -186,6 +203,7 @@ CHECKS = (
     check_a_receipt_holds_at_every_handle,
     check_a_waiting_pull_is_woken_from_elsewhere,
     check_events_reach_other_processes,
+    check_what_is_stopped_elsewhere_is_heard_here,
     check_a_vanished_process_is_replaced,
     check_concurrent_processes_share_the_work,
     check_concurrent_processes_fire_each_tick_once,

@@ -1,21 +1,22 @@
 """Histories that no test author would think of, and the promises that must hold in each of them.
 
-A seeded adversary pushes, pulls, settles, reports, renews and adopts in any order and in batches of any mix, on behalf
-of every consumer that ever held a delivery, as often and as late as it likes; leases run out in between. Beside the
-store runs a ledger that knows who owns what. It predicts every single answer, so that a settlement that is accepted
-from anyone but the owner is found at once, not by what it destroys later.
+A seeded adversary pushes, pulls, settles, reports, renews, adopts and cancels in any order and in batches of any mix,
+on behalf of every consumer that ever held a delivery, as often and as late as it likes; leases run out in between.
+Beside the store runs a ledger that knows who owns what. It predicts every single answer, so that a settlement that is
+accepted from anyone but the owner is found at once, not by what it destroys later.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING
 
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
 from ...storage.protocol import Record
-from .harness import Harness, opened, put_back, renew, verdict
+from .harness import KEEP_MS, Harness, opened, put_back, verdict
 
 if TYPE_CHECKING:
     from ...lifecycle import Settlement
@@ -59,6 +60,7 @@ class _Ledger:
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.fences: defaultdict[str, int] = defaultdict(int)
         self.retrying: set[str] = set()
+        self.to_cancel: set[str] = set()
         self.progress: dict[str, bytes] = {}
         # Every delivery there ever was: a past owner may come back at any time.
         self.deliveries: list[Delivery] = []
@@ -77,6 +79,7 @@ class _Ledger:
         assert delivery.failures == self.failures[delivery.id]
         assert delivery.fence > self.fences[delivery.id], "the fence did not grow"
         assert delivery.receipt.consumer == consumer
+        assert delivery.is_marked == bool(self.to_cancel)
         self.fences[delivery.id] = delivery.fence
         self.owned[delivery.id] = delivery.receipt
         self.progress.pop(delivery.id, None)
@@ -93,9 +96,21 @@ class _Ledger:
         self.progress.pop(settlement.id, None)
         if settlement.state in VERDICTS:
             self.ended[settlement.id] = Record(settlement.state, settlement.result)
+            self.to_cancel.discard(settlement.id)
         else:
             self.failures[settlement.id] = settlement.failures
             (self.retrying.add if settlement.state is State.RETRYING else self.retrying.discard)(settlement.id)
+        return True
+
+    def cancel(self, task_id: str, result: bytes) -> bool:
+        """Whether cancelling the task must have an effect."""
+        if task_id not in self.pushed or task_id in self.ended:
+            return False
+        if task_id in self.owned:
+            self.to_cancel.add(task_id)
+        else:
+            self.ended[task_id] = Record(State.CANCELLED, result)
+            self.to_cancel.discard(task_id)
         return True
 
     def states(self, task_id: str) -> frozenset[State | None]:
@@ -127,6 +142,7 @@ class _Adversary:
             self._renew: 4,
             self._report: 2,
             self._adopt: 1,
+            self._cancel: 1,
             self._promote: 3,
             self._let_leases_run_out: 2,
             self._look: 2,
@@ -195,8 +211,11 @@ class _Adversary:
         consumer = self._random.choice(_CONSUMERS)
         mine = [delivery for delivery in self._ledger.deliveries if delivery.receipt.consumer == consumer]
         some = self._random.sample(mine, self._random.randint(0, len(mine)))
-        lost = renew(self._storage, [delivery.receipt for delivery in some], consumer=consumer)
-        assert set(lost) == {delivery.receipt for delivery in some if not self._ledger.holds(delivery)}
+        with closing(self._storage.pulse()) as pulse:
+            renewal = pulse.renew([delivery.receipt for delivery in some], consumer, b"")
+        held = [delivery for delivery in some if self._ledger.holds(delivery)]
+        assert set(renewal.lost) == {delivery.receipt for delivery in some} - {delivery.receipt for delivery in held}
+        assert set(renewal.to_cancel) == {each.receipt for each in held if each.id in self._ledger.to_cancel}
 
     async def _report(self) -> None:
         for delivery in self._some_deliveries():
@@ -215,6 +234,12 @@ class _Adversary:
         for delivery in adopted:
             if not self._ledger.holds(delivery):
                 self._ledger.lend(consumer, delivery)
+
+    async def _cancel(self) -> None:
+        task_id, result = f"t{self._random.randrange(_TASKS)}", self._new_result()
+        assert await self._storage.cancel(task_id, result, KEEP_MS, "") is self._ledger.cancel(task_id, result)
+        marked = task_id in self._ledger.to_cancel
+        assert await self._storage.revoked([(task_id, "")], True) == [marked]
 
     async def _promote(self) -> None:
         limit = self._random.randrange(1, 4)

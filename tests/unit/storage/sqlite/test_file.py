@@ -13,6 +13,7 @@ from aqueue.message import Envelope
 from aqueue.storage.sqlite.connection import Link
 from aqueue.storage.sqlite.location import Location
 from aqueue.storage.sqlite.store import SqliteStorage
+from aqueue.testing import ManualClock
 
 from .facts import move_away
 
@@ -60,6 +61,34 @@ async def test_one_file_is_left_when_everyone_has_closed(path: Path, opened: Ope
     assert list(path.parent.iterdir()) == [path]
 
 
+async def test_a_file_of_an_earlier_version_is_completed_and_keeps_its_tasks(path: Path, opened: Opened) -> None:
+    async with opened() as storage:
+        await storage.push([Envelope("task", b"payload")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE cell; PRAGMA user_version = 1")
+    async with opened() as storage:
+        assert await storage.cells.put("key", b"value", "token")
+        assert await storage.cells.get("key") == b"value"
+        assert [delivery.payload for delivery in await storage.pull("me", ["default"], 9, 0)] == [b"payload"]
+
+
+async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Opened) -> None:
+    clock = ManualClock()
+    async with opened(clock=clock) as storage:
+        for number in range(150):
+            await storage.cells.put(f"key {number}", b"", f"put {number}", ttl_ms=1)
+            await storage.cells.acquire("lock", f"holder {number}", 1, 1)
+            await storage.cells.spend("rate", f"call {number}", 1, 1, sliding=True)
+            await storage.cells.release("lock", f"holder {number - 1}")
+        clock.advance(100)
+        for number in range(10):
+            await storage.cells.put("kept", b"", f"last {number}")
+    with closing(sqlite3.connect(path)) as connection:
+        kinds = {kind for (kind,) in connection.execute("SELECT kind FROM cell")}
+        [(count,)] = connection.execute("SELECT count(*) FROM cell")
+    assert (kinds, count) == ({"value", "answer"}, 11)
+
+
 async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
     async with opened("one") as one, opened("other") as other:
         assert await one.push([Envelope("task", b"1"), Envelope("later", b"", delay_ms=1)]) == [True, True]
@@ -68,12 +97,16 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         assert await other.depths() == []
         assert await other.promote(9) == (0, None)
         assert await other.push([Envelope("task", b"2")]) == [True]
+        for storage in (one, other):
+            assert await storage.cells.put("key", b"", "token", only_if_empty=True)
+            assert (await storage.cells.acquire("lock", "holder", 1, 60_000)).fence
+            assert [holder.name for holder in await storage.cells.holders()] == ["lock"]
         [delivery] = await one.pull("me", ["default"], 9, 0)
         assert delivery.payload == b"1"
         assert await other.adopt("me", ["default"], []) == []
         assert not await other.report(delivery.receipt, "task", b"half", "")
         with closing(other.pulse()) as pulse:
-            assert pulse.renew([delivery.receipt], "me", b"") == [delivery.receipt]
+            assert pulse.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
         assert await one.workers() == []
 
 
@@ -140,3 +173,14 @@ async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
                 pulse.renew([], "me", b"")
             assert await storage.records(["task"]) == [None], "a look needs no lock"
         assert await storage.push([Envelope("task", b"")]) == [True]
+
+
+async def test_a_file_of_an_older_version_gets_the_tables_that_it_lacks(path: Path, opened: Opened) -> None:
+    async with opened() as storage:
+        await storage.push([Envelope("task", b"payload")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE mark; DROP TABLE cancellation; PRAGMA user_version = 1")
+    async with opened() as storage:
+        await storage.revoke("task", 0, False, 0)
+        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        assert (delivery.payload, delivery.is_marked) == (b"payload", True)

@@ -34,4 +34,4 @@ async def test_a_foreign_receipt_holds_nothing(opened: Opened, change: dict[str,
         assert await storage.settle([Settlement(receipt, "task", State.DONE, b"", 60_000)]) == [False]
         assert not await storage.report(receipt, "task", b"half", "")
         with closing(storage.pulse()) as pulse:
-            assert pulse.renew([receipt, delivery.receipt], "me", b"") == [receipt]
+            assert pulse.renew([receipt, delivery.receipt], "me", b"").lost == [receipt]

@@ -38,7 +38,7 @@ async def test_a_disk_without_room_for_new_tasks_finishes_the_old_ones(
         a, b = await storage.pull("me", ["default"], 2, 0)
         assert await storage.report(a.receipt, "a", b"half", "")
         with closing(storage.pulse()) as pulse:
-            assert pulse.renew([a.receipt, b.receipt], "me", b"") == []
+            assert pulse.renew([a.receipt, b.receipt], "me", b"").lost == []
         done = Settlement(a.receipt, "a", State.DONE, b"r", 60_000)
         retry = Settlement(b.receipt, "b", State.RETRYING, failures=1)
         assert await storage.settle([done, retry]) == [True, True]

@@ -177,7 +177,7 @@ async def test_only_those_whom_it_concerns_are_woken(path: Path, opened: Opened)
         listener = asyncio.create_task(one.listen("client", events.put_nowait))
         assert await soon(events.get()) == Connected()
         addresses = {file.name.partition(".")[0] for file in sockets(path)}
-        assert len(addresses) == 2, "one for its client, one for what is due first"
+        assert len(addresses) == 4, "for its client, for what is due first, for permits, and for what has to stop"
         heard: list[str] = []
         for address in addresses:
             eavesdropper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -188,6 +188,9 @@ async def test_only_those_whom_it_concerns_are_woken(path: Path, opened: Opened)
             await one.push([Envelope(address, b"")])
             for delivery in await one.pull("me", ["default"], 9, 0):
                 await one.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"", 60_000, "another")])
+            # Of a permit for which nobody waits.
+            await one.cells.acquire("lock", address, 1, 60_000)
+            await one.cells.release("lock", address)
             assert heard == []
             asyncio.get_running_loop().remove_reader(eavesdropper)
             eavesdropper.close()

@@ -3,17 +3,18 @@
 --
 -- Atomic because an entry that another consumer takes over between the look and the renewal would be stolen back.
 --
--- KEYS  streams, highest priority first
+-- KEYS  1 marks   2 tasks to cancel   then streams, highest priority first
 -- ARGV  1 group   2 consumer   3 most entries to look at per stream   then, for each delivery that the consumer holds,
 --       its stream and its entry, joined by a space
--- Returns {stream number, entry, count, fields} per delivery. Cost: O(entries that are lent to the consumer).
+-- Returns the number of keys among the first two that exist, and {stream number, entry, count, fields} per
+-- delivery. Cost: O(entries that are lent to the consumer).
 local group, consumer = ARGV[1], ARGV[2]
 local held = {}
 for i = 4, #ARGV do
   held[ARGV[i]] = true
 end
-local found = {}
-for k = 1, #KEYS do
+local found = { redis.call('EXISTS', KEYS[1], KEYS[2]) }
+for k = 3, #KEYS do
   local pendings = redis.pcall('XPENDING', KEYS[k], group, '-', '+', ARGV[3], consumer)
   for _, pending in ipairs(pendings) do
     local entry = pending[1]
@@ -21,7 +22,7 @@ for k = 1, #KEYS do
       local body = redis.call('XRANGE', KEYS[k], entry, entry)[1]
       if body then
         redis.call('XCLAIM', KEYS[k], group, consumer, 0, entry, 'JUSTID')
-        found[#found + 1] = { k, entry, pending[4], body[2] }
+        found[#found + 1] = { k - 2, entry, pending[4], body[2] }
       else
         redis.call('XACK', KEYS[k], group, entry)
       end

@@ -2,9 +2,10 @@
 --
 -- Atomic because between leaving the pending list and entering the stream or the schedule the task would be nowhere.
 -- The payload is copied from the entry itself: the worker cannot change it. The fence base grows by the deliveries of
--- the old entry, so that the fence of the next delivery is higher than any before.
+-- the old entry, so that the fence of the next delivery is higher than any before. A task that was asked to stop is due
+-- at once: whoever gets it next ends it.
 --
--- KEYS  1 stream of the level   2 scheduled ids of the queue
+-- KEYS  1 stream of the level   2 scheduled ids of the queue   3 tasks to cancel
 -- ARGV  1 group   2 consumer   3 prefix of record keys   4 level   5 control channel
 --       then per task: entry, count, id, state, delay ms, eta ms (0: delay), failures
 -- Returns per task 1 (put back), 0 (someone else owns it) or -1 (the entry is gone). Cost: O(log n) per task.
@@ -14,6 +15,7 @@ redis.call('XACK', stream, group, '0-1')
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answer, earliest = {}, nil
+local any_to_cancel = redis.call('EXISTS', KEYS[3]) == 1
 
 local function fields_of(entry)
   local found = redis.call('XRANGE', stream, entry, entry)[1]
@@ -31,7 +33,9 @@ for i = 6, #ARGV, 7 do
   local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)[1]
   local fields = type(pending) == 'table' and fields_of(entry) or {}
   if not fields.p then
+    -- Gone, or an entry of a stranger, with nothing in it that could be put back.
     redis.call('XACK', stream, group, entry)
+    redis.call('XDEL', stream, entry)
     answer[#answer + 1] = -1
   elseif pending[2] ~= consumer or pending[4] ~= count then
     answer[#answer + 1] = 0
@@ -41,6 +45,9 @@ for i = 6, #ARGV, 7 do
     local due = tonumber(ARGV[i + 5])
     if due == 0 then
       due = now + tonumber(ARGV[i + 4])
+    end
+    if any_to_cancel and redis.call('SISMEMBER', KEYS[3], id) == 1 then
+      due = now
     end
     if due <= now then
       local added = redis.call('XADD', stream, '*', 'i', id, 'p', fields.p, 'b', base, 'f', failures)

@@ -5,11 +5,11 @@
 -- time. So a change of server run, a clock that went back, or a lease without any reclaim starts a grace of one lease,
 -- in which owners that are alive renew.
 --
--- KEYS  1 epoch of the reclaimers   then streams, highest priority first
+-- KEYS  1 epoch of the reclaimers   2 marks   3 tasks to cancel   then streams, highest priority first
 -- ARGV  1 group   2 consumer   3 lease ms   4 most entries to take
 --       5 deliveries that make an entry a suspect (0: none is)   6 most suspects among the entries to take
--- Returns {stream number, entry, count, fields} per delivery. Cost: O(log pending) per delivery, and O(entries that are
--- renewed) for the scan.
+-- Returns the number of keys among 2 and 3 that exist, and {stream number, entry, count, fields} per
+-- delivery. Cost: O(log pending) per delivery, and O(entries that are renewed) for the scan.
 local group, consumer, lease, left = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 -- A write that frees memory first: after it, a server that is full accepts the rest of the script.
 redis.call('HDEL', KEYS[1], '')
@@ -24,16 +24,16 @@ if epoch[1] ~= run or not since or not last or now < last or now - last > lease 
 end
 redis.call('HSET', KEYS[1], 'run', run, 'since', string.format('%.0f', since), 'last', string.format('%.0f', now))
 if now - since < lease then
-  return {}
+  return { 0 }
 end
 local suspect_count, suspects = tonumber(ARGV[5]), tonumber(ARGV[6])
 local page = 100
-local taken = {}
+local taken = { redis.call('EXISTS', KEYS[2], KEYS[3]) }
 
 local function take(k, entry, count)
   local claimed = redis.call('XCLAIM', KEYS[k], group, consumer, lease, entry)[1]
   if claimed and claimed[2] then
-    taken[#taken + 1] = { k - 1, entry, count + 1, claimed[2] }
+    taken[#taken + 1] = { k - 3, entry, count + 1, claimed[2] }
     left = left - 1
   else
     -- The body was deleted under the pending entry, by a hand that is not ours: nothing is left to run.
@@ -41,7 +41,7 @@ local function take(k, entry, count)
   end
 end
 
-for k = 2, #KEYS do
+for k = 4, #KEYS do
   local from = '-'
   while left > 0 and from do
     local stale = redis.pcall('XPENDING', KEYS[k], group, 'IDLE', lease, from, '+', page)

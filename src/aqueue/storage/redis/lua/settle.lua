@@ -3,7 +3,7 @@
 -- Atomic because verdict, acknowledgement, deletion and result are one fact: between any two of them a crash would run
 -- the task twice, lose its result, or let a worker that lost its lease overwrite the result of its successor.
 --
--- KEYS  1 stream of the level   2 watchers
+-- KEYS  1 stream of the level   2 watchers   3 marks   4 tasks to cancel
 -- ARGV  1 group   2 consumer   3 prefix of record keys   4 prefix of reply channels   5 longest result that is told
 --       then per task: entry, count, id, state, result, ttl ms, client that waits ('' for none)
 -- Returns per task 1 (settled), 0 (someone else owns it) or -1 (the entry is gone). Cost: O(log pending) per task.
@@ -12,6 +12,7 @@ local stream, group, consumer, prefix = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 redis.call('XACK', stream, group, '0-1')
 local replies, settled, is_settled, answer = {}, {}, {}, {}
 local watched = redis.call('EXISTS', KEYS[2]) == 1
+local marked = redis.call('EXISTS', KEYS[3], KEYS[4]) > 0
 
 local function tell(client, id, state, result)
   local parts = replies[client]
@@ -56,6 +57,10 @@ for i = 6, #ARGV, 7 do
         end
       end
       redis.call('HDEL', KEYS[2], id)
+    end
+    if marked then
+      redis.call('ZREM', KEYS[3], 'once ' .. id, 'ever ' .. id)
+      redis.call('SREM', KEYS[4], id)
     end
   end
 end

@@ -26,6 +26,18 @@ def configure_logging(level: str, form: str) -> None:
         root.addHandler(handler)
 
 
+def logging_in_force() -> tuple[str, str] | None:
+    """The arguments with which ``configure_logging`` has set the root logger up; None where somebody else has."""
+    level = logging.getLevelName(logging.getLogger("aqueue").level).lower()
+    for handler in logging.getLogger().handlers:
+        match handler.formatter:
+            case PlainFormatter():
+                return level, "plain"
+            case JsonFormatter():
+                return level, "json"
+    return None
+
+
 class PlainFormatter(logging.Formatter):
     """``2026-11-21 09:30:00,123 INFO aqueue.worker: text``, in local time."""
 

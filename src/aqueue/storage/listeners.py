@@ -1,0 +1,69 @@
+"""Who listens to a memory storage: each in its own event loop, from whatever thread the word comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..exceptions import QueueUnavailable
+from .protocol import Connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .protocol import Event
+
+
+class _Listener(NamedTuple):
+    """One ``listen`` call, in its event loop. None in the mailbox says that the storage was closed."""
+
+    client: str
+    mailbox: asyncio.Queue[Event | None]
+    loop: asyncio.AbstractEventLoop
+
+    def tell_from_elsewhere(self, event: Event) -> None:
+        # Nobody listens in a loop that was closed.
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.mailbox.put_nowait, event)
+
+
+class Listeners:
+    """Those who listen at present."""
+
+    def __init__(self) -> None:
+        self._listeners: list[_Listener] = []
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        """See ``Storage.listen``."""
+        listener = _Listener(client, asyncio.Queue(), asyncio.get_running_loop())
+        self._listeners.append(listener)
+        try:
+            handle(Connected())
+            while (event := await listener.mailbox.get()) is not None:
+                handle(event)
+            raise QueueUnavailable("the memory storage was closed")
+        finally:
+            self._listeners.remove(listener)
+
+    def tell(self, clients: Collection[str] | None, event: Event) -> None:
+        """Tell `event` to `clients`, or to everyone when that is None; called in an event loop."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners.copy():
+            if clients is None or listener.client in clients:
+                if listener.loop is loop:
+                    listener.mailbox.put_nowait(event)
+                else:
+                    listener.tell_from_elsewhere(event)
+
+    def tell_everyone(self, event: Event) -> None:
+        """Tell `event` to everyone, from whatever thread."""
+        for listener in self._listeners.copy():
+            listener.tell_from_elsewhere(event)
+
+    def close(self) -> None:
+        """End every ``listen`` of the running event loop."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            if listener.loop is loop:
+                listener.mailbox.put_nowait(None)

@@ -1,0 +1,59 @@
+"""Time for the tests of an application: whoever moves it runs what becomes due."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ..clock import SystemClock, span_ms
+from ..worker.immediate import Immediate
+from .clock import ManualClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from datetime import timedelta
+
+    from ..app import Huey
+
+
+@asynccontextmanager
+async def virtual_clock(huey: Huey) -> AsyncIterator[VirtualClock]:
+    """Put `huey` into immediate mode, on an empty store and on a clock that begins now and stands still.
+
+    At the end of the block `huey` is as it was before.
+    """
+    clock = ManualClock(SystemClock().now_ms())
+    immediate = Immediate(huey, clock)
+    before = huey.switch(immediate)
+    try:
+        yield VirtualClock(clock, immediate)
+    finally:
+        await huey.close()
+        huey.switch(before)
+
+
+class VirtualClock:
+    """The time of an application: of delays, etas, retries and expiry. Made by ``virtual_clock``."""
+
+    def __init__(self, clock: ManualClock, immediate: Immediate) -> None:
+        self._clock = clock
+        self._immediate = immediate
+
+    def now(self) -> datetime:
+        """The instant at which it stands, in UTC."""
+        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+
+    async def advance(self, seconds: float | timedelta) -> None:
+        """Let time pass, and run what becomes due meanwhile, each task at its instant.
+
+        Raises:
+            TypeError, ValueError: `seconds` is no span of time.
+        """
+        left_ms = span_ms(seconds, "seconds")
+        next_ms = await self._immediate.run_due()
+        while left_ms:
+            step_ms = left_ms if next_ms is None else min(next_ms, left_ms)
+            self._clock.advance(step_ms / 1000)
+            left_ms -= step_ms
+            next_ms = await self._immediate.run_due()

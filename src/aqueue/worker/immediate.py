@@ -1,0 +1,156 @@
+"""Immediate mode: tasks run where they are enqueued, before the enqueue returns.
+
+They take the path that they take in a worker: the same runner, dispatcher and settler, over a memory storage. What is
+missing are the services that wait for something; whoever enqueues, or moves the clock, runs what is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..lifecycle import State
+from ..runner import Runner
+from ..storage import DEFAULT_LEASE_MS
+from ..storage.memory import MemoryStorage
+from .dispatcher import Dispatcher
+from .options import WorkerOptions
+from .promoter import LARGEST_STEP
+from .settler import Settler
+from .worker import Application
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..client import Client
+    from ..clock import Clock
+    from ..message import Delivery, Receipt
+    from ..runner import Ran
+
+_CONSUMER = "immediate"
+
+
+class ImmediateApplication(Application, Protocol):
+    """What immediate mode needs to know of the application whose tasks it runs."""
+
+    @property
+    def raise_exceptions(self) -> bool: ...
+
+
+class Immediate:
+    """Runs the tasks of one application in whichever event loop asks. Times are those of `clock`."""
+
+    def __init__(self, application: ImmediateApplication, clock: Clock) -> None:
+        self.clock = clock
+        self.storage = MemoryStorage(application.name, DEFAULT_LEASE_MS, clock)
+        self._application = application
+        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._dispatchers: dict[str, Dispatcher] = {}
+        self._exceptions: dict[str, BaseException | None] = {}
+
+    async def run_ready(self, task_ids: Sequence[str] = ()) -> None:
+        """Run what is ready until nothing is, and until the tasks `task_ids` have come to rest.
+
+        Where the application has `raise_exceptions`, this raises what the first of `task_ids` that failed has raised.
+        """
+        self._exceptions.update(dict.fromkeys(task_ids))
+        try:
+            while await self._run_all() or await self._wait_for_others(task_ids):
+                pass
+            if self._application.raise_exceptions:
+                await self._raise_failure(task_ids)
+        finally:
+            for task_id in task_ids:
+                self._exceptions.pop(task_id, None)
+
+    async def run_due(self) -> int | None:
+        """Run what is ready or due by now; return in how many milliseconds the next task is due, if any."""
+        await self.run_ready()
+        while (promotion := await self.storage.promote(LARGEST_STEP)).moved:
+            await self.run_ready()
+        return promotion.next_ms
+
+    async def _run_all(self) -> bool:
+        """Run what is ready now, all at once; False when there was nothing."""
+        queues = [depth.queue for depth in await self.storage.depths()]
+        deliveries = await self.storage.pull(_CONSUMER, queues, LARGEST_STEP, 0)
+        client = await self._application.client()
+        client.on_cancel = self._cancel
+        client.start_listening()
+        runner = self._make_runner(client)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for delivery in deliveries:
+                    self._turns[delivery.id] = group.create_task(self._take_turn(delivery, runner))
+        finally:
+            await runner.close()
+        return bool(deliveries)
+
+    async def _wait_for_others(self, task_ids: Sequence[str]) -> bool:
+        """Wait for those of `task_ids` that somebody else runs in this event loop; False when there are none."""
+        loop = asyncio.get_running_loop()
+        turns = [self._turns[task_id] for task_id in task_ids if task_id in self._turns]
+        turns = [turn for turn in turns if turn.get_loop() is loop]
+        if turns:
+            await asyncio.wait(turns)
+        return bool(turns)
+
+    async def _take_turn(self, delivery: Delivery, runner: Runner) -> None:
+        """Bring one delivery to its settlement. If this is cancelled, the task goes back in line."""
+        held: dict[Receipt, Delivery] = {}
+        settler = Settler(self.storage, self.clock, held)
+        # One of its own, which can be waited for: a task may enqueue others, and wait for them.
+        dispatcher = Dispatcher(runner, settler, self._application.hooks, self._application.registry, held, 1, 1)
+        self._dispatchers[delivery.id] = dispatcher
+        settling = asyncio.create_task(settler.run())
+        try:
+            dispatcher.start([delivery])
+            await dispatcher.wait_until_idle()
+        finally:
+            dispatcher.interrupt_all()
+            await dispatcher.wait_until_idle()
+            await settler.wait_until_below(1)
+            settling.cancel()
+            del self._turns[delivery.id], self._dispatchers[delivery.id]
+
+    def _cancel(self, task_id: str) -> None:
+        """Somebody cancelled this task; every event loop is told."""
+        dispatcher = self._dispatchers.get(task_id)
+        if dispatcher is not None and self._turns[task_id].get_loop() is asyncio.get_running_loop():
+            dispatcher.cancel(task_id)
+
+    def _make_runner(self, client: Client) -> Runner:
+        application, options = self._application, WorkerOptions()
+        return _Witness(
+            self._exceptions,
+            application.registry,
+            application.hooks,
+            self.clock,
+            application.codec,
+            threads=options.threads,
+            children=options.most_children,
+            result_ttl_ms=application.result_ttl_ms,
+            max_crashes=1,
+            report=client.report,
+            is_revoked=client.must_not_start,
+        )
+
+    async def _raise_failure(self, task_ids: Sequence[str]) -> None:
+        for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
+            error = self._exceptions.get(task_id)
+            if error is not None and record is not None and record.state is State.FAILED:
+                raise error
+
+
+class _Witness(Runner):
+    """Notes in `exceptions`, for the tasks that it names, what their last run raised."""
+
+    def __init__(self, exceptions: dict[str, BaseException | None], *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._exceptions = exceptions
+
+    async def run(self, delivery: Delivery) -> Ran:
+        ran = await super().run(delivery)
+        if delivery.id in self._exceptions and ran.run is not None:
+            self._exceptions[delivery.id] = ran.run.exception
+        return ran

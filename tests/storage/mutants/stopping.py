@@ -1,0 +1,213 @@
+"""Broken rules of what must not start, and of what has to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aqueue.lifecycle import VERDICTS
+from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.protocol import CancelAsked
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from aqueue.lifecycle import Settlement
+    from aqueue.message import Delivery, Envelope, Receipt
+    from aqueue.storage.memory import _Task
+    from aqueue.storage.protocol import Event, Renewal
+
+
+# -- marks
+
+
+class NothingIsMarked(MemoryStorage):
+    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+        return super()._delivery(task, receipt)._replace(is_marked=False)
+
+
+class ATakeOverIsNotMarked(MemoryStorage):
+    def _lend(self, task: _Task, consumer: str) -> Delivery:
+        again = task.receipt is not None
+        delivery = super()._lend(task, consumer)
+        return delivery._replace(is_marked=False) if again else delivery
+
+
+class AnAdoptionIsNotMarked(MemoryStorage):
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        return [each._replace(is_marked=False) for each in await super().adopt(consumer, queues, held)]
+
+
+class EverythingIsMarked(MemoryStorage):
+    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+        return super()._delivery(task, receipt)._replace(is_marked=True)
+
+
+class OnceIsForEver(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, until_ms, False, keep_ms)
+
+
+class ForEverIsOnce(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, until_ms, True, keep_ms)
+
+
+class LookingUsesAMarkUp(MemoryStorage):
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        return await super().revoked(keys, True)
+
+
+class AMarkIsNeverUsedUp(MemoryStorage):
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        answers = await super().revoked(keys, False)
+        return [
+            answer or (consume and key in self._marks.to_cancel) for answer, (key, _) in zip(answers, keys, strict=True)
+        ]
+
+
+class AMarkThatIsUsedUpIsGone(MemoryStorage):
+    async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
+        before = set(self._marks._by_key)
+        answers = await super().revoked(keys, consume)
+        for key in set(self._marks._by_key) - before:
+            self._marks.remove(key)
+        return answers
+
+
+class AMarkHasNoEnd(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, 0, once, keep_ms)
+
+
+class AMarkOnNothingStays(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, until_ms, once, 0)
+
+
+class AMarkOnATaskIsForgotten(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, until_ms or (self._clock.now_ms() + keep_ms if keep_ms else 0), once, 0)
+
+
+class AnEndedTaskIsMarked(MemoryStorage):
+    async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
+        await super().revoke(key, until_ms, once, keep_ms)
+        self._marks.put(key, until_ms, once)
+
+
+class AMarkOutlivesItsTask(MemoryStorage):
+    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+        mark = self._marks._by_key.get(task.id)
+        super()._end(task, result, ttl_ms, reply)
+        if mark is not None:
+            self._marks.put(task.id, *mark)
+
+
+class NothingIsRestored(MemoryStorage):
+    async def restore(self, key: str) -> bool:
+        return key in self._marks._by_key
+
+
+class RestoringAlwaysWorked(MemoryStorage):
+    async def restore(self, key: str) -> bool:
+        await super().restore(key)
+        return True
+
+
+# -- cancelling
+
+
+class ACancelledTaskStaysInLine(MemoryStorage):
+    def _withdraw(self, task: _Task) -> None:
+        if task not in self._ready[task.level]:
+            super()._withdraw(task)
+
+
+class ACancelledTaskStaysScheduled(MemoryStorage):
+    def _withdraw(self, task: _Task) -> None:
+        if task in self._ready[task.level]:
+            super()._withdraw(task)
+
+
+class ALentTaskIsCancelledUnderItsOwner(MemoryStorage):
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        task = self._tasks.get(task_id)
+        if task is not None and task.receipt is not None:
+            del self._lent[task.receipt]
+            task.receipt = None
+        return await super().cancel(task_id, result, ttl_ms, reply, instead)
+
+
+class AVerdictIsCancelled(MemoryStorage):
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        await super().cancel(task_id, result, ttl_ms, reply, instead)
+        return task_id in self._tasks
+
+
+class TheOwnerIsNotAsked(MemoryStorage):
+    def _tell(self, clients: set[str] | None, event: Event) -> None:
+        if not isinstance(event, CancelAsked):
+            super()._tell(clients, event)
+
+
+class ASignOfLifeHidesWhatHasToStop(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        return super().renew(receipts, consumer, description)._replace(to_cancel=[])
+
+
+class ASignOfLifeStopsEverything(MemoryStorage):
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        renewal = super().renew(receipts, consumer, description)
+        held = [receipt for receipt in receipts if receipt not in renewal.lost]
+        return renewal._replace(to_cancel=held if self._marks.to_cancel else [])
+
+
+class ARequestToStopIsForgottenOnTheWayBack(MemoryStorage):
+    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+        self._marks.to_cancel.discard(task.id)
+        super()._put_back(task, settlement)
+
+
+class ARequestToStopWaitsForTheRetry(MemoryStorage):
+    def _settle(self, settlement: Settlement) -> bool:
+        if settlement.state in VERDICTS:
+            return super()._settle(settlement)
+        asked = settlement.id in self._marks.to_cancel
+        self._marks.to_cancel.discard(settlement.id)
+        accepted = super()._settle(settlement)
+        if asked:
+            self._marks.to_cancel.add(settlement.id)
+        return accepted
+
+
+class ARequestToStopOutlivesItsTask(MemoryStorage):
+    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+        asked = task.id in self._marks.to_cancel
+        super()._end(task, result, ttl_ms, reply)
+        if asked:
+            self._marks.to_cancel.add(task.id)
+
+
+class ATaskIsReplacedThatHasEnded(MemoryStorage):
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        if instead is not None:
+            self._push(instead)
+        return await super().cancel(task_id, result, ttl_ms, reply)
+
+
+class ATaskIsNotReplaced(MemoryStorage):
+    async def cancel(
+        self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
+    ) -> bool:
+        return await super().cancel(task_id, result, ttl_ms, reply)
+
+
+class WhatWasPushedForgetsItsLevel(MemoryStorage):
+    async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
+        return [found and found._replace(priority=0) for found in await super().envelopes(task_ids)]
