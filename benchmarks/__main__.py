@@ -26,6 +26,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, help="interpreter for all contestants (default: this one)")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results", help="directory for the report")
     parser.add_argument("--report", type=Path, metavar="JSON", help="measure nothing; write the report of this session")
+    parser.add_argument("--against", type=Path, metavar="JSON", help="an earlier session: has it the same order?")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="directory for the environments")
     return parser.parse_args()
 
@@ -43,8 +44,9 @@ def chosen(names: str | None, known: list[str]) -> list[str]:
 def main() -> None:
     """Prepare, measure, report."""
     options = parse()
+    earlier = Session.load(options.against) if options.against else None
     if options.report:
-        print(write_report(Session.load(options.report), options.out).read_text())
+        print(write_report(Session.load(options.report), options.out, earlier).read_text())
         return
     by_name = {each.name.replace(" ", "-"): each for each in CONTESTANTS}
     contestants = [by_name[name] for name in chosen(options.only, list(by_name))]
@@ -63,7 +65,7 @@ def main() -> None:
         except KeyboardInterrupt:
             print("interrupted; reporting what there is", file=sys.stderr)
     saved = session.save(options.out)
-    report = write_report(session, options.out)
+    report = write_report(session, options.out, earlier)
     print(report.read_text())
     print(f"saved {saved} and {report}", file=sys.stderr)
 

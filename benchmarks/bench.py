@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.environments import ROOT
+from benchmarks.environments import ROOT, environment
 from benchmarks.job import Job
 from benchmarks.scoreboard import DIRECTORY, Scoreboard
 from benchmarks.settled import Condition, SqliteFile
@@ -50,7 +50,7 @@ class Process:
             self._process = subprocess.Popen(
                 [python, "-m", "benchmarks.rivals", adapter, job.dump()],
                 cwd=ROOT,
-                env=os.environ | {DIRECTORY: board},
+                env=environment() | {DIRECTORY: board},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -56,6 +56,11 @@ def prepare(contestant: Contestant, python: str, cache: Path) -> Environment:
     return Environment(interpreter, made["versions"])
 
 
+def environment() -> dict[str, str]:
+    """The variables that a contestant's process gets: it may keep its bytecode, as it would once it is installed."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def describe_interpreter(python: str) -> str:
     """Its kind and version, as in `CPython 3.13.0`."""
     return _run(python, "-c", "import platform as p; print(p.python_implementation(), p.python_version())").strip()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.chart import write_charts
 from benchmarks.contestants import AS_IT_COMES, CONTESTANTS
+from benchmarks.ranking import compare
 from benchmarks.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ highest round, which are written out where they are far apart. How it is measure
 """
 
 
-def write_report(session: Session, directory: Path) -> Path:
-    """Write `latest.md` and the charts that it shows."""
+def write_report(session: Session, directory: Path, earlier: Session | None = None) -> Path:
+    """Write `latest.md` and the charts that it shows. With `earlier`, also whether that had the same order."""
     parts = [INTRODUCTION.format(rounds=session.machine["rounds"]), _machine(session)]
     parts += [f"![{chart.stem}]({chart.name})\n" for chart in write_charts(session, directory)]
     parts += [_table(session, scenario, table) for scenario in SCENARIOS.values() for table in scenario.tables]
-    parts += [_failures(session), _settings(session)]
+    parts += [compare(session, earlier) if earlier else "", _failures(session), _settings(session)]
     path = directory / "latest.md"
     path.write_text("\n".join(part for part in parts if part))
     return path

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from benchmarks.bench import FailedError
-from benchmarks.environments import ROOT
+from benchmarks.environments import ROOT, environment
 from benchmarks.scenarios.scenario import Case, Column, Scenario, Table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _median_ms(python: str, code: str) -> float:
     taken = []
     for _ in range(REPEATS):
         start = time.perf_counter()
-        subprocess.run([python, "-c", code], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([python, "-c", code], cwd=ROOT, env=environment(), check=True, capture_output=True)
         taken.append((time.perf_counter() - start) * 1e3)
     return statistics.median(taken)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import deque
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..codec import exception_text
+from ..eager import start
 from ..lifecycle import Interrupted, Raised, Returned, Settlement, State, Unknown, Unreadable, decide
 from .announcer import announcements
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from ..hooks import Hooks
     from ..message import Delivery, Receipt
@@ -124,7 +124,7 @@ class Dispatcher:
 
     def _spawn(self, delivery: Delivery) -> None:
         self.started += 1
-        task = _start(self._execute(delivery))
+        task = start(self._execute(delivery))
         if task.done():
             self._ended(delivery.receipt)
         else:
@@ -295,15 +295,3 @@ class Dispatcher:
 async def _make(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
     for call in calls:
         await call()
-
-
-if sys.version_info >= (3, 12):
-
-    def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        # Runs up to its first wait at once: a task that never waits costs no turn of the loop.
-        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), eager_start=True)
-
-else:
-
-    def _start(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(coroutine)

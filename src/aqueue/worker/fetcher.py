@@ -62,8 +62,9 @@ class Fetcher:
         while not self._stopped.is_set():
             await self._wait_for_room()
             asked = self._clock.monotonic()
+            room = min(self._dispatcher.free, LARGEST_PULL)
             try:
-                deliveries = await (self._adopt() if unheard else self._pull())
+                deliveries = await (self._adopt() if unheard else self._pull(room))
             except HueyException as error:
                 logger.warning("No new tasks for now: %s", error)
                 unheard = True
@@ -74,6 +75,9 @@ class Fetcher:
             if unheard:
                 continue
             self._take(deliveries)
+            if len(deliveries) < room:
+                # The line is empty: verdicts leave first, for somebody may wait for them.
+                await asyncio.sleep(0)
             if self._burst and not deliveries and await self._is_over():
                 break
 
@@ -82,9 +86,8 @@ class Fetcher:
             await self._dispatcher.next_move()
         await self._settler.wait_until_below(_MOST_UNSETTLED)
 
-    async def _pull(self) -> list[Delivery]:
-        limit = min(self._dispatcher.free, LARGEST_PULL)
-        return await self._storage.pull(self._consumer, self._queues, limit, self._wait_ms) if limit > 0 else []
+    async def _pull(self, room: int) -> list[Delivery]:
+        return await self._storage.pull(self._consumer, self._queues, room, self._wait_ms) if room > 0 else []
 
     async def _adopt(self) -> list[Delivery]:
         """What was lent to us in a reply that we never got."""

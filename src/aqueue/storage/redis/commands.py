@@ -1,7 +1,7 @@
 """One connection that many callers share.
 
 Commands that arrive while a flight is under way leave together in the next one; the replies come back in order. Only
-the owner loop touches the socket, so that a cancelled caller can never leave half a command or a stray reply behind.
+the task that flies them touches the socket: a cancelled caller can never leave half a command or a stray reply behind.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from ...eager import start
+
 if TYPE_CHECKING:
     from .address import Address
 
@@ -25,6 +27,8 @@ BROKEN = (RedisConnectionError, RedisTimeoutError, OSError, EOFError)
 
 Arguments = tuple[Any, ...]
 
+_CLOSED = "the connection is closed"
+
 
 class Commands:
     """The batched command connection of one process."""
@@ -32,18 +36,20 @@ class Commands:
     def __init__(self, address: Address, name: str) -> None:
         self._connection = address.async_connection(name)
         self._queue: list[tuple[Arguments, asyncio.Future[Any]]] = []
-        self._queued = asyncio.Event()
-        self._owner: asyncio.Task[None] | None = None
+        self._flights: asyncio.Task[None] | None = None
+        self._is_open = False
 
     async def open(self) -> None:
         await self._connection.connect()
-        self._owner = asyncio.create_task(self._own(), name="aqueue-redis-commands")
+        self._is_open = True
 
     async def close(self) -> None:
-        if self._owner is not None:
-            self._owner.cancel()
-            await asyncio.wait([self._owner])
-            self._owner = None
+        self._is_open = False
+        if self._flights is not None:
+            self._flights.cancel()
+            await asyncio.wait([self._flights])
+        # A task that is cancelled before its first step does nothing, so these may still be here.
+        _fail(self._queue, RedisConnectionError(_CLOSED))
         await self._connection.disconnect()
 
     async def call(self, *arguments: Any) -> Any:
@@ -53,32 +59,33 @@ class Commands:
             ResponseError: the server refused it.
             RedisConnectionError, RedisTimeoutError: no reply; the command may have been executed.
         """
-        if self._owner is None:
-            raise RedisConnectionError("the connection is closed")
+        if not self._is_open:
+            raise RedisConnectionError(_CLOSED)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._queue.append((arguments, future))
-        self._queued.set()
+        if self._flights is None or self._flights.done():
+            # In this turn of the loop: somebody waits for the reply.
+            self._flights = start(self._fly_until_empty(), name="aqueue-redis-commands")
         return await future
 
-    async def _own(self) -> None:
-        flight: list[tuple[Arguments, asyncio.Future[Any]]] = []
-        try:
-            while True:
-                await self._queued.wait()
-                self._queued.clear()
-                flight, self._queue = self._queue, []
-                try:
-                    await self._fly(flight)
-                except BROKEN as error:
-                    await self._connection.disconnect(nowait=True)
-                    _fail(flight, error)
-                except Exception as error:
-                    # Bytes that are no reply, say: what follows them on this connection cannot be trusted.
-                    await self._connection.disconnect(nowait=True)
-                    _fail(flight, RedisConnectionError(repr(error)))
-        finally:
-            _fail(flight + self._queue, RedisConnectionError("the connection was closed"))
-            self._queue = []
+    async def _fly_until_empty(self) -> None:
+        while self._queue:
+            flight, self._queue = self._queue, []
+            try:
+                await self._fly(flight)
+            except BROKEN as error:
+                await self._give_up(flight, error)
+            except Exception as error:
+                # Bytes that are no reply, say: what follows them on this connection cannot be trusted.
+                await self._give_up(flight, RedisConnectionError(repr(error)))
+            except asyncio.CancelledError:
+                left, self._queue = self._queue, []
+                await self._give_up(flight + left, RedisConnectionError(_CLOSED))
+                raise
+
+    async def _give_up(self, flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseException) -> None:
+        await self._connection.disconnect(nowait=True)
+        _fail(flight, error)
 
     async def _fly(self, flight: list[tuple[Arguments, asyncio.Future[Any]]]) -> None:
         connection = self._connection

@@ -1,0 +1,28 @@
+"""Tasks of the event loop that begin at once, where the interpreter can do that."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+R = TypeVar("R")
+
+if sys.version_info >= (3, 12):
+
+    def start(coroutine: Coroutine[Any, Any, R], name: str | None = None) -> asyncio.Task[R]:
+        """Run `coroutine` as a task, up to its first wait before this returns: until then it costs no turn of the loop.
+
+        The caller keeps the task, and waits for its end.
+        """
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), name=name, eager_start=True)
+
+else:
+
+    def start(coroutine: Coroutine[Any, Any, R], name: str | None = None) -> asyncio.Task[R]:
+        """Run `coroutine` as a task, from the next turn of the loop on. The caller keeps the task, and waits for its
+        end."""
+        return asyncio.get_running_loop().create_task(coroutine, name=name)
