@@ -57,7 +57,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def cases(session: nox.Session) -> None:
-    """Two hundred times as many random crontabs as a run of the tests tries."""
+    """Hundreds of times as many random crontabs as a run of the tests tries."""
     install(session, "test")
     session.run(
         "pytest", "--timeout", "3600", "tests/unit/test_when.py", *session.posargs, env={"AQUEUE_CASES": "80000"}

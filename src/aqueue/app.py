@@ -20,10 +20,10 @@ from .limits import Limits
 from .locks import Locks
 from .message import Envelope, Message
 from .options import TaskOptions, check_known
-from .periodic import Policy, declared_schedule
 from .registry import Registry
 from .resources import Resource
 from .result import Result, ResultGroup
+from .schedules import PeriodicTasks
 from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
@@ -35,18 +35,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .client import Client
-    from .hooks import H, Handler
-    from .options import Span
-    from .periodic import Misfire, Overlap, ValidateDatetime
-    from .schedules import Schedules
-    from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
-    from .sync import SyncHuey
-    from .when import When
     from .clock import Clock
     from .codec import Codec
     from .serializers import Serializer
     from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
     from .sync import SyncHuey
+    from .task import TaskDecorator
     from .worker.immediate import Immediate
     from .worker.worker import Worker
 
@@ -55,16 +49,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 if TYPE_CHECKING:
-
-    class _TaskDecorator(Protocol):
-        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
-
-        @overload
-        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
-            self, function: Callable[P, Coroutine[Any, Any, R]], /
-        ) -> AsyncTask[P, R]: ...
-        @overload
-        def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
 
     class _ResourceDecorator(Protocol):
         """The type of ``huey.context_task(resource, True)``: callers do not pass the first argument."""
@@ -80,7 +64,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Control, Locks, Limits, Values):
+class Huey(HookDecorators, PeriodicTasks, Control, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
@@ -131,7 +115,7 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
     @overload
     def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
     @overload
-    def task(self, /, *, name: str | None = None, **options: Any) -> _TaskDecorator: ...
+    def task(self, /, *, name: str | None = None, **options: Any) -> TaskDecorator: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
         """Declare a task, with or without parentheses. Times are seconds or timedeltas.
@@ -168,7 +152,7 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
     @overload
     def context_task(
         self, resource: Any, as_argument: Literal[False] = False, *, name: str | None = None, **options: Any
-    ) -> _TaskDecorator: ...
+    ) -> TaskDecorator: ...
     @overload
     def context_task(
         self, resource: Any, as_argument: Literal[True], *, name: str | None = None, **options: Any
@@ -191,33 +175,6 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
             return self._declare(function, name, declared, entered)
 
         return declare
-
-    def periodic_task(
-        self,
-        validate_datetime: When | ValidateDatetime,
-        *,
-        name: str | None = None,
-        misfire: Misfire = "latest",
-        window: Span | None = None,
-        overlap: Overlap = "skip",
-        jitter: Span = 0,
-        **options: Any,
-    ) -> _TaskDecorator:
-        """Declare a task that is enqueued at each tick, once, however many workers there are.
-
-        `validate_datetime` is ``crontab(...)``, ``cron(...)`` or ``every(...)``; or a function, sync or async, that is
-        asked once a minute, with the local time as a naive datetime, whether to enqueue the task. `misfire`, `window`,
-        `overlap` and `jitter` are those of ``Policy``. The rest is that of ``task``, and so are the errors.
-        """
-        policy = Policy(misfire=misfire, window=window, overlap=overlap, jitter=jitter)
-        declare_task: Any = self.task(name=name, **options)
-
-        def declare(function: Callable[..., Any]) -> Task[..., Any]:
-            task: Task[..., Any] = declare_task(function)
-            self.registry.schedules[task.name] = declared_schedule(task, validate_datetime, policy)
-            return task
-
-        return declare  # type: ignore[return-value]  # as of `task`, it tells coroutine functions from plain ones
 
     def _declare(
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
@@ -261,9 +218,6 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         ]
         return ResultGroup(results)
 
-    def envelope(self, call: Call[Any]) -> Envelope:
-        """`call` as a store keeps it, for nobody who waits."""
-        return self._envelope(call, "")
     async def _before_push(self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope]) -> None:
         """Ask the pre-enqueue handlers; one that raises ``CancelExecution`` keeps all of `calls` from being sent."""
         for call, envelope in zip(calls, envelopes, strict=True):
@@ -275,12 +229,17 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         """Tell of each task that is new, now that the store has it. In immediate mode, run them."""
         new = [(call, envelope) for call, envelope, is_new in zip(calls, envelopes, created, strict=True) if is_new]
         for call, envelope in new:
+            await self.announce(call, envelope)
+        if self._immediate is not None:
+            await self._immediate.run_ready([envelope.id for _, envelope in new])
+
+    async def announce(self, call: Call[Any], envelope: Envelope) -> None:
+        """Tell of a task that is new, now that the store has it."""
+        if self.hooks.signals.receivers:
             task = self._view(call, envelope)
             await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
             if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
                 await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
-        if self._immediate is not None:
-            await self._immediate.run_ready([envelope.id for _, envelope in new])
 
     def _view(self, call: Call[Any], envelope: Envelope) -> TaskView:
         """What was made of `call`, with its arguments as the worker will get them."""
@@ -328,13 +287,6 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
             yield progress
 
     # -- looking
-
-    @functools.cached_property
-    def schedules(self) -> Schedules:
-        """The schedules of periodic tasks: ``list``, ``pause``, ``resume``, ``run``, ``add`` and ``remove``."""
-        from .schedules import Schedules
-
-        return Schedules(self, self._clock)
 
     async def depths(self) -> list[QueueDepth]:
         """How full each queue is."""

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from inspect import signature
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 from .clock import span_ms
-from .codec import decode_value, encode_value
 from .exceptions import DecodeError
 from .ids import check_schedule_name
 from .task import Call
 from .when import as_data, every, from_data, newest_tick
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from .codec import Codec
     from .options import Span
     from .task import Task
     from .when import When
@@ -33,6 +35,8 @@ Overlap: TypeAlias = Literal["skip", "queue", "parallel"]
 # A tick that is fired later than this was missed: a worker that is awake, and a store that answers, take less.
 ON_TIME_MS = 10_000
 LARGEST_STEP = 100
+# So far back a function is asked which minute was the latest that it wanted.
+_ASKED_FOR_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +79,7 @@ class Schedule:
         self.call = call
         self.policy = policy
         self.asked: ValidateDatetime | None = None
-        if isinstance(when, type) or not (hasattr(when, "next_after") or callable(when)):
-            raise TypeError(
-                f"when must be crontab(...), cron(...), every(...) or a function that takes a datetime, not {when!r}"
-            )
+        check_when(when)
         if hasattr(when, "next_after"):
             self.when = when
         else:
@@ -92,23 +93,31 @@ class Schedule:
         """When it is fired, for a person."""
         return repr(self.when) if self.asked is None else getattr(self.asked, "__qualname__", repr(self.asked))
 
+    @property
+    def tz(self) -> str:
+        """The time zone in which it counts, ``"local"`` for that of this machine."""
+        return "local" if self.asked is not None else getattr(self.when, "tz", "")
+
     def due(self, after_ms: int, now_ms: int) -> list[int]:
-        """The ticks after `after_ms` that are to be fired now, the earliest first; of many, the first few."""
+        """The ticks after `after_ms` that are to be fired now, the earliest first; of many, the first few.
+
+        Where a function says what a tick is, these are the minutes to ask it for: with another `misfire` than ``all``
+        the last one to which it says yes is the tick.
+        """
         if self.policy.oldest_ms is not None:
             after_ms = max(after_ms, now_ms - self.policy.oldest_ms - 1)
-        if self.policy.misfire != "all":
-            newest = newest_tick(self.when, after_ms, now_ms)
-            return [] if newest is None else [newest]
-        ticks: list[int] = []
-        tick = self.when.next_after(after_ms)
-        while tick is not None and tick <= now_ms and len(ticks) < self._largest_step:
-            ticks.append(tick)
-            tick = self.when.next_after(tick)
-        return ticks
+        if self.policy.misfire == "all":
+            return [*islice(self._ticks(after_ms, now_ms), 1 if self.policy.overlap == "queue" else LARGEST_STEP)]
+        if self.asked is not None:
+            return [*self._ticks(max(after_ms, now_ms - _ASKED_FOR_MS), now_ms)]
+        newest = newest_tick(self.when, after_ms, now_ms)
+        return [] if newest is None else [newest]
 
-    @property
-    def _largest_step(self) -> int:
-        return 1 if self.policy.overlap == "queue" else LARGEST_STEP
+    def _ticks(self, after_ms: int, now_ms: int) -> Iterator[int]:
+        tick = self.when.next_after(after_ms)
+        while tick is not None and tick <= now_ms:
+            yield tick
+            tick = self.when.next_after(tick)
 
     def tick(self, tick_ms: int) -> Call[Any]:
         """The call that a tick fires."""
@@ -153,6 +162,28 @@ class Schedule:
         }
 
 
+def check_when(when: object) -> None:
+    """Refuse what has no ticks.
+
+    Raises:
+        TypeError: it is no ``When``, and no function of one argument (the decorator may have no parentheses).
+    """
+    if isinstance(when, type) or not (hasattr(when, "next_after") or _takes_a_datetime(when)):
+        raise TypeError(
+            f"when must be crontab(...), cron(...), every(...) or a function that takes a datetime, not {when!r}"
+        )
+
+
+def _takes_a_datetime(when: object) -> bool:
+    try:
+        signature(when).bind(object())  # type: ignore[arg-type]  # what is no function raises TypeError
+    except TypeError:
+        return False
+    except ValueError:
+        return True  # one that is built in does not tell
+    return True
+
+
 def declared_schedule(task: Task[..., Any], when: When | ValidateDatetime, policy: Policy) -> Schedule:
     """The schedule of a task that the code declares as a periodic one.
 
@@ -184,6 +215,9 @@ class ScheduleState(NamedTuple):
 
     The ticks up to `after_ms` are dealt with. The last run was for the instant `last_ms` and has the id `last_id`.
     `added` describes a schedule that was added at run time; of others the code says what they are.
+
+    The codec of the application writes it, as it writes messages: who could write another one would have tasks run that
+    nobody signed.
     """
 
     after_ms: int
@@ -192,22 +226,23 @@ class ScheduleState(NamedTuple):
     paused: bool = False
     added: dict[str, Any] | None = None
 
-    def encoded(self) -> bytes:
-        return encode_value(self._asdict(), "schedule")
+    def encoded(self, name: str, codec: Codec) -> bytes:
+        return codec.encode_value(list(self), "schedule", name)
 
 
-def decoded(data: bytes) -> ScheduleState | None:
-    """The state that ``ScheduleState.encoded`` wrote; None where there is none.
+def decoded(name: str, data: bytes, codec: Codec) -> ScheduleState | None:
+    """The state that ``ScheduleState.encoded`` wrote for the schedule `name`; None where there is none.
 
     Raises:
         DecodeError: the bytes are no such state, or that of a later version.
     """
     if not data:
         return None
-    try:
-        return ScheduleState(**decode_value(data))
-    except TypeError as error:
-        raise DecodeError(f"not the state of a schedule: {data[:100]!r}") from error
+    values = codec.decode_value(data, "schedule", name)
+    fields = len(ScheduleState._fields)
+    if not isinstance(values, (list, tuple)) or len(values) != fields or not isinstance(values[0], int):
+        raise DecodeError(f"not the state of a schedule: {data[:100]!r}")
+    return ScheduleState(*values)
 
 
 def tick_id(name: str, tick_ms: int) -> str:

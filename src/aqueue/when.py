@@ -28,9 +28,13 @@ class When(Protocol):
 
 
 class _Value:
-    """A ``When`` that is made of plain `arguments`: it can be compared, read by a person, and kept as data."""
+    """A ``When`` that is made of plain `arguments`: it can be compared, read by a person, and kept as data.
+
+    `tz` names the time zone in which it counts, ``"local"`` for that of this machine.
+    """
 
     arguments: dict[str, Any]
+    tz: str
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
@@ -69,6 +73,7 @@ class every(_Value):  # noqa: N801 - called like a function, and read as a word
         # NaN fails every comparison, so the accepted range is what is spelled out.
         if not _SHORTEST_SECONDS <= total <= _LONGEST_SECONDS:
             raise ValueError(f"every() takes a span from a second to a year, not {total} seconds")
+        self.tz = "UTC"
         self._span_ms = round(total * 1000)
 
     def next_after(self, instant_ms: int) -> int:
@@ -108,6 +113,7 @@ class crontab(_Value):  # noqa: N801 - Huey's name
         self._minutes, self._hours, self._days, self._months, self._weekdays = (
             _parsed(field, fields[field.name], strict) for field in _FIELDS
         )
+        self.tz = "local"
         self._ever = any(day <= _LONGEST_MONTHS[month] for month in self._months for day in self._days)
         if strict and not self._ever:
             raise ValueError(f"{self!r}: there is no such date")
@@ -161,6 +167,7 @@ class cron(_Value):  # noqa: N801 - the name of the notation
         if not isinstance(expression, str):
             raise TypeError(f"a cron expression must be a str, not {expression!r}")
         self.arguments = {"expression": expression, "tz": tz}
+        self.tz = tz
         self._zone = _zone(tz)
         try:
             fields = CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))

@@ -46,7 +46,7 @@ async def test_a_function_may_say_when(huey: Huey) -> None:
 
     async with huey:
         [schedule] = await huey.schedules.list()
-        assert schedule.next_ms is None
+        assert schedule.next is None
 
 
 async def test_a_periodic_task_is_a_task(huey: Huey) -> None:

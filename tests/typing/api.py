@@ -129,7 +129,7 @@ async def scheduling() -> None:
     assert_type(crontab.daily(hour=3)(datetime(2026, 1, 1)), bool)
     for schedule in await huey.schedules.list():
         assert_type(schedule, ScheduleInfo)
-        assert_type((schedule.name, schedule.paused, schedule.next_ms), tuple[str, bool, int | None])
+        assert_type((schedule.name, schedule.paused, schedule.next), tuple[str, bool, datetime | None])
     await huey.schedules.add("mine", every(minutes=5), greet.s("me"), overlap="parallel")
     assert_type(await huey.schedules.run("mine"), Result[Any])
     assert_type(await huey.schedules.remove("mine"), bool)

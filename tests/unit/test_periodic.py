@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import DecodeError, Huey, MemoryHuey, cron, crontab, every
+from aqueue import DecodeError, Huey, MemoryHuey, codec, cron, crontab, every
 from aqueue.ids import check_task_id
 from aqueue.periodic import ON_TIME_MS, Policy, Schedule, ScheduleState, decoded, restored
 
@@ -92,6 +93,14 @@ def test_a_tick_that_is_on_time_is_fired_whatever_the_window(call: Call[None]) -
     assert every_ten_seconds(call, window=0).due(NOW_MS - 1, NOW_MS + 9_999) == [NOW_MS]
 
 
+def test_a_function_is_asked_for_every_minute_that_was_missed_up_to_a_day(call: Call[None]) -> None:
+    asked = Schedule("cleaning", lambda moment: True, call, Policy())
+    assert ages(asked, 200) == [160, 100, 40]
+    assert len(ages(asked, 10 * 24 * 3600)) == 24 * 60
+    assert len(ages(Schedule("cleaning", lambda moment: True, call, Policy(window=600)), 24 * 3600)) == 10
+    assert len(ages(Schedule("cleaning", lambda moment: True, call, Policy(misfire="all")), 24 * 3600)) == 100
+
+
 # -- what a tick fires
 
 
@@ -151,6 +160,34 @@ def test_what_has_no_ticks_is_refused(huey: Huey, when: Any) -> None:
         async def sweep() -> None: ...
 
 
+def test_a_decorator_without_parentheses_is_refused(huey: Huey) -> None:
+    """It would take the task for a function that says when."""
+    for when in (_no_argument, _two_arguments, lambda: True):
+        with pytest.raises(TypeError, match=r"^when must be .* or a function that takes a datetime, not <function"):
+            huey.periodic_task(when)
+    assert len(huey.registry) == 0
+
+
+async def _no_argument() -> None: ...
+
+
+def _two_arguments(moment: datetime, other: int) -> bool:
+    return True
+
+
+def test_another_decorator_of_tasks_may_stand_below(huey: Huey) -> None:
+    @huey.periodic_task(every(seconds=10), overlap="parallel")
+    @huey.context_task(nullcontext, name="sweep", retries=3)
+    async def sweep() -> None: ...
+
+    assert huey.registry.get("sweep") is sweep
+    assert huey.registry.schedules["sweep"].call.task is sweep
+    assert (sweep.declared.retries, sweep.resource is not None) == (3, True)
+    for options in ({"name": "other"}, {"retries": 5}):
+        with pytest.raises(TypeError, match=r"^sweep is a task already: give name= and options to the decorator below"):
+            huey.periodic_task(every(seconds=10), **options)(sweep)
+
+
 def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
     with pytest.raises(TypeError, match=r"sweep: a periodic task is called without arguments, and .*'room'"):
 
@@ -169,7 +206,7 @@ def test_the_other_options_are_those_of_a_task(huey: Huey) -> None:
 
     assert (sweep.declared.queue, sweep.declared.retries) == ("slow", 3)
     assert huey.registry.get("sweep") is sweep
-    assert huey.envelope(huey.registry.schedules["sweep"].tick(NOW_MS)).queue == "slow"
+    assert huey._envelope(huey.registry.schedules["sweep"].tick(NOW_MS), "").queue == "slow"
     with pytest.raises(TypeError, match="unknown task option 'retris': did you mean 'retries'"):
         huey.periodic_task(every(seconds=10), retris=3)
 
@@ -196,7 +233,7 @@ def test_a_schedule_survives_as_data(huey: Huey, call: Call[None]) -> None:
         queue="slow", priority=7, retry_delay=timedelta(seconds=3), expires=timedelta(minutes=5)
     )
     schedule = Schedule("cleaning", cron("0 3 * * mon", "Asia/Tokyo"), changed.s("hall", fast={1, 2}), policy)
-    state = decoded(ScheduleState(NOW_MS, added=schedule.described()).encoded())
+    state = decoded("cleaning", ScheduleState(NOW_MS, added=schedule.described()).encoded("cleaning", codec), codec)
     assert state is not None
     assert state.added is not None
     again = restored("cleaning", state.added, call.task)
@@ -205,7 +242,7 @@ def test_a_schedule_survives_as_data(huey: Huey, call: Call[None]) -> None:
     )
     assert (again.policy.misfire, again.policy.overlap) == ("all", "queue")
     assert (again.call.args, again.call.kwargs) == (("hall",), {"fast": {1, 2}})
-    before, after = (huey.envelope(one.run("id")) for one in (schedule, again))
+    before, after = (huey._envelope(one.run("id"), "") for one in (schedule, again))
     assert (after.queue, after.priority) == (before.queue, before.priority) == ("slow", 7)
     assert again.call.options.policy == schedule.call.options.policy
     assert again.call.options.expires == 300
@@ -240,11 +277,11 @@ def test_a_state_is_read_as_it_was_written() -> None:
         ScheduleState(NOW_MS),
         ScheduleState(NOW_MS, NOW_MS - 1, "cleaning@1", True, {"args": [b"bytes", (1, 2)], "when": ["every", {}]}),
     ):
-        assert decoded(state.encoded()) == state
-    assert decoded(b"") is None
+        assert decoded("cleaning", state.encoded("cleaning", codec), codec) == state
+    assert decoded("cleaning", b"", codec) is None
 
 
-@pytest.mark.parametrize("data", [b"x", b"[]", b"5", b"null", b'{"after_ms": 5, "new": 1}', b"{}"])
+@pytest.mark.parametrize("data", [b"x", b"[]", b"5", b"null", b"{}", b'["5",0,"",false,null]', b'[5,0,"",false]'])
 def test_what_is_no_state_is_noticed(data: bytes) -> None:
     with pytest.raises(DecodeError):
-        decoded(data)
+        decoded("cleaning", data, codec)

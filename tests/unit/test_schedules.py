@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import EncodeError, Huey, MemoryHuey, State, crontab, every
+from aqueue import (
+    CancelExecution,
+    DecodeError,
+    EncodeError,
+    Huey,
+    JSONSerializer,
+    MemoryHuey,
+    SqliteHuey,
+    State,
+    codec,
+    cron,
+    crontab,
+    every,
+)
+from aqueue.periodic import Policy, Schedule, ScheduleState
 from aqueue.schedules import ScheduleInfo
 
 from .facts import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-    from aqueue import Task
+    from aqueue import Task, TaskView
 
-HOUR_MS = 3_600_000
+HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -60,18 +75,18 @@ async def later() -> None:
     await until(lambda: now_ms() > before)
 
 
-def next_hour_ms() -> int:
-    return every(hours=1).next_after(now_ms())
+def next_hour() -> datetime:
+    return datetime.fromtimestamp(every(hours=1).next_after(now_ms()) / 1000, UTC)
 
 
 # -- looking
 
 
 async def test_a_declared_schedule_is_listed_before_any_worker_served_it(huey: Huey, sweep: Any) -> None:
-    expected = next_hour_ms()
+    expected = next_hour()
     info = await only(huey)
-    assert info == ScheduleInfo("sweep", "every(hours=1)", False, None, info.next_ms)
-    assert info.next_ms in (expected, expected + HOUR_MS)
+    assert info == ScheduleInfo("sweep", "every(hours=1)", "UTC", "sweep", next=info.next)
+    assert info.next in (expected, expected + HOUR)
     assert (await (await huey.client()).storage.schedules()) == {}
 
 
@@ -80,20 +95,22 @@ async def test_schedules_are_listed_by_name_whatever_their_kind(huey: Huey, gree
     async def asked() -> None: ...
 
     await huey.schedules.add("b", crontab(hour=3), greet.s("you"))
+    await huey.schedules.add("c", cron("0 3 * * *", "Asia/Tokyo"), greet.s("you"))
     await huey.schedules.add("unknown", every(hours=1), greet.s("you"))
     storage = (await huey.client()).storage
     kept = (await storage.schedules())["unknown"]
     assert await storage.advance("unknown", kept, kept.replace(b'"greet"', b'"grate"'), [])
     assert await storage.advance("later", b"", b'{"moon": "full"}', [])
     listed = {info.name: info for info in await huey.schedules.list()}
-    assert [(name, info.when) for name, info in listed.items()] == [
-        ("asked", "test_schedules_are_listed_by_name_whatever_their_kind.<locals>.<lambda>"),
-        ("b", "crontab(hour=3)"),
-        ("later", "not understood here"),
-        ("sweep", "every(hours=1)"),
-        ("unknown", "not known here"),
+    assert [(name, info.when, info.tz, info.task) for name, info in listed.items()] == [
+        ("asked", "test_schedules_are_listed_by_name_whatever_their_kind.<locals>.<lambda>", "local", "asked"),
+        ("b", "crontab(hour=3)", "local", "greet"),
+        ("c", "cron('0 3 * * *', tz='Asia/Tokyo')", "Asia/Tokyo", "greet"),
+        ("later", "not understood here", "", ""),
+        ("sweep", "every(hours=1)", "UTC", "sweep"),
+        ("unknown", "not known here", "", ""),
     ]
-    assert [name for name, info in listed.items() if info.next_ms is not None] == ["b", "sweep"]
+    assert [name for name, info in listed.items() if info.next is not None] == ["b", "c", "sweep"]
 
 
 # -- pausing
@@ -102,13 +119,13 @@ async def test_schedules_are_listed_by_name_whatever_their_kind(huey: Huey, gree
 async def test_a_paused_schedule_has_no_next_tick_until_it_is_resumed(huey: Huey, sweep: Any) -> None:
     for _ in range(2):
         await huey.schedules.pause("sweep")
-        assert await only(huey) == ScheduleInfo("sweep", "every(hours=1)", True)
+        assert await only(huey) == ScheduleInfo("sweep", "every(hours=1)", "UTC", "sweep", paused=True)
     for _ in range(2):
         await huey.schedules.resume("sweep")
         info = await only(huey)
         assert not info.paused
-        assert info.next_ms is not None
-        assert now_ms() < info.next_ms <= now_ms() + HOUR_MS
+        assert info.next is not None
+        assert datetime.now(UTC) < info.next <= datetime.now(UTC) + HOUR
 
 
 async def test_a_schedule_that_was_not_paused_is_resumed_without_effect(huey: Huey, sweep: Any) -> None:
@@ -132,14 +149,14 @@ async def test_a_schedule_that_there_is_not_is_named(huey: Huey, sweep: Any, cha
 
 
 async def test_a_schedule_is_run_by_hand(huey: Huey, sweep: Any) -> None:
-    before = now_ms()
+    before_ms = now_ms()
     await huey.schedules.pause("sweep")
     result = await huey.schedules.run("sweep")
     assert await result.status() is State.QUEUED
     info = await only(huey)
     assert info.paused
-    assert info.last_ms is not None
-    assert before <= info.last_ms <= now_ms()
+    assert info.last is not None
+    assert before_ms <= info.last.timestamp() * 1000 <= now_ms()
     await huey.create_worker(burst=True).run()
     assert await result.get(timeout=5) is None
 
@@ -201,7 +218,7 @@ async def test_adding_something_else_replaces_it_from_now_on(huey: Huey, greet: 
     before = await only(huey)
     await huey.schedules.add("greeting", every(hours=1), greet.s("you"))
     after = await only(huey)
-    assert (after.when, after.last_ms) == ("every(hours=1)", before.last_ms)
+    assert (after.when, after.last) == ("every(hours=1)", before.last)
 
 
 async def test_whoever_changes_a_schedule_at_the_same_time_overwrites_nobody(huey: Huey, greet: Any) -> None:
@@ -215,7 +232,7 @@ async def test_whoever_changes_a_schedule_at_the_same_time_overwrites_nobody(hue
     )
     info = await only(huey)
     assert (info.when, info.paused) == ("every(hours=1)", True)
-    assert info.last_ms is not None
+    assert info.last is not None
     assert [depth.ready for depth in await huey.depths()] == [2]
 
 
@@ -249,3 +266,70 @@ async def test_what_cannot_be_a_schedule_is_refused_at_once(huey: Huey, greet: A
     with pytest.raises(EncodeError, match="object"):
         await add("greeting", every(hours=1), greet.s(object()))
     assert await huey.schedules.list() == []
+
+
+# -- who sees it, and how
+
+
+async def test_code_that_cannot_await_has_the_same_calls(tmp_path: Path) -> None:
+    huey = SqliteHuey("shop", filename=tmp_path / "shop.db")
+
+    @huey.periodic_task(every(hours=1), name="sweep")
+    def sweep() -> None: ...
+
+    def view() -> list[bool]:
+        seen = []
+        for change in (huey.schedules.pause, huey.schedules.resume):
+            huey.sync.run(change("sweep"))
+            [info] = huey.sync.run(huey.schedules.list())
+            seen.append(info.paused)
+        return seen
+
+    try:
+        assert await asyncio.to_thread(view) == [True, False]
+    finally:
+        await asyncio.to_thread(huey.sync.close)
+
+
+async def test_a_run_by_hand_is_an_enqueue_to_hooks_and_signals(huey: Huey, sweep: Any) -> None:
+    heard, allowed = [], False
+
+    @huey.pre_enqueue()
+    async def check(task: TaskView) -> None:
+        if not allowed:
+            raise CancelExecution("not now")
+
+    @huey.signal()
+    def hear(signal: str, task: TaskView) -> None:
+        heard.append((signal, task.name))
+
+    with pytest.raises(CancelExecution):
+        await huey.schedules.run("sweep")
+    assert (await only(huey)).last is None
+    allowed = True
+    await huey.schedules.run("sweep")
+    assert heard == [("enqueued", "sweep")]
+
+
+async def test_a_run_by_hand_has_run_in_immediate_mode(huey: Huey, sweep: Any) -> None:
+    huey.immediate = True
+    result = await huey.schedules.run("sweep")
+    assert await result.status() is State.DONE
+    await huey.close()
+
+
+async def test_who_cannot_sign_can_neither_add_nor_change_a_schedule() -> None:
+    """Else whoever can write to the store could have any task run, with any arguments."""
+    async with MemoryHuey("shop", serializer=JSONSerializer(keys=["0123456789abcdef"])) as huey:
+        greet = huey.task(name="greet")(print)
+        await huey.schedules.add("mine", every(hours=1), greet.s("me"))
+        storage = (await huey.client()).storage
+        [kept] = (await storage.schedules()).values()
+        forged = ScheduleState(1, added=Schedule("x", every(hours=1), greet.s("you"), Policy()).described())
+        for name, state in {"forged": forged.encoded("forged", codec), "copied": kept}.items():
+            assert await storage.advance(name, b"", state, [])
+            with pytest.raises(DecodeError):
+                await huey.schedules.run(name)
+        listed = {info.name: info.when for info in await huey.schedules.list()}
+        assert listed == {"mine": "every(hours=1)", "forged": "not understood here", "copied": "not understood here"}
+        assert await huey.schedules.remove("forged")

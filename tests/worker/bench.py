@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from aqueue import Task
     from aqueue.lifecycle import Settlement, State
-    from aqueue.message import Delivery, Receipt
-    from aqueue.storage.protocol import Promotion, Renewal
+    from aqueue.message import Delivery, Envelope, Receipt
+    from aqueue.storage.protocol import Advance, Promotion, Record, Renewal
 
 LEASE_MS = 60_000
 
@@ -93,7 +93,7 @@ class FaultyStorage(MemoryStorage):
         self._answer()
         return await super().schedules()
 
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
         self._answer()
         made = await super().advance(name, seen, state, envelopes)
         self.steps.append([envelope.id for envelope in envelopes])

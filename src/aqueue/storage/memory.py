@@ -21,7 +21,9 @@ from ..message import Delivery, Envelope, Receipt
 from .listeners import Listeners
 from .marks import Marks
 from .memory_cells import MemoryCells
+from .memory_schedules import Schedules
 from .protocol import (
+    Advance,
     CancelAsked,
     Description,
     Due,
@@ -92,7 +94,7 @@ class MemoryStorage:
         self._lent: dict[Receipt, _Task] = {}
         self._scheduled: list[tuple[int, int, _Task]] = []
         self._expiring: list[tuple[int, str]] = []
-        self._schedules: dict[str, bytes] = {}
+        self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
         self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -136,6 +138,13 @@ class MemoryStorage:
         self._tasks[task.id] = task
         self._enter(task, envelope.delay_ms, envelope.eta_ms)
         return True
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._forget_expired()
+        return self._schedules.advance(name, seen, state, envelopes)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return self._schedules.states.copy()
 
     def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
@@ -275,24 +284,6 @@ class MemoryStorage:
         self._tell({reply, *task.watchers}, Progressed(task_id, progress))
         return True
 
-    # -- schedules
-
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
-        kept = self._schedules.get(name, b"")
-        if kept == state:
-            return True
-        if kept != seen:
-            return False
-        self._schedules[name] = state
-        if not state:
-            del self._schedules[name]
-        await self.push(envelopes)
-        if not envelopes:
-            self._tell(None, Due(0))
-        return True
-
-    async def schedules(self) -> dict[str, bytes]:
-        return self._schedules.copy()
     # -- the way out of it all
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:

@@ -15,6 +15,7 @@ without room raise ``QueueFull``. No other error leaves a storage in normal oper
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Progressed(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A task was scheduled that is due before all others, in `in_ms` milliseconds. 0 also says: a schedule changed."""
+    """A task was scheduled that is due before all others, in `in_ms` milliseconds."""
 
     in_ms: int
 
@@ -77,7 +78,21 @@ class CancelAsked(NamedTuple):
     id: str
 
 
-Event: TypeAlias = Connected | Settled | Progressed | Due | Freed | CancelAsked
+class ScheduleChanged(NamedTuple):
+    """The schedule `name` was begun, changed or forgotten by other means than firing a tick: told to everyone."""
+
+    name: str
+
+
+Event: TypeAlias = Connected | Settled | Progressed | Due | Freed | CancelAsked | ScheduleChanged
+
+
+class Advance(IntEnum):
+    """What became of a step of a schedule. Only a step that was refused is false."""
+
+    REFUSED = 0
+    KNOWN = 1
+    MADE = 2
 
 
 class Renewal(NamedTuple):
@@ -194,15 +209,15 @@ class Storage(Protocol):
 
     # -- schedules
 
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
         """Replace the state of the schedule `name`, if that still is `seen`, and keep `envelopes`, all in one step.
 
-        No bytes are the state of a schedule that is not known: as `seen` to begin it, as `state` to forget it. False
-        when its state is neither of the two; nothing happened then. True when it is `state` already; nothing happened
-        then either, because the step that led to it was made with its envelopes. So envelopes need a state that no
-        other step leads to. Like `push`, this keeps no envelope whose id is known.
+        No bytes are the state of a schedule that is not known: as `seen` to begin it, as `state` to forget it.
+        ``REFUSED`` when its state is neither of the two; nothing happened then. ``KNOWN`` when it is `state` already;
+        nothing happened then either, because the step that led to it was made with its envelopes. So envelopes need a
+        state that no other step leads to. Like `push`, this keeps no envelope whose id is known.
 
-        A step without envelopes is told to everyone who listens, as ``Due(0)``.
+        A step without envelopes is told to everyone who listens, as ``ScheduleChanged``.
 
         Raises:
             QueueFull: the store has no room. Nothing happened.
@@ -210,6 +225,7 @@ class Storage(Protocol):
 
     async def schedules(self) -> dict[str, bytes]:
         """The state of each schedule, by name."""
+
     # -- the way out of it all
     #
     # A mark under a key says that something must not start. The key is the id of a task, or what the one who asks makes

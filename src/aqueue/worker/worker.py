@@ -62,7 +62,8 @@ class Application(Protocol):
     def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
-    def envelope(self, call: Call[Any]) -> Envelope: ...
+    async def prepare(self, call: Call[Any]) -> Envelope: ...
+    async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
 
 
 class Worker:
@@ -135,19 +136,14 @@ class Worker:
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
         fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
         promoter = Promoter(storage, clock)
-        timekeeper = Timekeeper(storage, registry, clock, self._application.envelope)
+        timekeeper = Timekeeper(storage, self._application, clock)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
         heartbeat = Heartbeat(
             storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
         )
         self._fetcher = fetcher
-
-        def expect(in_ms: int) -> None:
-            promoter.expect(in_ms)
-            timekeeper.expect(in_ms)
-
-        client.on_due = expect
-        client.on_cancel = dispatcher.cancel
+        client.on_due, client.on_cancel = promoter.expect, dispatcher.cancel
+        client.on_schedule = timekeeper.look_again
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
@@ -166,7 +162,7 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            client.on_due = client.on_cancel = None
+            client.on_due = client.on_cancel = client.on_schedule = None
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)

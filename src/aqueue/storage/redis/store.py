@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
-from ..protocol import Promotion, Record
+from ..protocol import Advance, Promotion, Record
 from .address import Address
 from .cells import RedisCells
 from .events import EventStream
@@ -175,16 +175,19 @@ class RedisStorage:
 
     # -- schedules
 
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
         keys = self._keys
         arguments: list[Any] = [name, seen, state, keys.control]
         arguments += (keys.record_prefix, keys.stream_prefix, keys.schedule_prefix)
         for task_id, payload, queue, priority, delay_ms, eta_ms in envelopes:
             arguments += (task_id, payload, level_of(queue, priority), delay_ms, eta_ms)
-        return bool(await self._server.run(ADVANCE, (keys.schedules, keys.levels, keys.bell), *arguments))
+        names = (keys.schedules, keys.levels, keys.bell)
+        answer, repeated = await self._server.run_noting_repeats(ADVANCE, names, *arguments)
+        return Advance.MADE if answer and repeated else Advance(answer)
 
     async def schedules(self) -> dict[str, bytes]:
         return await self._insight.schedules()
+
     # -- the way out of it all
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:

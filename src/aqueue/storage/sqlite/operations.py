@@ -12,15 +12,27 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
 from ...message import Delivery, Envelope, Receipt
-from ..protocol import CancelAsked, Freed, Progressed, Promotion, QueueDepth, Record, Renewal, Settled, WorkerInfo
+from ..protocol import (
+    CancelAsked,
+    Freed,
+    Progressed,
+    Promotion,
+    QueueDepth,
+    Record,
+    Renewal,
+    ScheduleChanged,
+    Settled,
+    WorkerInfo,
+)
 from . import marks
 from .queries import QUERIES
-from .wakeup import DUE, READY, client_topic
+from .wakeup import READY, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ...lifecycle import Settlement
+    from ..protocol import Event
     from .connection import Transaction
 
 _Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
@@ -41,15 +53,13 @@ _MOST_DELIVERIES = 2**62
 class News(NamedTuple):
     """What happened after a number, up to the number `last`, and when the next scheduled task is due.
 
-    `last_change` tells one set of schedules from another. Numbers can be compared as long as the `connection` is the
-    same.
+    Numbers can be compared as long as the `connection` is the same.
     """
 
     connection: int
-    events: list[Settled | Progressed | Freed | CancelAsked]
+    events: list[Event]
     last: int
     next_due_ms: int | None
-    last_change: int | None
     is_partial: bool = False
 
 
@@ -261,40 +271,6 @@ def _forget_expired(transaction: Transaction, limit: int) -> None:
     transaction.execute(QUERIES["forget"], (transaction.namespace, transaction.now_ms - _SLACK_MS, limit))
 
 
-# -- schedules
-
-
-def advance(transaction: Transaction, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
-    """Replace the state of a schedule, if it is the one that was seen, and keep `envelopes`."""
-    key = (transaction.namespace, name)
-    row = transaction.execute(QUERIES["schedule_state"], key).fetchone()
-    kept = b"" if row is None else row[0]
-    if kept == state:
-        return True
-    if kept != seen:
-        return False
-    if state:
-        change = 0 if envelopes else transaction.next_number()
-        transaction.execute(QUERIES["save_schedule"], (*key, state, change))
-    else:
-        transaction.execute(QUERIES["forget_schedule"], key)
-    if envelopes:
-        push(transaction, envelopes)
-    else:
-        transaction.news.add(DUE)
-    return True
-
-
-def schedules(transaction: Transaction) -> dict[str, bytes]:
-    return dict(transaction.execute(QUERIES["schedules"], (transaction.namespace,)).fetchall())
-
-
-def _last_change(transaction: Transaction) -> int | None:
-    number: int | None
-    [(number,)] = transaction.execute(QUERIES["last_change"], (transaction.namespace,))
-    return number
-
-
 # -- upkeep
 
 
@@ -443,9 +419,7 @@ def workers(transaction: Transaction) -> list[WorkerInfo]:
 
 def last_news(transaction: Transaction) -> News:
     """Where the news begin for someone who has just come."""
-    return News(
-        transaction.connection, [], transaction.last_number(), transaction.next_due_ms(), _last_change(transaction)
-    )
+    return News(transaction.connection, [], transaction.last_number(), transaction.next_due_ms())
 
 
 def news(transaction: Transaction, client: str, last: int) -> News:
@@ -457,16 +431,17 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed | Freed | CancelAsked] = []
+    events: list[Event] = []
     for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
         if state == "freed":
             events.append(Freed(name))
         elif state == "cancel":
             events.append(CancelAsked(name))
+        elif state == "schedule":
+            events.append(ScheduleChanged(name))
         elif State(state) in VERDICTS:
             events.append(Settled(name, State(state), result))
         else:
             events.append(Progressed(name, progress))
-    next_due_ms, last_change = transaction.next_due_ms(), _last_change(transaction)
-    return News(transaction.connection, events, last, next_due_ms, last_change, len(events) == _MOST_TOLD)
+    return News(transaction.connection, events, last, transaction.next_due_ms(), len(events) == _MOST_TOLD)

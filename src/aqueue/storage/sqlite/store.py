@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import marks, operations
+from . import marks, operations, schedules
 from .cells import SqliteCells
 from .connection import Link
 from .location import Location
 from .pulse import SqlitePulse
 from .thread import WriterThread
-from .wakeup import CANCEL, DUE, FREED, READY, Bells, Neighbours, client_topic
+from .wakeup import CANCEL, DUE, FREED, READY, SCHEDULE, Bells, Neighbours, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ...clock import Clock
     from ...lifecycle import Settlement
     from ...message import Delivery, Envelope, Receipt
-    from ..protocol import Event, Promotion, QueueDepth, Record, WorkerInfo
+    from ..protocol import Advance, Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
 _T = TypeVar("_T")
@@ -188,11 +188,12 @@ class SqliteStorage:
 
     # -- schedules
 
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> bool:
-        return await self._session().writer.submit(operations.advance, name, seen, state, envelopes)
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        return await self._session().writer.submit(schedules.advance, name, seen, state, envelopes)
 
     async def schedules(self) -> dict[str, bytes]:
-        return await self._look(operations.schedules)
+        return await self._look(schedules.schedules)
+
     # -- the way out of it all
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
@@ -269,7 +270,7 @@ class SqliteStorage:
                 await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
 
     async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
-        topics = (client_topic(client), DUE, FREED, CANCEL)
+        topics = (client_topic(client), DUE, FREED, CANCEL, SCHEDULE)
         with session.bells.waiting(*topics) as bell:
             for topic in topics:
                 session.neighbours.listen_for(topic)
@@ -288,8 +289,6 @@ class SqliteStorage:
                     handle(event)
                 if news.next_due_ms is not None and news.next_due_ms != seen.next_due_ms:
                     handle(Due(max(news.next_due_ms - self._clock.now_ms(), 0)))
-                if news.last_change != seen.last_change:
-                    handle(Due(0))
                 if news.is_partial:
                     bell.set()
                 seen = news

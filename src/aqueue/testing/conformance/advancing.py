@@ -7,7 +7,7 @@ import string
 
 from ...lifecycle import State
 from ...message import Envelope
-from ...storage.protocol import Due
+from ...storage.protocol import Advance, Due, ScheduleChanged
 from .harness import (
     LONG_LEASE_MS,
     LONG_WAIT_MS,
@@ -90,16 +90,16 @@ async def check_a_step_keeps_its_tasks(harness: Harness) -> None:
 async def check_a_step_may_be_repeated(harness: Harness) -> None:
     """Also when the task that it kept has ended and is forgotten: a tick fires once."""
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        for _ in range(2):
-            assert await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")])
+        steps = [await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")]) for _ in range(2)]
+        assert steps == [Advance.MADE, Advance.KNOWN]
         delivery = await pull_one(storage)
         assert await storage.settle([verdict(delivery, ttl_ms=50)]) == [True]
         await wait_until_unknown(harness, storage, "tick")
-        assert await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")])
+        assert await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")]) is Advance.KNOWN
         assert await state_of(storage, "tick") is None
         assert await pull(storage) == []
-        for _ in range(2):
-            assert await storage.advance("hourly", b"one", b"", [])
+        steps = [await storage.advance("hourly", b"one", b"", []) for _ in range(2)]
+        assert steps == [Advance.MADE, Advance.KNOWN]
         assert await storage.schedules() == {}
         assert await storage.advance("hourly", b"", b"one", [Envelope("tick", b"again")])
         assert (await pull_one(storage)).payload == b"again"
@@ -131,8 +131,8 @@ async def check_of_many_steps_from_one_state_one_is_made(harness: Harness) -> No
                 for who in range(5)
             ]
             made = await asyncio.gather(*steps)
-            assert made.count(True) == 1
-            seen = b"%d.%d" % (number, made.index(True))
+            assert made.count(Advance.MADE) == 1
+            seen = b"%d.%d" % (number, made.index(Advance.MADE))
             assert await storage.schedules() == {"hourly": seen}
             assert (await pull_one(storage)).id == f"t{seen.decode()}"
 
@@ -157,7 +157,7 @@ async def check_a_step_that_fires_nothing_is_told(harness: Harness) -> None:
     ):
         assert await storage.advance("hourly", b"", b"one", [])
         for mailbox in (mine, yours):
-            await mailbox.expect(Due(0))
+            await mailbox.expect(ScheduleChanged("hourly"))
         assert await storage.advance("hourly", b"one", b"two", [Envelope("ready", b"")])
         assert not await storage.advance("hourly", b"one", b"three", [])
         assert await storage.advance("hourly", b"two", b"three", [Envelope("later", b"", delay_ms=_HOUR_MS)])
@@ -167,7 +167,14 @@ async def check_a_step_that_fires_nothing_is_told(harness: Harness) -> None:
             assert _HOUR_MS - 60_000 < event.in_ms <= _HOUR_MS
         assert await storage.advance("hourly", b"three", b"four", [])
         for mailbox in (mine, yours):
-            await mailbox.expect(Due(0))
+            await mailbox.expect(ScheduleChanged("hourly"))
+        assert await storage.advance("daily", b"", b"one", [])
+        assert await storage.advance("hourly", b"four", b"", [])
+        for mailbox in (mine, yours):
+            await mailbox.expect(ScheduleChanged("daily"), ScheduleChanged("hourly"))
+        assert await storage.advance("daily", b"one", b"", [])
+        for mailbox in (mine, yours):
+            await mailbox.expect(ScheduleChanged("daily"))
 
 
 CHECKS = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...lifecycle import State
 from ...message import Envelope
-from ...storage.protocol import CancelAsked, Due, Progressed, Record, Settled
+from ...storage.protocol import Advance, CancelAsked, Due, Progressed, Record, ScheduleChanged, Settled
 from .harness import (
     KEEP_MS,
     LONG_LEASE_MS,
@@ -168,7 +168,7 @@ async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness)
             if tick > ticks:
                 return made
             fired = [Envelope(f"{tick}.{who}", b"", priority=tick % 3)]
-            made += await storage.advance("hourly", seen, b"%d %d" % (tick, who), fired)
+            made += await storage.advance("hourly", seen, b"%d %d" % (tick, who), fired) is Advance.MADE
 
     async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
         made = await asyncio.gather(*(serve(storage, number) for number, storage in enumerate((a, b, c, d))))
@@ -180,7 +180,7 @@ async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness)
 async def check_a_changed_schedule_is_told_elsewhere(harness: SharedHarness) -> None:
     async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "me") as mailbox:
         assert await client.advance("hourly", b"", b"one", [])
-        await mailbox.expect(Due(0))
+        await mailbox.expect(ScheduleChanged("hourly"))
         assert await worker.schedules() == {"hourly": b"one"}
         async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
             await harness.advance(20)

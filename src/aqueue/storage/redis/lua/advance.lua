@@ -7,7 +7,7 @@
 -- ARGV  1 name   2 state that was seen ('' for none)   3 new state ('' to forget it)   4 control channel
 --       5 prefix of record keys   6 prefix of streams   7 prefix of schedules
 --       then per task: id, payload, level, delay ms, eta ms (0: delay)
--- Returns 1 (it has the new state, and may have had it before) or 0 (it has another one). Cost: O(log n) per task.
+-- Returns 2 (made), 1 (it had the new state already) or 0 (it has another one). Cost: O(log n) per task.
 local name, seen, state, control = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local prefix, streams, schedules = ARGV[5], ARGV[6], ARGV[7]
 local kept = redis.call('HGET', KEYS[1], name) or ''
@@ -20,10 +20,6 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function tell(due)
-  redis.call('PUBLISH', control, string.format('due %.0f', math.max(due - now, 0)))
-end
-
 local function line_up(id, payload, level)
   local entry = redis.call('XADD', streams .. level, '*', 'i', id, 'p', payload)
   redis.call('HSET', prefix .. id, 'e', entry, 'l', level)
@@ -35,7 +31,7 @@ local function schedule(id, payload, level, due)
   redis.call('ZADD', set, string.format('%.0f', due), id)
   -- By the instant and not by the id: of tasks that are due together any may stand first.
   if tonumber(redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]) == due then
-    tell(due)
+    redis.call('PUBLISH', control, string.format('due %.0f', due - now))
   end
 end
 
@@ -61,6 +57,6 @@ for i = 8, #ARGV, 5 do
   end
 end
 if #ARGV < 8 then
-  tell(now)
+  redis.call('PUBLISH', control, 'schedule ' .. name)
 end
-return 1
+return 2
