@@ -137,6 +137,7 @@ class Huey(HookDecorators, PeriodicTasks, Control, Locks, Limits, Values):
             result_ttl: how long to keep it.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
             pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
+            settings: a dict of your own, which hooks and receivers find as ``task.settings``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.

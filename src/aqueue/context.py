@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from .message import Delivery, Message
     from .options import TaskOptions
@@ -70,6 +70,11 @@ class TaskView:
     @property
     def retry_backoff(self) -> float:
         return self.options.retry_backoff
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the declaration of the task says to hooks and receivers, beside the options."""
+        return self.options.settings or {}
 
     @property
     def timeout(self) -> float | None:

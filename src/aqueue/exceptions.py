@@ -103,8 +103,8 @@ class CancelExecution(Exception):
     ``None`` leaves the task's own retries in force, ``True`` runs it at least once more, ``False`` makes it final.
     """
 
-    def __init__(self, message: str | None = None, retry: bool | None = None) -> None:
-        super().__init__(*(() if message is None else (message,)))
+    def __init__(self, msg: str | None = None, retry: bool | None = None) -> None:
+        super().__init__(*(() if msg is None else (msg,)))
         self.retry = retry
 
 
@@ -117,11 +117,11 @@ class RetryTask(Exception):
 
     def __init__(
         self,
-        message: str | None = None,
+        msg: str | None = None,
         eta: datetime | None = None,
         delay: float | timedelta | None = None,
     ) -> None:
-        super().__init__(*(() if message is None else (message,)))
+        super().__init__(*(() if msg is None else (msg,)))
         self.eta = eta
         self.delay = delay
 

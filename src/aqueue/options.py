@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,8 +25,9 @@ _TRAVELLING = (
     *("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay"),
     *("timeout", "queue", "priority", "results", "result_ttl"),
 )
-# A class cannot travel, a function takes its run or does not, and a child process can import it or cannot.
-_OF_THE_DECLARATION = frozenset({"retry_on", "context", "pool"})
+# A class cannot travel, a function takes its run or does not, a child process can import it or cannot, and settings may
+# be anything.
+_OF_THE_DECLARATION = frozenset({"retry_on", "context", "pool", "settings"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,7 @@ class TaskOptions:
     result_ttl: Span | None = None
     context: bool = False
     pool: str | None = None
+    settings: Mapping[str, Any] | None = field(default=None, hash=False)
     policy: RetryPolicy = field(init=False, repr=False, compare=False)
     timeout_s: float | None = field(init=False, repr=False, compare=False)
 
@@ -59,6 +62,7 @@ class TaskOptions:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         _check_pool(self.pool)
+        _check_settings(self.settings)
         if self.expires is not None and not isinstance(self.expires, datetime):
             span_ms(self.expires, "expires")
         if self.result_ttl is not None:
@@ -123,6 +127,11 @@ def _check_pool(value: object) -> None:
     if value is not None and value not in POOLS:
         error = ValueError if isinstance(value, str) else TypeError
         raise error(f"pool must be {' or '.join(map(repr, POOLS))}, not {value!r}")
+
+
+def _check_settings(value: object) -> None:
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
+        raise TypeError(f"settings must be a dict with names as its keys, not {value!r}")
 
 
 def _check_int(name: str, value: object, lowest: int, highest: int) -> None:

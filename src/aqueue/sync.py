@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, over
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from concurrent.futures import Future
+    from datetime import datetime, timedelta
 
     from .lifecycle import State
     from .result import Result, ResultGroup
@@ -72,6 +73,10 @@ class SyncResult(Generic[R]):
         """Where the task is now; see ``Result.status``."""
         return self._portal.call(self._result.status())
 
+    def is_ready(self) -> bool:
+        """Whether there is a verdict; see ``Result.is_ready``."""
+        return self._portal.call(self._result.is_ready())
+
     def revoke(self, revoke_once: bool = True) -> None:
         """Keep the task from running; see ``Result.revoke``."""
         self._portal.call(self._result.revoke(revoke_once))
@@ -83,6 +88,17 @@ class SyncResult(Generic[R]):
     def is_revoked(self) -> bool:
         """Whether the task would not run now; see ``Result.is_revoked``."""
         return self._portal.call(self._result.is_revoked())
+
+    def reschedule(
+        self,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        expires: float | timedelta | datetime | None = None,
+        priority: int | None = None,
+    ) -> SyncResult[R]:
+        """Cancel the task and enqueue it anew; see ``Result.reschedule``."""
+        again = self._portal.call(self._result.reschedule(eta, delay, expires, priority))
+        return SyncResult(again, self._portal)
 
     def cancel(self) -> bool:
         """End the task, wherever it is; see ``Result.cancel``."""

@@ -84,7 +84,8 @@ class Sender(Protocol):
 class Task(Generic[P, R]):
     """A task. Calling it runs the function here; ``enqueue`` sends it to a worker.
 
-    Made by ``@huey.task``; `options` are those of its declaration.
+    Made by ``@huey.task``; `options` are those of its declaration. `function` may be a task, of another application or
+    under another name: then this one has its function.
     """
 
     def __init__(
@@ -95,13 +96,17 @@ class Task(Generic[P, R]):
         options: TaskOptions,
         resource: Resource | None = None,
     ) -> None:
+        if isinstance(function, Task):
+            resource = resource or function.resource
+            function = function.func
         self.sender = sender
-        self.func = function
+        self.func: Callable[..., Any] = function
         self.name = name
         self.declared = options
-        self.resource = resource
+        self.resource: Resource | None = resource
         self.check_arguments = arguments_checker(function, self._injected())
-        functools.update_wrapper(self, function)
+        # What stands on the function stays there: it is not to take the place of what stands here.
+        functools.update_wrapper(self, function, updated=())
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
@@ -356,6 +361,8 @@ def check_function(function: Callable[..., Any]) -> None:
         raise TypeError(f"a task must be a function, not {function!r}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
+    if not inspect.isroutine(function) and inspect.iscoroutinefunction(type(function).__call__):
+        raise TypeError(f"{function!r} is called with await, but is no function: pass its bound method, __call__ say")
 
 
 def check_pool(function: Callable[..., Any], pool: str | None) -> None:

@@ -87,10 +87,10 @@ def running(
             ran.end()
 
 
-def run(command: Sequence[str], directory: Path, env: dict[str, str]) -> str:
-    """What `command` writes; it has to end well."""
+def run(command: Sequence[str], directory: Path, env: dict[str, str], typed: str = "") -> str:
+    """What `command` writes where `typed` is typed; it has to end well."""
     ended = subprocess.run(
-        command, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE_SECONDS
+        command, cwd=directory, env=env, input=typed.encode(), capture_output=True, timeout=PATIENCE_SECONDS
     )
     said = ended.stdout.decode("utf-8", "replace")
     assert ended.returncode == 0, f"{' '.join(command)}\n{said}{ended.stderr.decode('utf-8', 'replace')}"

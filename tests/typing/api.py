@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_type
@@ -244,6 +245,7 @@ def without_an_event_loop() -> None:
     assert_type(add.enqueue_sync(1, 2), SyncResult[int])
     assert_type(add.enqueue_sync(1, 2).get(timeout=5), int)
     assert_type(huey.sync.enqueue(greet.s("me")), SyncResult[str])
+    assert_type(add.enqueue_sync(1, 2).reschedule(delay=60), SyncResult[int])
     assert_type(huey.sync.enqueue_many([add.s(1, 2)]), list[SyncResult[int]])
 
 
@@ -272,6 +274,7 @@ def before_it_is_sent(task: TaskView) -> None:
     assert_type((task.id, task.name, task.queue, task.priority), tuple[str, str, str, int])
     assert_type((task.retries, task.retry_delay, task.timeout), tuple[int, float, float | None])
     assert_type(task.expires, datetime | None)
+    assert_type(task.settings, Mapping[str, Any])
 
 
 @huey.signal()

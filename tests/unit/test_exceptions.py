@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 
+import huey.exceptions
 import pytest
 
 import aqueue
@@ -46,6 +48,19 @@ def test_an_error_of_aqueue_is_also_what_python_calls_it(error: type[Exception],
     assert getattr(aqueue, error.__name__) is error
 
 
+HUEYS = {name: error for name, error in vars(huey.exceptions).items() if inspect.isclass(error)}
+
+
+@pytest.mark.parametrize("name", HUEYS)
+def test_every_exception_of_huey_is_here_with_its_arguments(name: str) -> None:
+    hueys, ours = HUEYS[name], getattr(aqueue, name)
+    assert issubclass(ours, HueyException) is issubclass(hueys, huey.exceptions.HueyException)
+    if "__init__" in vars(hueys):
+        parameters = inspect.signature(hueys).parameters.values()
+        named = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
+        assert list(inspect.signature(ours).parameters) == named
+
+
 @pytest.mark.parametrize("instruction", [CancelExecution, RetryTask])
 def test_no_handler_of_errors_swallows_an_instruction(instruction: type[Exception]) -> None:
     assert not issubclass(instruction, HueyException)
@@ -54,6 +69,7 @@ def test_no_handler_of_errors_swallows_an_instruction(instruction: type[Exceptio
 def test_an_instruction_shows_its_message_alone() -> None:
     assert (str(CancelExecution("nope")), repr(CancelExecution("nope"))) == ("nope", "CancelExecution('nope')")
     assert (str(CancelExecution()), repr(CancelExecution())) == ("", "CancelExecution()")
+    assert (str(CancelExecution(msg="nope")), str(RetryTask(msg="later"))) == ("nope", "later")
     assert repr(RetryTask("later", delay=5)) == "RetryTask('later')"
     assert repr(RetryTask(delay=5)) == "RetryTask()"
 

@@ -47,6 +47,9 @@ BAD: list[tuple[str, Any, type[Exception]]] = [
     ("pool", "", ValueError),
     ("pool", 5, TypeError),
     ("pool", ["process"], TypeError),
+    ("settings", "team", TypeError),
+    ("settings", ["team"], TypeError),
+    ("settings", {1: "team"}, TypeError),
     ("timeout", datetime(2026, 1, 1), TypeError),
 ]
 
@@ -179,11 +182,13 @@ def test_what_travels_gives_the_worker_the_options_of_the_call() -> None:
     assert (arrived.policy, arrived.timeout_s) == (changed.policy, changed.timeout_s)
 
 
-@pytest.mark.parametrize("name", ["retry_on", "context", "pool"])
-def test_a_call_cannot_change_what_belongs_to_the_declaration(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"), [("retry_on", ValueError), ("context", True), ("pool", "process"), ("settings", {"team": "a"})]
+)
+def test_a_call_cannot_change_what_belongs_to_the_declaration(name: str, value: Any) -> None:
     """A worker would not learn of it: classes do not travel, and the function is one of its kind."""
     with pytest.raises(TypeError, match=rf"^{name} belongs to the declaration of a task"):
-        TaskOptions().changed(**{name: {"retry_on": ValueError, "context": True, "pool": "process"}[name]})
+        TaskOptions().changed(**{name: value})
 
 
 def test_options_are_values() -> None:

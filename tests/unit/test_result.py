@@ -21,6 +21,7 @@ from aqueue import (
 )
 
 from ..tour.running import running
+from .facts import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,6 +77,38 @@ async def test_a_result_is_what_was_sent_each_time_it_is_read(bench: Bench) -> N
     (await result).append(2)
     assert await result == [1]
     assert await bench.huey.result(result.id) == [1]
+
+
+async def test_none_is_a_result_like_any_other(bench: Bench) -> None:
+    """And not the sign that there is no verdict yet, as in Huey."""
+    nothing = bench.huey.task(name="nothing")(lambda: None)
+    result = await nothing.enqueue()
+    assert await result.get(timeout=5) is None
+    assert (await result.is_ready(), await result.status()) == (True, State.DONE)
+    assert (await bench.huey.result("nobody").is_ready(), await bench.huey.result("nobody").get(blocking=False)) == (
+        False,
+        None,
+    )
+
+
+async def test_a_failure_that_is_retried_leaves_no_error_behind(bench: Bench) -> None:
+    """So a handle need not be reset after a retry: it has seen nothing, or the verdict."""
+    may_succeed = asyncio.Event()
+
+    @bench.huey.task(retries=1000, retry_delay=0.001)
+    async def recover() -> str:
+        if not may_succeed.is_set():
+            raise ValueError("not yet")
+        return "recovered"
+
+    async def is_retrying() -> bool:
+        return await result.status() is State.RETRYING
+
+    result = await recover.enqueue()
+    await until(is_retrying)
+    assert await result.get(blocking=False) is None
+    may_succeed.set()
+    assert await result.get(timeout=5) == "recovered"
 
 
 async def test_a_failure_is_raised_each_time_it_is_read(bench: Bench) -> None:

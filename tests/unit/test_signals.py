@@ -277,7 +277,15 @@ async def test_a_task_shows_its_settings(huey: MemoryHuey) -> None:
     huey.signal(SIGNAL_ENQUEUED)(note)
     until = datetime(2030, 1, 1, tzinfo=UTC)
 
-    @huey.task(retries=3, retry_delay=timedelta(minutes=1), retry_backoff=2, timeout=5, queue="mails", priority=7)
+    @huey.task(
+        retries=3,
+        retry_delay=timedelta(minutes=1),
+        retry_backoff=2,
+        timeout=5,
+        queue="mails",
+        priority=7,
+        settings={"team": "billing"},
+    )
     async def work() -> None: ...
 
     async with huey:
@@ -288,6 +296,7 @@ async def test_a_task_shows_its_settings(huey: MemoryHuey) -> None:
     for view in (before, task):
         assert (view.id, view.queue, view.priority, view.expires) == (result.id, "mails", 9, until)
         assert (view.retries, view.retry_delay, view.retry_backoff, view.timeout) == (3, 60, 2, 5)
+        assert view.settings == {"team": "billing"}
     assert (other.retries, other.timeout, other.expires) == (1, None, None)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aqueue import Huey, QueueUnavailable, RedisHuey, ResultNotFound, ResultTimeout, SqliteHuey, State, TaskException
 
-from ..tour.running import running
+from ..tour.running import running_in_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,26 +25,6 @@ def huey(tmp_path: Path) -> Iterator[Huey]:
     huey.sync.close()
 
 
-@contextmanager
-def working(huey: Huey) -> Iterator[None]:
-    """A worker of `huey` in a thread of its own."""
-    serving, finished = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with running(huey):
-            serving.set()
-            await asyncio.to_thread(finished.wait)
-
-    with ThreadPoolExecutor(1) as threads:
-        server = threads.submit(asyncio.run, serve())
-        serving.wait(20)
-        try:
-            yield
-        finally:
-            finished.set()
-        server.result()
-
-
 def declare(huey: Huey) -> Any:
     @huey.task(name="divide")
     async def divide(a: int, b: int) -> float:
@@ -57,14 +35,25 @@ def declare(huey: Huey) -> Any:
 
 def test_a_script_enqueues_and_waits_without_an_event_loop(huey: Huey) -> None:
     divide = declare(huey)
-    with working(huey):
+    with running_in_a_thread(huey):
         result = huey.sync.enqueue(divide.s(6, 2))
         assert repr(result) == f"<SyncResult {result.id}>"
         assert result.get(timeout=20) == 3.0
-        assert (result.created, result.status()) == (True, State.DONE)
+        assert (result.created, result.status(), result.is_ready()) == (True, State.DONE, True)
         assert divide.enqueue_sync(8, b=2).get(timeout=20) == 4.0
         assert [member.get(timeout=20) for member in huey.sync.enqueue_many([divide.s(1, 1), divide.s(4, 2)])] == [1, 2]
         assert huey.sync.result(result.id).get(timeout=20) == 3.0
+
+
+def test_a_script_stops_and_reschedules_what_it_enqueued(huey: Huey) -> None:
+    divide = declare(huey)
+    later = huey.sync.enqueue(divide.options(delay=3600).s(6, 2))
+    later.revoke()
+    assert (later.is_ready(), later.is_revoked(), later.restore(), later.is_revoked()) == (False, True, True, False)
+    now = later.reschedule(priority=5)
+    assert (later.status(), later.cancel()) == (State.CANCELLED, False)
+    with running_in_a_thread(huey):
+        assert now.get(timeout=20) == 3.0
 
 
 def test_its_errors_are_the_same(huey: Huey) -> None:
@@ -77,7 +66,7 @@ def test_its_errors_are_the_same(huey: Huey) -> None:
     assert result.get(blocking=False) is None
     with pytest.raises(ResultTimeout):
         result.get(timeout=0.01)
-    with working(huey), pytest.raises(TaskException, match="division by zero"):
+    with running_in_a_thread(huey), pytest.raises(TaskException, match="division by zero"):
         result.get(timeout=20)
     unreachable = RedisHuey("shop", port=1)
     with pytest.raises(QueueUnavailable):
@@ -93,7 +82,7 @@ def test_many_threads_share_one_line_to_the_store(huey: Huey) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: divide.enqueue_sync(number, 1), range(100)))
     assert threading.active_count() - before == used
-    with working(huey), ThreadPoolExecutor(8) as threads:
+    with running_in_a_thread(huey), ThreadPoolExecutor(8) as threads:
         results = threads.map(lambda number: divide.enqueue_sync(number, 1).get(timeout=20), range(100))
         assert list(results) == list(range(100))
 
@@ -105,7 +94,7 @@ def test_a_plain_function_as_a_task_may_enqueue_others(huey: Huey) -> None:
     def outer() -> float:
         return float(divide.enqueue_sync(6, 2).get(timeout=20))
 
-    with working(huey):
+    with running_in_a_thread(huey):
         assert outer.enqueue_sync().get(timeout=20) == 3.0
 
 

@@ -8,6 +8,7 @@ import inspect
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import combinations, product
 from pathlib import Path
@@ -19,8 +20,10 @@ import aqueue
 from aqueue import ConfigurationError, MemoryHuey, Task, TaskRun
 from aqueue.task import arguments_checker, due
 
+from ..tour.running import running
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -115,6 +118,14 @@ async def async_generator() -> Any:
     yield
 
 
+class Callable_:  # noqa: N801 - Callable is something else
+    def __init__(self) -> None:
+        self.name, self.factor = "not that of the task", 2
+
+    async def __call__(self, number: int) -> int:
+        return number * self.factor
+
+
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
@@ -126,6 +137,7 @@ async def async_generator() -> Any:
         ("add", "a task must be a function, not 'add'"),
         (staticmethod(module_function), "put @staticmethod above the task decorator"),
         (classmethod(module_function), "put @staticmethod above the task decorator"),
+        (Callable_(), "is called with await, but is no function: pass its bound method"),
     ],
 )
 def test_what_is_no_function_is_refused_at_once(huey: MemoryHuey, mistake: Any, message: str) -> None:
@@ -174,6 +186,47 @@ def test_decorators_below_belong_to_the_task(huey: MemoryHuey) -> None:
 
     assert echo(4) == 8
     assert echo.name.endswith("echo")
+
+
+async def test_a_method_of_an_object_can_be_a_task(huey: MemoryHuey) -> None:
+    """Huey's commands of old were classes: an object holds what the runs of its method share."""
+    double = huey.task(name="double")(Callable_().__call__)
+    triple = Callable_()
+    triple.factor = 3
+    async with running(huey):
+        assert await (await double.enqueue(5)) == 10
+        assert await (await huey.task(name="triple")(triple.__call__).enqueue(5)) == 15
+
+
+def test_attributes_of_the_function_do_not_take_the_place_of_those_of_the_task(huey: MemoryHuey) -> None:
+    def work() -> str:
+        return "done"
+
+    vars(work).update(name="other", func=None, enqueue=None, declared=None)
+    task = huey.task(name="work", retries=1)(work)
+    assert (task.name, task.declared.retries, task(), task.func) == ("work", 1, "done", work)
+    assert callable(task.enqueue)
+
+
+async def test_a_task_can_be_declared_on_another_application_too(huey: MemoryHuey) -> None:
+    entered: list[str] = []
+
+    @contextmanager
+    def resource() -> Iterator[int]:
+        entered.append("entered")
+        yield 5
+
+    @huey.context_task(resource, as_argument=True, retries=1)
+    async def add(five: int, number: int) -> int:
+        return five + number
+
+    other = MemoryHuey("other")
+    again = other.task(retries=3, name="again")(add)
+    assert (again.name, again.declared.retries, add.declared.retries) == ("again", 3, 1)
+    assert [len(each.registry) for each in (huey, other)] == [1, 1]
+    async with running(other):
+        assert await (await again.enqueue(2)).get(timeout=20) == 7
+    assert entered == ["entered"]
 
 
 def test_both_forms_of_the_decorator_declare_the_same(huey: MemoryHuey) -> None:
