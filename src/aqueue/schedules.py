@@ -75,7 +75,7 @@ class PeriodicTasks:
         `validate_datetime` is ``crontab(...)``, ``cron(...)`` or ``every(...)``; or a function, sync or async, that is
         asked once a minute, with the local time as a naive datetime, whether to enqueue the task. `misfire`, `window`,
         `overlap` and `jitter` are those of ``Policy``. The rest is that of ``task``, and so are the errors. Above
-        another decorator of tasks (``context_task``, say) it repeats that task, which has its name and options already.
+        another decorator of tasks (``context_task``, say) it repeats that task, which has its options already.
 
         Raises:
             TypeError, ValueError: an argument is of a wrong kind or out of range, or the task needs arguments.
@@ -85,12 +85,12 @@ class PeriodicTasks:
         declare_task = self.task(name=name, **options)
 
         def declare(function: Callable[..., Any]) -> Task[..., Any]:
-            if not isinstance(function, Task):
-                task: Task[..., Any] = declare_task(function)
-            elif name is None and not options:
-                task = function
+            if isinstance(function, Task) and self.registry.get(function.name) is function and name is None:
+                if options:
+                    raise TypeError(f"{function.name} is a task already: give its options to the decorator below")
+                task: Task[..., Any] = function
             else:
-                raise TypeError(f"{function.name} is a task already: give name= and options to the decorator below")
+                task = declare_task(function)
             self.registry.schedules[task.name] = declared_schedule(task, validate_datetime, policy)
             return task
 

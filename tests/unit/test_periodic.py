@@ -183,9 +183,11 @@ def test_another_decorator_of_tasks_may_stand_below(huey: Huey) -> None:
     assert huey.registry.get("sweep") is sweep
     assert huey.registry.schedules["sweep"].call.task is sweep
     assert (sweep.declared.retries, sweep.resource is not None) == (3, True)
-    for options in ({"name": "other"}, {"retries": 5}):
-        with pytest.raises(TypeError, match=r"^sweep is a task already: give name= and options to the decorator below"):
-            huey.periodic_task(every(seconds=10), **options)(sweep)
+    with pytest.raises(TypeError, match=r"^sweep is a task already: give its options to the decorator below"):
+        huey.periodic_task(every(seconds=10), retries=5)(sweep)
+    twice = huey.periodic_task(every(seconds=15), name="twice")(sweep)
+    assert (twice.func, twice.name, twice.resource) == (sweep.func, "twice", sweep.resource)
+    assert [*huey.registry.schedules] == ["sweep", "twice"]
 
 
 def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
