@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
+    from .inspection import ResultInfo, TaskInfo
     from .lifecycle import State
     from .limits import RateLimit
     from .locks import TaskLock
@@ -59,6 +60,7 @@ __all__ = [
     "RedisHuey",
     "Result",
     "ResultGroup",
+    "ResultInfo",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
@@ -68,6 +70,7 @@ __all__ = [
     "State",
     "Task",
     "TaskException",
+    "TaskInfo",
     "TaskLock",
     "TaskLockedException",
     "TaskRun",
@@ -101,6 +104,7 @@ _HOMES = {
         "TaskLockedException",
         "TaskTimeout",
     ),
+    "inspection": ("ResultInfo", "TaskInfo"),
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
     "locks": ("TaskLock",),

@@ -21,6 +21,7 @@ from ..message import Delivery, Envelope, Receipt
 from .listeners import Listeners
 from .marks import Marks
 from .memory_cells import MemoryCells
+from .memory_oversight import MemoryOversight
 from .memory_schedules import Schedules
 from .protocol import (
     Advance,
@@ -93,6 +94,8 @@ class MemoryStorage:
         self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
         self._lent: dict[Receipt, _Task] = {}
         self._scheduled: list[tuple[int, int, _Task]] = []
+        places = (self._tasks, self._ready, self._lent, self._scheduled)
+        self.oversight = MemoryOversight(*places, self._forget_expired)
         self._expiring: list[tuple[int, str]] = []
         self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
         self._marks = Marks()
@@ -328,7 +331,7 @@ class MemoryStorage:
         if task in line:
             line.remove(task)
         else:
-            self._scheduled = [entry for entry in self._scheduled if entry[2] is not task]
+            self._scheduled[:] = [entry for entry in self._scheduled if entry[2] is not task]
             heapify(self._scheduled)
         if not line:
             del self._ready[task.level]
