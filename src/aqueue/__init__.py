@@ -33,24 +33,33 @@ if TYPE_CHECKING:
     from .lifecycle import State
     from .limits import RateLimit
     from .locks import TaskLock
+    from .message import SKIPPED, Error
     from .permits import Permit
-    from .result import Progress, Result, ResultGroup
+    from .result import ChordResult, Progress, Result, ResultGroup
     from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
     from .when import cron, crontab, every
+    from .workflow.groups import Chord, Group, chord, group
+    from .workflow.steps import Pipeline, Step
 
 __all__ = [
+    "SKIPPED",
     "Call",
     "CancelExecution",
+    "Chord",
+    "ChordResult",
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
+    "Error",
+    "Group",
     "Huey",
     "HueyException",
     "JSONSerializer",
     "MemoryHuey",
     "Permit",
     "PickleSerializer",
+    "Pipeline",
     "ProcessDied",
     "Progress",
     "QueueFull",
@@ -68,6 +77,7 @@ __all__ = [
     "SerializerMismatch",
     "SqliteHuey",
     "State",
+    "Step",
     "Task",
     "TaskException",
     "TaskInfo",
@@ -77,10 +87,12 @@ __all__ = [
     "TaskTimeout",
     "TaskView",
     "__version__",
+    "chord",
     "cron",
     "crontab",
     "current_task",
     "every",
+    "group",
 ]
 
 _HOMES = {
@@ -108,11 +120,14 @@ _HOMES = {
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
     "locks": ("TaskLock",),
+    "message": ("SKIPPED", "Error"),
     "permits": ("Permit",),
-    "result": ("Progress", "Result", "ResultGroup"),
+    "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
     "when": ("cron", "crontab", "every"),
+    "workflow.groups": ("Chord", "Group", "chord", "group"),
+    "workflow.steps": ("Pipeline", "Step"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

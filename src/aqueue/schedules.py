@@ -118,6 +118,11 @@ class PeriodicTasks:
             await self._before_push([call], [envelope])
         return envelope
 
+    async def announce(self, call: Call[Any], envelope: Envelope) -> None:
+        """Tell of a task that the store has now."""
+        if self.hooks.signals.receivers:
+            await self._announce([call], [envelope], [True])
+
     # -- what the application brings
 
     async def client(self) -> Client:
@@ -137,6 +142,11 @@ class PeriodicTasks:
 
     async def _after_push(
         self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
+    ) -> None:
+        raise NotImplementedError
+
+    async def _announce(
+        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], entered: Sequence[bool]
     ) -> None:
         raise NotImplementedError
 

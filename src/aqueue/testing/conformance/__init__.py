@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 
 from . import (
     advancing,
+    calling_off,
+    cascading,
     cells,
     edges,
     events,
     inspection,
+    joining,
     leasing,
     overseeing,
     owning,
@@ -45,6 +48,9 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *pushing.CHECKS,
     *pulling.CHECKS,
     *settling.CHECKS,
+    *joining.CHECKS,
+    *cascading.CHECKS,
+    *calling_off.CHECKS,
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
