@@ -85,7 +85,7 @@ class Upkeep:
         """Forget everything of the application: tasks, results, dead letters, revocations, values, locks and limits.
 
         Returns how many tasks and results that were. Nobody is told: awaiting one of them raises ``ResultNotFound``.
-        What runs goes on, and its result is not kept. Pauses stay.
+        What runs goes on, and its result is not kept. Pauses and schedules stay.
         """
         forgotten = 0
         async with aclosing((await self._oversight()).flush()) as steps:

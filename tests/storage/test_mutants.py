@@ -13,8 +13,8 @@ from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
 
 from .conftest import MemoryHarness
+from .mutants import advancing, cells, joining, looking, ownership, settling, stopping, ways
 from .mutants import burying as burying_mutants
-from .mutants import cells, joining, looking, ownership, settling, stopping, ways
 from .mutants import overseeing as overseeing_mutants
 from .mutants import pausing as pausing_mutants
 
@@ -43,7 +43,9 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "mutant", _mutants(ways, settling, joining, ownership, stopping, looking), ids=lambda mutant: mutant.__name__
+    "mutant",
+    _mutants(ways, settling, joining, ownership, stopping, looking, advancing),
+    ids=lambda mutant: mutant.__name__,
 )
 async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
     await _caught(mutant, mutant, CHECKS)

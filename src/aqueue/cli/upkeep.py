@@ -73,7 +73,7 @@ def purge(queue: str | None, all_of_them: bool, yes: bool, **target: Any) -> Non
 def flush(yes: bool, **target: Any) -> None:
     """Forget everything of an application: tasks, results, dead letters, locks, values.
 
-    Pauses stay. Nobody who waits for a result is told.
+    Pauses and schedules stay. Nobody who waits for a result is told.
     """
     huey = find_store(**target)
     confirm(f"Forget all tasks, results, dead letters, locks and values of {huey.name}?", yes)

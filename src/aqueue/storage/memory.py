@@ -8,7 +8,6 @@ it waits for). A move from one to the next happens between two awaits, which mak
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
@@ -22,8 +21,10 @@ from .listeners import Listeners
 from .memory_cells import MemoryCells
 from .memory_oversight import MemoryOversight
 from .memory_pulse import MemoryPulse
+from .memory_schedules import Schedules
 from .memory_tasks import Level, Tables, Task
 from .protocol import (
+    Advance,
     CancelAsked,
     Description,
     Due,
@@ -60,10 +61,11 @@ class MemoryStorage:
         self._listeners = Listeners()
         self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
-        tables = Tables()
+        self._tables = tables = Tables()
         self._tasks, self._ready, self._lent = tables.tasks, tables.ready, tables.lent
         self._scheduled, self._joins = tables.scheduled, tables.joins
         self._expiring, self._marks = tables.expiring, tables.marks
+        self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
         self.oversight = MemoryOversight(tables, self.cells, self._clock, self._enter, self._wake)
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -105,6 +107,13 @@ class MemoryStorage:
             return False
         self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
         return True
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._forget_expired()
+        return self._schedules.advance(name, seen, state, envelopes)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return self._schedules.states.copy()
 
     def _add(self, envelope: Envelope) -> Task:
         task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
@@ -415,16 +424,7 @@ class MemoryStorage:
         return [Record(task.state, task.result, task.progress) if task else None for task in tasks]
 
     async def depths(self) -> list[QueueDepth]:
-        now_ms = self._clock.now_ms()
-        waits_ms: defaultdict[str, list[int]] = defaultdict(list)
-        for level, line in self._ready.items():
-            waits_ms[level.queue] += (now_ms - task.in_line_since_ms for task in line)
-        running = Counter(task.level.queue for task in self._lent.values())
-        scheduled = Counter(task.level.queue for _, _, task in self._scheduled)
-        return [
-            QueueDepth(queue, len(waits_ms[queue]), running[queue], scheduled[queue], max(waits_ms[queue], default=0))
-            for queue in sorted({*waits_ms, *running, *scheduled})
-        ]
+        return self._tables.depths(self._clock.now_ms())
 
     async def workers(self) -> list[WorkerInfo]:
         now_ms = self._clock.now_ms()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..lifecycle import State
 from .joins import Joins
 from .marks import Marks
+from .protocol import QueueDepth
 
 if TYPE_CHECKING:
     from ..message import Receipt
@@ -60,3 +61,15 @@ class Tables:
     joins: Joins = field(default_factory=Joins)
     expiring: list[tuple[int, str]] = field(default_factory=list)
     marks: Marks = field(default_factory=Marks)
+
+    def depths(self, now_ms: int) -> list[QueueDepth]:
+        """How full each queue is that holds anything."""
+        waits_ms: defaultdict[str, list[int]] = defaultdict(list)
+        for level, line in self.ready.items():
+            waits_ms[level.queue] += (now_ms - task.in_line_since_ms for task in line)
+        running = Counter(task.level.queue for task in self.lent.values())
+        scheduled = Counter(task.level.queue for _, _, task in self.scheduled)
+        return [
+            QueueDepth(queue, len(waits_ms[queue]), running[queue], scheduled[queue], max(waits_ms[queue], default=0))
+            for queue in sorted({*waits_ms, *running, *scheduled})
+        ]

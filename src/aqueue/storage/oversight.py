@@ -107,5 +107,5 @@ class Oversight(Protocol):
     def flush(self) -> AsyncGenerator[int, None]:
         """Forget all tasks, results, dead letters, marks and cells, step by step; how many tasks each step forgot.
 
-        Pauses stay, and so do signs of life. A delivery that is out meanwhile has a receipt that does not hold.
+        Pauses and schedules stay, and so do signs of life. Receipts of deliveries that are out do not hold any more.
         """

@@ -145,7 +145,7 @@ class RedisOversight:
     # -- the end
 
     async def flush(self) -> AsyncGenerator[int, None]:
-        spared = {self._keys.pauses.encode(), self._keys.workers.encode()}
+        spared = {key.encode() for key in (self._keys.pauses, self._keys.schedules, self._keys.workers)}
         async for names in self._scan(f"{self._keys.prefix}*"):
             doomed = [name for name in names if name not in spared]
             if doomed:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    advancing,
     burying,
     calling_off,
     cascading,
@@ -55,6 +56,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *advancing.CHECKS,
     *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,

@@ -161,13 +161,14 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
         assert await storage.settle([verdict(delivery) for delivery in again]) == [True, True]
 
 
-async def check_a_pause_outlives_a_flush(harness: Harness) -> None:
+async def check_pauses_and_schedules_outlive_a_flush(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        await storage.push([Envelope("old", b"")])
+        await storage.advance("hourly", b"", b"state", [Envelope("old", b"")])
         await storage.oversight.pause("default")
         assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 1
         await storage.push([Envelope("new", b"")])
         assert await storage.oversight.paused() == {"default"}
+        assert await storage.schedules() == {"hourly": b"state"}
         assert await pull(storage) == []
         assert await ids_in(storage, Place.READY) == ["new"]
         await storage.oversight.resume("default")
@@ -183,5 +184,5 @@ CHECKS = (
     check_a_long_list_comes_in_pages,
     check_a_verdict_is_listed_for_as_long_as_it_is_kept,
     check_nothing_is_left_of_what_was_flushed,
-    check_a_pause_outlives_a_flush,
+    check_pauses_and_schedules_outlive_a_flush,
 )
