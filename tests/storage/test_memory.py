@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,27 @@ async def test_many_threads_may_renew_while_tasks_come_and_go() -> None:
             stop.set()
     for ended in beats:
         ended.result()
+
+
+@pytest.mark.parametrize(
+    ("meddle", "found"),
+    [
+        (lambda tables: tables.ready.clear(), [("lost", "ready")]),
+        (lambda tables: tables.lent.clear(), [("lost", "lent")]),
+        (lambda tables: tables.scheduled.clear(), [("lost", "later")]),
+        (lambda tables: tables.scheduled.append((0, 0, tables.tasks["ready"])), [("twice", "ready")]),
+        (lambda tables: tables.scheduled.append((0, 0, tables.tasks["done"])), [("twice", "done")]),
+        (lambda tables: tables.expiring.clear(), [("kept", "done")]),
+        (lambda tables: tables.tasks.pop("ready"), [("unknown", "ready")]),
+    ],
+)
+async def test_an_examination_finds_what_is_in_no_place_or_in_two(meddle: Any, found: list[tuple[str, str]]) -> None:
+    storage = MemoryStorage("test", 60_000)
+    await storage.push([Envelope("done", b""), Envelope("lent", b"")])
+    done, _ = await storage.pull("one", ["default"], 2, 0)
+    await storage.settle([Settlement(done.receipt, "done", State.DONE, ttl_ms=60_000)])
+    await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=60_000)])
+    assert [step async for step in storage.oversight.examine()] == [(4, [])]
+    meddle(storage._tables)
+    [step] = [step async for step in storage.oversight.examine()]
+    assert [(finding.what, finding.id) for finding in step.findings] == found

@@ -10,7 +10,7 @@ from ..message import as_input
 from .protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..message import Node
 
@@ -56,6 +56,10 @@ class Joins:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def ids(self) -> Iterable[str]:
+        """Of the nodes that wait."""
+        return self._waiting.keys()
 
     def clear(self) -> None:
         """Nobody waits any more."""

@@ -6,8 +6,9 @@ from heapq import heapify
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..lifecycle import BURIED, State
+from .memory_checkup import findings
 from .memory_tasks import Level, Task
-from .oversight import EVERYTHING, MOST_LETTERS, PAGE, Kept, Place
+from .oversight import EVERYTHING, MOST_LETTERS, PAGE, Examined, Kept, Place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -138,6 +139,11 @@ class MemoryOversight:
 
     async def paused(self) -> set[str]:
         return set(self._paused)
+
+    # -- proof
+
+    async def examine(self) -> AsyncGenerator[Examined, None]:
+        yield Examined(len(self._tables.tasks), findings(self._tables))
 
     # -- the end
 

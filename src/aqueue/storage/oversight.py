@@ -1,4 +1,4 @@
-"""The contract for those who look after a namespace: lists, dead letters, pauses, and an end of everything.
+"""The contract for those who look after a namespace: lists, dead letters, pauses, proof, an end of everything.
 
 None of this is on the way of a task, and none of it may hold one up: whatever there may be many of comes in pages, each
 of which is one bounded step of the store. What moves while the pages are turned may be missed, or seen twice.
@@ -57,6 +57,25 @@ class Kept(NamedTuple):
     result: bytes = b""
 
 
+class Finding(NamedTuple):
+    """Something in a store that is not as it must be: one word for `what`, the task if it is about one, a sentence.
+
+    ``lost`` is a task that is in no place, so that nobody will ever run it, ``twice`` one that is in two, ``unknown``
+    one without a record, and ``unread`` a line that no worker reads. The other words are those of the store.
+    """
+
+    what: str
+    id: str
+    text: str
+
+
+class Examined(NamedTuple):
+    """One step of an examination: so many tasks were held against their places."""
+
+    tasks: int
+    findings: list[Finding]
+
+
 class Oversight(Protocol):
     """What a storage does for those who look after it."""
 
@@ -101,6 +120,14 @@ class Oversight(Protocol):
 
     async def paused(self) -> set[str]:
         """What is paused."""
+
+    # -- proof
+
+    def examine(self) -> AsyncGenerator[Examined, None]:
+        """See that every task without a verdict is in exactly one place, step by step; it may be used meanwhile.
+
+        Each step looks at a consistent picture of a few tasks. Nothing is changed.
+        """
 
     # -- the end
 

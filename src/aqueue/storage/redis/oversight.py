@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import State
 from ..oversight import PAGE, Kept, Place
+from .checkup import Checkup
 from .keys import GROUP, level_of, priority_of, queue_of
 from .reader import delivery_of
 from .scripts import DROP, ENDED, LENT, LETTERS, PAUSE, READY, RESUME, RETRY, SCHEDULED, WAITING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from ...message import Delivery
+    from ..oversight import Examined
     from .insight import Insight
     from .keys import Keys
     from .scripts import Script
@@ -141,6 +143,11 @@ class RedisOversight:
     async def paused(self) -> set[str]:
         fields = [field.decode() for field in await self._server.call("HKEYS", self._keys.pauses)]
         return {field for field in fields if not field.startswith(self._keys.stream_prefix)}
+
+    # -- proof
+
+    def examine(self) -> AsyncGenerator[Examined, None]:
+        return Checkup(self._server, self._keys).run(self._scan(f"{self._keys.prefix}*"))
 
     # -- the end
 

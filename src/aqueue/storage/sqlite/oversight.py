@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from ...exceptions import QueueFull, QueueUnavailable
 from ...lifecycle import State
-from ..oversight import PAGE, Kept, Place
-from . import letters
+from ..oversight import PAGE, Examined, Kept, Place
+from . import checkup, letters
 from .queries import QUERIES
 from .wakeup import READY
 
@@ -106,6 +106,17 @@ class SqliteOversight:
 
     async def paused(self) -> set[str]:
         return await self._writer().look(_paused)
+
+    # -- proof
+
+    async def examine(self) -> AsyncGenerator[Examined, None]:
+        after = 0
+        while True:
+            after, examined = await self._writer().look(checkup.examine, after)
+            yield examined
+            if not after:
+                break
+        yield Examined(0, await self._writer().look(checkup.leftovers))
 
     # -- the end
 

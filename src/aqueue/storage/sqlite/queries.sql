@@ -391,3 +391,29 @@ DELETE FROM mark WHERE namespace = ?
 
 -- flush_cancellations: nothing was asked to stop any more
 DELETE FROM cancellation WHERE namespace = ?
+
+-- examine: a page of tasks of whatever namespace
+SELECT seq, namespace, id, place, state, consumer, at FROM task WHERE seq > ? ORDER BY seq LIMIT ?
+
+-- examine_node: how many inputs a task lacks, and how many tasks are there that will bring it one
+SELECT missing, (
+    SELECT count(*) FROM edge
+    JOIN task ON task.namespace = edge.namespace AND task.id = edge.source AND task.place <> 'settled'
+    WHERE edge.namespace = node.namespace AND edge.target = node.id
+)
+FROM node WHERE node.namespace = :namespace AND node.id = :id
+
+-- examine_cancellations: tasks that were asked to stop and have ended
+SELECT id FROM cancellation
+WHERE namespace = ? AND NOT EXISTS (
+    SELECT * FROM task
+    WHERE task.namespace = cancellation.namespace AND task.id = cancellation.id AND place <> 'settled'
+)
+LIMIT 100
+
+-- examine_nodes: tasks that wait no more, and whose inputs are still counted
+SELECT id FROM node
+WHERE namespace = ? AND NOT EXISTS (
+    SELECT * FROM task WHERE task.namespace = node.namespace AND task.id = node.id AND place = 'waiting'
+)
+LIMIT 100

@@ -162,6 +162,7 @@ class _Adversary:
             self._cancel: 1,
             self._retry: 1,
             self._pause_or_resume: 1,
+            self._examine: 1,
             self._promote: 3,
             self._let_leases_run_out: 2,
             self._look: 2,
@@ -186,6 +187,7 @@ class _Adversary:
             await self._harness.advance(_LEASE_MS // 4)
         assert set(self._ledger.ended) == set(self._ledger.pushed), "a task was lost"
         await self._look()
+        await self._examine()
         await self._settle_these([verdict(delivery, b"late") for delivery in self._ledger.deliveries])
         await self._look()
         assert await self._storage.pull("c0", _QUEUES, 100, 0) == []
@@ -276,6 +278,11 @@ class _Adversary:
         else:
             assert await oversight.pause(queue)
         self._ledger.paused ^= {queue}
+
+    async def _examine(self) -> None:
+        steps = [step async for step in self._storage.oversight.examine()]
+        assert [finding for step in steps for finding in step.findings] == []
+        assert sum(step.tasks for step in steps) == len(self._ledger.pushed)
 
     async def _promote(self) -> None:
         limit = self._random.randrange(1, 4)

@@ -53,6 +53,7 @@ for i = 6, #ARGV, 7 do
       local added = redis.call('XADD', stream, '*', 'i', id, 'p', fields.p, 'b', base, 'f', failures)
       redis.call('HSET', record, 'e', added, 's', state == 'scheduled' and 'queued' or state, 'l', ARGV[4])
     else
+      state = state == 'queued' and 'scheduled' or state
       redis.call('HSET', record, 'e', '', 's', state, 'l', ARGV[4], 'p', fields.p, 'b', base, 'f', failures)
       redis.call('ZADD', schedule, string.format('%.0f', due), id)
       if not earliest or due < earliest then
