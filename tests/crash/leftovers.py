@@ -1,4 +1,4 @@
-"""What a store still holds of an application beyond results and the few keys that stay for good."""
+"""What a store still holds of an application beyond results, dead letters and the few keys that stay for good."""
 
 from __future__ import annotations
 
@@ -46,6 +46,9 @@ def _on_server(server: redis.Redis, tag: str) -> list[str]:
                 if entries := server.xlen(key):
                     found.append(f"stream {key} has {entries} entries")
                 found += [f"group of {key}: {group}" for group in server.xinfo_groups(key) if group["pending"]]
+            case "q":
+                if server.type(key) == b"hash" and server.pttl(key) <= 0:
+                    found.append(f"dead letter {key} never expires")
             case "b":
                 # One ring for each level at most; the next worker hears those that nobody heard.
                 if server.xlen(key) > server.scard(f"{tag}:l"):
