@@ -11,6 +11,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
     from .context import TaskRun, TaskView, current_task
+    from .diagnosis import Diagnosis
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
@@ -51,6 +52,7 @@ __all__ = [
     "ConfigurationError",
     "DeadLetter",
     "DecodeError",
+    "Diagnosis",
     "EncodeError",
     "Error",
     "Group",
@@ -99,6 +101,7 @@ __all__ = [
 _HOMES = {
     "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
     "context": ("TaskRun", "TaskView", "current_task"),
+    "diagnosis": ("Diagnosis",),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",

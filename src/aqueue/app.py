@@ -12,6 +12,7 @@ from .clients import Clients
 from .clock import SystemClock, span_ms
 from .control import Control
 from .dead_letters import DeadLetters
+from .diagnosis import Diagnostics
 from .enqueueing import Enqueueing
 from .exceptions import ConfigurationError
 from .functions import check_function, check_pool, task_name
@@ -65,7 +66,19 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Enqueueing, PeriodicTasks, Control, Inspection, DeadLetters, Upkeep, Locks, Limits, Values):
+class Huey(
+    HookDecorators,
+    Enqueueing,
+    PeriodicTasks,
+    Control,
+    Inspection,
+    DeadLetters,
+    Diagnostics,
+    Upkeep,
+    Locks,
+    Limits,
+    Values,
+):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``

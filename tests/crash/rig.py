@@ -236,4 +236,6 @@ class Rig:
         assert not listed, f"stopped workers that are still listed: {listed}"
         left = leftovers(self.url, self.name)
         assert not left, f"left behind: {left}"
+        diagnosis = await self.huey.examine()
+        assert diagnosis.is_healthy, f"found: {diagnosis.findings}"
         self.ledger.check_fences()

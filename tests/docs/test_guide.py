@@ -104,4 +104,5 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
             await huey.retry(held)
         assert await huey.waiting() == await huey.dead_letters() == []
         assert await huey.pending() == await huey.scheduled() == await huey.running() == []
+        assert (await huey.examine()).is_healthy
         assert await huey.flush() == 4

@@ -34,6 +34,7 @@ PUBLIC = [
     "ConfigurationError",
     "DeadLetter",
     "DecodeError",
+    "Diagnosis",
     "EncodeError",
     "Error",
     "Group",

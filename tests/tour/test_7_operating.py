@@ -85,3 +85,17 @@ async def test_a_queue_can_be_emptied(huey: Huey) -> None:
             await result
         assert await huey.flush() == 1
         assert await huey.result(result.id).status() is State.UNKNOWN
+
+
+async def test_a_doctor_proves_that_no_task_is_lost(huey: Huey) -> None:
+    """Every task is in exactly one place, seen from both ends, while the workers work."""
+
+    @huey.task()
+    async def work(number: int) -> int:
+        return number
+
+    async with running(huey):
+        results = await work.map([(number,) for number in range(100)])
+        assert (await huey.examine()).is_healthy
+        assert sum(await results) == 4950
+        assert (await huey.examine()).examined == 100

@@ -13,6 +13,7 @@ from aqueue import (
     Chord,
     ChordResult,
     DeadLetter,
+    Diagnosis,
     Error,
     Huey,
     JSONSerializer,
@@ -286,6 +287,7 @@ async def looking() -> None:
     assert_type(await huey.drop_dead_letter("id"), bool)
     assert_type((await huey.pause("mails"), await huey.resume()), tuple[bool, bool])
     assert_type(await huey.paused(), set[str])
+    assert_type(await huey.examine(), Diagnosis)
     assert_type(await huey.purge("mails") + await huey.flush(), int)
 
 
