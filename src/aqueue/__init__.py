@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
+    from .inspection import ResultInfo, TaskInfo
     from .lifecycle import State
     from .limits import RateLimit
     from .locks import TaskLock
@@ -58,6 +59,7 @@ __all__ = [
     "RedisHuey",
     "Result",
     "ResultGroup",
+    "ResultInfo",
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
@@ -67,6 +69,7 @@ __all__ = [
     "State",
     "Task",
     "TaskException",
+    "TaskInfo",
     "TaskLock",
     "TaskLockedException",
     "TaskRun",
@@ -97,6 +100,7 @@ _HOMES = {
         "TaskLockedException",
         "TaskTimeout",
     ),
+    "inspection": ("ResultInfo", "TaskInfo"),
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
     "locks": ("TaskLock",),

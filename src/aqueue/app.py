@@ -16,6 +16,7 @@ from .control import Control
 from .exceptions import ConfigurationError
 from .hooks import HookDecorators, Hooks
 from .ids import check_name, check_task_id, new_task_id
+from .inspection import Inspection
 from .limits import Limits
 from .locks import Locks
 from .message import Envelope, Message
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .codec import Codec
     from .serializers import Serializer
-    from .storage.protocol import QueueDepth, Record, Storage, WorkerInfo
+    from .storage.protocol import Record, Storage
     from .sync import SyncHuey
     from .worker.immediate import Immediate
     from .worker.worker import Worker
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Control, Locks, Limits, Values):
+class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
@@ -289,16 +290,6 @@ class Huey(HookDecorators, Control, Locks, Limits, Values):
         client = await self.client()
         async for progress in client.follow(task_id, foreign):
             yield progress
-
-    # -- looking
-
-    async def depths(self) -> list[QueueDepth]:
-        """How full each queue is."""
-        return await (await self.client()).storage.depths()
-
-    async def workers(self) -> list[WorkerInfo]:
-        """The workers that gave a sign of life lately."""
-        return await (await self.client()).storage.workers()
 
     @functools.cached_property
     def sync(self) -> SyncHuey:

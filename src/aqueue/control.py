@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import codec
 from .clock import instant_ms
 from .context import TaskRun
 from .exceptions import ConfigurationError, DecodeError, ResultNotFound
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from .client import Client
+    from .codec import Codec
     from .message import Envelope, Message
     from .registry import Registry
 
@@ -32,6 +32,7 @@ class Control:
     """
 
     registry: Registry
+    codec: Codec
     result_ttl_ms: int
 
     # -- revoking
@@ -145,13 +146,14 @@ class Control:
         metadata = {"type": "CancelExecution", "error": why, "traceback": "", "task_id": task_id}
         ttl_ms = max(self.result_ttl_ms, TOMBSTONE_MS)
         storage = (await self.client()).storage
-        return await storage.cancel(task_id, codec.encode_value(metadata, "error"), ttl_ms, reply, instead)
+        result = self.codec.encode_value(metadata, "error", task_id)
+        return await storage.cancel(task_id, result, ttl_ms, reply, instead)
 
     async def _message(self, task_id: str) -> Message | None:
         """The call of this id, unless it has its verdict, is unknown, or makes no sense."""
         [envelope] = await (await self.client()).storage.envelopes([task_id])
         try:
-            return None if envelope is None else codec.decode_message(task_id, envelope.payload)
+            return None if envelope is None else self.codec.decode_message(task_id, envelope.payload)
         except DecodeError:
             return None
 

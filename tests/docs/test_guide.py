@@ -95,3 +95,5 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         await huey.put("key", 1, ttl=3600)
         assert await huey.incr("key") == await huey.get("key", pop=True) == 2
         assert not await huey.delete("key")
+        assert await huey.result_count() == 3
+        assert await huey.pending() == await huey.scheduled() == await huey.running() == []

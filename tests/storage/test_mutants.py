@@ -11,15 +11,17 @@ from aqueue.storage.memory import MemoryStorage
 from aqueue.testing.conformance import CHECKS
 from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
+from aqueue.testing.conformance import overseeing as checks_of_oversight
 
 from .conftest import MemoryHarness
-from .mutants import cells, looking, ownership, settling, stopping, ways
+from .mutants import cells, looking, overseeing, ownership, settling, stopping, ways
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import ModuleType
 
     from aqueue.storage.memory_cells import MemoryCells
+    from aqueue.storage.memory_oversight import MemoryOversight
     from aqueue.testing.conformance import Harness
 
 
@@ -53,6 +55,17 @@ async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemoryCell
             self.cells = mutant(self._clock, self._listeners.tell_everyone)
 
     await _caught(mutant, Storage, checks_of_cells.CHECKS)
+
+
+@pytest.mark.parametrize("mutant", _mutants(overseeing), ids=lambda mutant: mutant.__name__)
+async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[MemoryOversight]) -> None:
+    class Storage(MemoryStorage):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            # Over the same tables.
+            self.oversight.__class__ = mutant
+
+    await _caught(mutant, Storage, checks_of_oversight.CHECKS)
 
 
 async def _caught(

@@ -19,10 +19,12 @@ from aqueue import (
     RedisHuey,
     Result,
     ResultGroup,
+    ResultInfo,
     SqliteHuey,
     State,
     Task,
     TaskException,
+    TaskInfo,
     TaskLock,
     TaskRun,
     TaskView,
@@ -199,6 +201,15 @@ async def stopping() -> None:
     await huey.revoke_all(add, datetime.now())
     assert_type(await huey.is_revoked(add), bool)
     assert_type(await huey.cancel(result), bool)
+
+
+async def looking() -> None:
+    for task in [*await huey.pending(), *await huey.scheduled(10), *await huey.running(None, queue="mails")]:
+        assert_type(task, TaskInfo)
+        assert_type((task.id, task.state, task.name), tuple[str, State, str])
+        assert_type((task.since, task.due), tuple[datetime | None, datetime | None])
+    assert_type(await huey.all_results(limit=10), list[ResultInfo])
+    assert_type(await huey.pending_count(queue="mails") + await huey.result_count(), int)
 
 
 def without_an_event_loop() -> None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import ConfigurationError, Huey, MemoryHuey, ResultNotFound, State, TaskException, current_task
+from aqueue import (
+    ConfigurationError,
+    Huey,
+    JSONSerializer,
+    MemoryHuey,
+    ResultNotFound,
+    State,
+    TaskException,
+    current_task,
+)
 from aqueue.codec import decode_message
 from aqueue.message import Envelope
 
@@ -200,3 +209,13 @@ async def test_a_call_of_a_task_that_is_not_declared_here_is_not_rescheduled(hue
     with pytest.raises(ConfigurationError, match="'add' is not declared here"):
         await result.reschedule()
     assert await result.status() is State.QUEUED
+
+
+async def test_an_application_that_signs_can_reschedule_and_cancel() -> None:
+    async with MemoryHuey("shop", serializer=JSONSerializer(keys=["0123456789abcdef"])) as huey:
+        result = await declared(huey).enqueue(1)
+        copy = await huey.reschedule(result, delay=60)
+        assert await huey.cancel(copy)
+        for ended, why in ((result, f"rescheduled as {copy.id}"), (copy, "cancelled before it started")):
+            with pytest.raises(TaskException, match=why):
+                await ended.get(timeout=5)

@@ -19,6 +19,7 @@ from .. import __version__
 from .demo import demo
 from .enqueue import enqueue
 from .failures import INTERNAL, INTERRUPTED, explain, shown
+from .listing import pending, running, scheduled, tasks, workers
 from .readers import info, result, version
 from .worker import worker
 
@@ -50,7 +51,9 @@ def commands() -> None:
     """aqueue: an asyncio-native task queue."""
 
 
-for _command in (worker, info, result, enqueue, demo, version):
+_LISTS = (tasks, pending, scheduled, running, workers)
+
+for _command in (worker, enqueue, info, result, *_LISTS, demo, version):
     commands.add_command(_command)
 
 

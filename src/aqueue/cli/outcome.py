@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import ResultNotFound, ResultTimeout, State, TaskException
 from .failures import NOT_YET
+from .tables import plain
 
 if TYPE_CHECKING:
     from .. import Result
@@ -34,12 +35,12 @@ class Outcome:
 
     def as_json(self) -> str:
         """One JSON object. Values that JSON cannot say become the nearest that it can."""
-        return json.dumps({**asdict(self), "value": _plain(self.value)})
+        return json.dumps({**asdict(self), "value": plain(self.value)})
 
     def as_text(self) -> str:
         lines = [f"id     {self.id}", f"state  {self.state}"]
         if self.state is State.DONE:
-            lines.append(f"value  {json.dumps(_plain(self.value), ensure_ascii=False)}")
+            lines.append(f"value  {json.dumps(plain(self.value), ensure_ascii=False)}")
         if self.state is State.UNKNOWN:
             lines.append("error  the store knows no task of this id: it was never enqueued, or its result has expired")
         if self.error:
@@ -74,16 +75,3 @@ async def wait(result: Result[Any], timeout: float | None) -> Outcome:
         return Outcome(result.id, State.UNKNOWN)
     except ResultTimeout:
         return Outcome(result.id, await result.status(), timed_out=True)
-
-
-def _plain(value: Any) -> Any:
-    """`value` as JSON has it: tuples and sets are lists, keys are text, and the rest is its own text."""
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else str(value)
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, (bytes, bytearray)) else str(value)

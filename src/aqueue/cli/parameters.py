@@ -63,6 +63,14 @@ def endless_duration(value: Any) -> float | None:
     return None if value == FOREVER else duration()(value)
 
 
+def queue_name(value: str) -> str:
+    """The type of an option or an argument that takes the name of one queue."""
+    names = queue_names(value)
+    if len(names) != 1:
+        raise click.BadParameter(f"{shown(value)} names {len(names)} queues: name one")
+    return names[0]
+
+
 def queue_names(value: str) -> tuple[str, ...]:
     """The type of an option that takes the names of queues with commas between them."""
     names = tuple(name.strip() for name in value.strip(" ,").split(","))

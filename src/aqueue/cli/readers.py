@@ -15,10 +15,13 @@ from ..ids import check_task_id
 from . import outcome
 from .failures import Failure
 from .parameters import FOREVER, endless_duration
+from .tables import span, table
 from .target import find_store, store_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
+
+    from ..storage.protocol import WorkerInfo
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 wait_option = click.option(
@@ -107,11 +110,16 @@ async def _facts(huey: Huey) -> dict[str, Any]:
         "name": huey.name,
         "store": asdict(store),
         "queues": [asdict(depth) for depth in sorted(depths, key=lambda depth: depth.queue)],
-        "workers": [
-            {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **_described(worker.description)}
-            for worker in sorted(workers, key=lambda worker: worker.consumer)
-        ],
+        "workers": worker_facts(workers),
     }
+
+
+def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
+    """What is known of each worker, and what it says of itself."""
+    return [
+        {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **_described(worker.description)}
+        for worker in sorted(workers, key=lambda worker: worker.consumer)
+    ]
 
 
 def _described(description: bytes) -> dict[str, Any]:
@@ -128,7 +136,7 @@ def _page(facts: dict[str, Any]) -> str:
     lines = [f"{facts['name']}: {store['version']} at {store['location']}", f"durability: {store['durability']}"]
     lines += [f"warning: {warning}" for warning in store["warnings"]]
     queues = [
-        (row["queue"], row["ready"], row["running"], row["scheduled"], _age(row["oldest_ms"]) if row["ready"] else "-")
+        (row["queue"], row["ready"], row["running"], row["scheduled"], span(row["oldest_ms"]) if row["ready"] else "-")
         for row in facts["queues"]
     ]
     workers = [
@@ -137,33 +145,10 @@ def _page(facts: dict[str, Any]) -> str:
             row.get("pid", "?"),
             row.get("running", "?"),
             ",".join(row.get("queues", "?")),
-            f"{_age(row['seen_ms'])} ago",
+            f"{span(row['seen_ms'])} ago",
         )
         for row in facts["workers"]
     ]
-    lines += ["", *(_table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST"), queues) or ["no queues yet"])]
-    lines += ["", *(_table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
+    lines += ["", *(table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST"), queues) or ["no queues yet"])]
+    lines += ["", *(table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
     return "\n".join(lines)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of columns, numbers to the right; none where there are no rows."""
-    if not rows:
-        return []
-    widths = [max(len(str(row[column])) for row in [head, *rows]) for column in range(len(head))]
-    numeric = [all(isinstance(row[column], int) for row in rows) for column in range(len(head))]
-    return [
-        "  ".join(
-            str(cell).rjust(width) if right else str(cell).ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in [head, *rows]
-    ]
-
-
-def _age(ms: int) -> str:
-    """A span as a person says it: ``850 ms``, ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
-    for unit, size, limit in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
-        if ms < limit * size:
-            return f"{ms // size} {unit}"
-    return f"{ms // 86_400_000} d"

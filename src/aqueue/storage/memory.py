@@ -21,6 +21,7 @@ from ..message import Delivery, Envelope, Receipt
 from .listeners import Listeners
 from .marks import Marks
 from .memory_cells import MemoryCells
+from .memory_oversight import MemoryOversight
 from .protocol import (
     CancelAsked,
     Description,
@@ -91,6 +92,8 @@ class MemoryStorage:
         self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
         self._lent: dict[Receipt, _Task] = {}
         self._scheduled: list[tuple[int, int, _Task]] = []
+        places = (self._tasks, self._ready, self._lent, self._scheduled)
+        self.oversight = MemoryOversight(*places, self._forget_expired)
         self._expiring: list[tuple[int, str]] = []
         self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
@@ -318,7 +321,7 @@ class MemoryStorage:
         if task in line:
             line.remove(task)
         else:
-            self._scheduled = [entry for entry in self._scheduled if entry[2] is not task]
+            self._scheduled[:] = [entry for entry in self._scheduled if entry[2] is not task]
             heapify(self._scheduled)
         if not line:
             del self._ready[task.level]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..lifecycle import Settlement, State
     from ..message import Delivery, Envelope, Receipt
     from .cells import Cells
+    from .oversight import Oversight
 
 
 class Record(NamedTuple):
@@ -144,6 +145,10 @@ class Storage(Protocol):
     @property
     def cells(self) -> Cells:
         """What the namespace shares beside its tasks."""
+
+    @property
+    def oversight(self) -> Oversight:
+        """What those get to know who look after it."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.cli import main
+from aqueue.ids import new_token
 
 from .shell import Ran, Shell
 
@@ -91,6 +92,14 @@ def shell() -> Iterator[Shell]:
         shell.write("app.py", APP)
         yield shell
         shell.close()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request: pytest.FixtureRequest, shell: Shell) -> Shell:
+    """The shell, with a store of its own of each kind."""
+    if request.param == "redis":
+        shell.env = {"AQUEUE_URL": request.getfixturevalue("redis_url"), "SHOP": f"shop-{new_token()}"}
+    return shell
 
 
 @pytest.fixture

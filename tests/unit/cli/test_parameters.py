@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue.cli import commands
 from aqueue.cli.parameters import parse_seconds
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def test_an_unknown_option_names_the_nearest(here: Here) -> None:
 
 def test_an_unknown_command_names_the_nearest(here: Here) -> None:
     assert "no command 'wroker'; did you mean 'worker'?" in refused(here, "wroker", "app")
-    assert "there are demo, enqueue, info, result, version, worker" in refused(here, "xyz")
+    assert f"there are {', '.join(sorted(commands.commands))}" in refused(here, "xyz")
 
 
 @pytest.mark.parametrize("dash", ["\u2013", "\u2014", "\u2212"])

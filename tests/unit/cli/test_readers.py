@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.cli.outcome import Outcome
-from aqueue.ids import new_token
 from aqueue.lifecycle import State
 
 from .shell import ENVIRONMENT
@@ -19,14 +18,6 @@ from .shell import ENVIRONMENT
 if TYPE_CHECKING:
     from .conftest import Here
     from .shell import Shell
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-def store(request: pytest.FixtureRequest, shell: Shell) -> Shell:
-    """The shell, with a store of its own of each kind."""
-    if request.param == "redis":
-        shell.env = {"AQUEUE_URL": request.getfixturevalue("redis_url"), "SHOP": f"shop-{new_token()}"}
-    return shell
 
 
 # -- info

@@ -16,6 +16,7 @@ from .cells import RedisCells
 from .events import EventStream
 from .insight import Insight
 from .keys import GROUP, Keys, level_of, priority_of, queue_of
+from .oversight import RedisOversight
 from .pulse import RedisPulse
 from .reader import Reader, delivery_of, marked_if
 from .scripts import (
@@ -72,6 +73,7 @@ class RedisStorage:
         self._insight = Insight(self._address, self._server, self._keys)
         self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
         self.cells = RedisCells(self._server, self._keys)
+        self.oversight = RedisOversight(self._server, self._insight, self._keys, lambda: self.lease_ms)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:

@@ -214,3 +214,45 @@ SELECT until FROM cell WHERE namespace = ? AND kind = ? AND name = ? ORDER BY un
 
 -- permits: who holds any, the first to lapse first
 SELECT name, token, until FROM cell WHERE namespace = ? AND kind = 'permit' AND until > ? ORDER BY until
+
+-- next_level: the queue and the priority that come next among those of ready tasks, which are read queue by queue
+SELECT queue, priority FROM (
+    SELECT * FROM (
+        SELECT queue, priority FROM task
+        WHERE namespace = :namespace AND place = 'ready' AND queue = :queue AND priority < :priority
+        ORDER BY priority DESC
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT * FROM (
+        SELECT queue, priority FROM task
+        WHERE namespace = :namespace AND place = 'ready' AND queue > :queue
+        ORDER BY queue, priority DESC
+        LIMIT 1
+    )
+)
+LIMIT 1
+
+-- walk_ready: a page of what is in line at one level
+SELECT seq, id, state, payload, queue, priority, at, failures, count, consumer FROM task
+WHERE namespace = :namespace AND place = 'ready' AND queue = :queue AND priority = :priority AND seq > :seq
+ORDER BY seq
+LIMIT :limit
+
+-- walk_scheduled: a page of what is due later
+SELECT seq, id, state, payload, queue, priority, at, failures, count, consumer FROM task
+WHERE namespace = :namespace AND place = 'scheduled' AND (at, queue, seq) > (:at, :queue, :seq)
+ORDER BY at, queue, seq
+LIMIT :limit
+
+-- walk_lent: a page of what is lent
+SELECT seq, id, state, payload, queue, priority, at, failures, count, consumer FROM task
+WHERE namespace = :namespace AND place = 'leased' AND (at, queue, seq) > (:at, :queue, :seq)
+ORDER BY at, queue, seq
+LIMIT :limit
+
+-- walk_ended: a page of verdicts
+SELECT at, seq, id, state, result FROM task
+WHERE namespace = :namespace AND place = 'settled' AND at > :now_ms AND (at, seq) > (:at, :seq)
+ORDER BY at, seq
+LIMIT :limit

@@ -15,6 +15,7 @@ from . import marks, operations
 from .cells import SqliteCells
 from .connection import Link
 from .location import Location
+from .oversight import SqliteOversight
 from .pulse import SqlitePulse
 from .thread import WriterThread
 from .wakeup import CANCEL, DUE, FREED, READY, Bells, Neighbours, client_topic
@@ -78,6 +79,7 @@ class SqliteStorage:
         self._clock = clock or SystemClock()
         self._present: _Session | None = None
         self.cells = SqliteCells(lambda: self._session().writer)
+        self.oversight = SqliteOversight(lambda: self._session().writer)
 
     # -- lifetime
 

@@ -1,0 +1,139 @@
+"""Looking after a namespace: what is in each place, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...lifecycle import State
+from ...message import Envelope
+from ...storage.oversight import PAGE, Kept, Place
+from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
+
+if TYPE_CHECKING:
+    from ...storage.protocol import Storage
+
+_HOUR_MS = 3_600_000
+
+
+async def walk(storage: Storage, place: Place, queue: str = "") -> list[Kept]:
+    """All that is in `place`."""
+    found: list[Kept] = []
+    async for page in storage.oversight.walk(place, queue):
+        assert 0 < len(page) <= PAGE
+        found += page
+    return found
+
+
+async def _ids(storage: Storage, place: Place, queue: str = "") -> list[str]:
+    return [kept.id for kept in await walk(storage, place, queue)]
+
+
+async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        for place in Place:
+            assert await walk(storage, place) == []
+        await storage.settle([verdict(await lend(storage, "done"), b"result")])
+        await storage.settle([verdict(await lend(storage, "failed"), b"error", state=State.FAILED)])
+        await lend(storage, "running")
+        await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
+        assert await _ids(storage, Place.READY) == ["ready"]
+        assert await _ids(storage, Place.SCHEDULED) == ["later"]
+        assert await _ids(storage, Place.LENT) == ["running"]
+        ended = [Kept("done", State.DONE, result=b"result"), Kept("failed", State.FAILED, result=b"error")]
+        assert sorted(await walk(storage, Place.ENDED)) == ended
+
+
+async def check_a_listed_task_is_told_in_full(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        began_ms = harness.now_ms()
+        await storage.push([Envelope("task", b"\x00payload", "mail", 7)])
+        [delivery] = await pull(storage, queues=["mail"])
+        [lent] = await walk(storage, Place.LENT)
+        assert lent[:5] == ("task", State.RUNNING, b"\x00payload", "mail", 7)
+        assert (lent.deliveries, lent.consumer, lent.failures) == (1, "one", 0)
+        # Clocks are read in whole milliseconds, and a server has a clock of its own.
+        assert began_ms - 1 <= lent.at_ms - LONG_LEASE_MS <= harness.now_ms() + 1
+        await storage.settle([put_back(delivery, State.RETRYING, delay_ms=_HOUR_MS, failures=1)])
+        [later] = await walk(storage, Place.SCHEDULED)
+        assert later[:5] == ("task", State.RETRYING, b"\x00payload", "mail", 7)
+        assert (later.failures, later.consumer) == (1, "")
+        assert began_ms - 1 <= later.at_ms - _HOUR_MS <= harness.now_ms() + 1
+        await storage.push([Envelope("other", b"\xff", "mail", 7)])
+        [delivery] = await pull(storage, queues=["mail"])
+        await storage.settle([put_back(delivery, State.RETRYING, failures=2)])
+        [ready] = await walk(storage, Place.READY)
+        assert ready[:5] == ("other", State.RETRYING, b"\xff", "mail", 7)
+        assert (ready.failures, ready.consumer) == (2, "")
+        assert began_ms - 1 <= ready.at_ms <= harness.now_ms() + 1
+
+
+async def check_ready_tasks_are_listed_in_the_order_of_their_turns(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope(f"b{n}", b"", "b") for n in range(2)])
+        await storage.push([Envelope(f"a{n}", b"", "a", priority) for n, priority in enumerate([-1, 0, 5, 0, 100])])
+        turns = ["a4", "a2", "a1", "a3", "a0"]
+        assert await _ids(storage, Place.READY) == [*turns, "b0", "b1"]
+        assert await _ids(storage, Place.READY, "a") == turns
+        assert await _ids(storage, Place.READY, "b") == ["b0", "b1"]
+        assert await _ids(storage, Place.READY, "c") == []
+        assert [delivery.id for delivery in await pull(storage, queues=["a"])] == turns
+
+
+async def check_scheduled_tasks_are_listed_by_their_instants(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        hours = {"third": 3, "first": 1, "second": 2}
+        await storage.push([Envelope(name, b"", "a", 5, hours[name] * _HOUR_MS) for name in hours])
+        await storage.push([Envelope("other", b"", "b", 0, 2 * _HOUR_MS)])
+        assert await _ids(storage, Place.SCHEDULED, "a") == ["first", "second", "third"]
+        assert await _ids(storage, Place.SCHEDULED, "b") == ["other"]
+        assert sorted(await _ids(storage, Place.SCHEDULED)) == ["first", "other", "second", "third"]
+
+
+async def check_lent_tasks_are_listed_with_those_who_hold_them(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.push([Envelope(f"a{n}", b"", "a") for n in range(3)])
+        await storage.push([Envelope("b0", b"", "b")])
+        [first] = await pull(storage, 1, consumer="one", queues=["a"])
+        await pull(storage, consumer="two", queues=["a", "b"])
+        held = {(kept.id, kept.consumer) for kept in await walk(storage, Place.LENT)}
+        assert held == {("a0", "one"), ("a1", "two"), ("a2", "two"), ("b0", "two")}
+        assert await _ids(storage, Place.LENT, "b") == ["b0"]
+        [before] = [kept.at_ms for kept in await walk(storage, Place.LENT) if kept.id == "a0"]
+        await harness.advance(50)
+        assert renew(storage, [first.receipt]) == []
+        [after] = [kept.at_ms for kept in await walk(storage, Place.LENT) if kept.id == "a0"]
+        assert after >= before + 49
+
+
+async def check_a_long_list_comes_in_pages(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        names = [f"t{number:04}" for number in range(2 * PAGE + 50)]
+        await storage.push([Envelope(f"later-{name}", b"", delay_ms=_HOUR_MS) for name in names])
+        await storage.push([Envelope(name, b"") for name in names])
+        assert await _ids(storage, Place.READY) == names
+        assert sorted(await _ids(storage, Place.SCHEDULED)) == [f"later-{name}" for name in names]
+        deliveries = await pull(storage, len(names))
+        assert sorted(await _ids(storage, Place.LENT)) == names
+        await storage.settle([verdict(delivery) for delivery in deliveries])
+        # A scan may come by the same record twice.
+        assert set(await _ids(storage, Place.ENDED)) == set(names)
+        assert await _ids(storage, Place.READY) == await _ids(storage, Place.LENT) == []
+
+
+async def check_a_verdict_is_listed_for_as_long_as_it_is_kept(harness: Harness) -> None:
+    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        await storage.settle([verdict(await lend(storage, "short"), ttl_ms=30)])
+        await storage.settle([verdict(await lend(storage, "long"))])
+        await harness.advance(60)
+        assert await _ids(storage, Place.ENDED) == ["long"]
+
+
+CHECKS = (
+    check_every_task_is_listed_in_its_place,
+    check_a_listed_task_is_told_in_full,
+    check_ready_tasks_are_listed_in_the_order_of_their_turns,
+    check_scheduled_tasks_are_listed_by_their_instants,
+    check_lent_tasks_are_listed_with_those_who_hold_them,
+    check_a_long_list_comes_in_pages,
+    check_a_verdict_is_listed_for_as_long_as_it_is_kept,
+)
