@@ -33,23 +33,32 @@ if TYPE_CHECKING:
     from .lifecycle import State
     from .limits import RateLimit
     from .locks import TaskLock
+    from .message import SKIPPED, Error
     from .permits import Permit
-    from .result import Progress, Result, ResultGroup
+    from .result import ChordResult, Progress, Result, ResultGroup
     from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
+    from .workflow.groups import Chord, Group, chord, group
+    from .workflow.steps import Pipeline, Step
 
 __all__ = [
+    "SKIPPED",
     "Call",
     "CancelExecution",
+    "Chord",
+    "ChordResult",
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
+    "Error",
+    "Group",
     "Huey",
     "HueyException",
     "JSONSerializer",
     "MemoryHuey",
     "Permit",
     "PickleSerializer",
+    "Pipeline",
     "ProcessDied",
     "Progress",
     "QueueFull",
@@ -67,6 +76,7 @@ __all__ = [
     "SerializerMismatch",
     "SqliteHuey",
     "State",
+    "Step",
     "Task",
     "TaskException",
     "TaskInfo",
@@ -76,7 +86,9 @@ __all__ = [
     "TaskTimeout",
     "TaskView",
     "__version__",
+    "chord",
     "current_task",
+    "group",
 ]
 
 _HOMES = {
@@ -104,10 +116,13 @@ _HOMES = {
     "lifecycle": ("State",),
     "limits": ("RateLimit",),
     "locks": ("TaskLock",),
+    "message": ("SKIPPED", "Error"),
     "permits": ("Permit",),
-    "result": ("Progress", "Result", "ResultGroup"),
+    "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
+    "workflow.groups": ("Chord", "Group", "chord", "group"),
+    "workflow.steps": ("Pipeline", "Step"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

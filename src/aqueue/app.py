@@ -5,32 +5,30 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from . import codec
 from .clients import Clients
-from .clock import SystemClock, instant_ms, span_ms
-from .context import TaskView
+from .clock import SystemClock, span_ms
 from .control import Control
+from .enqueueing import Enqueueing
 from .exceptions import ConfigurationError
+from .functions import check_function, check_pool, task_name
 from .hooks import HookDecorators, Hooks
-from .ids import check_name, check_task_id, new_task_id
+from .ids import check_name, check_task_id
 from .inspection import Inspection
 from .limits import Limits
 from .locks import Locks
-from .message import Envelope, Message
 from .options import TaskOptions, check_known
 from .registry import Registry
 from .resources import Resource
-from .result import Result, ResultGroup
-from .signals import SIGNAL_ENQUEUED, SIGNAL_SCHEDULED
+from .result import Result
 from .storage import DEFAULT_LEASE_MS, open_storage
-from .task import AsyncTask, Call, SyncTask, Task, check_function, check_pool, task_name
+from .task import AsyncTask, SyncTask, Task
 from .values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from datetime import timedelta
     from types import TracebackType
 
@@ -73,7 +71,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
+class Huey(HookDecorators, Enqueueing, Control, Inspection, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
@@ -194,81 +192,6 @@ class Huey(HookDecorators, Control, Inspection, Locks, Limits, Values):
         task: Task[..., Any] = Task(self, function, task_name(function, name), declared, resource)
         self.registry.add(task)
         return task
-
-    # -- enqueueing
-
-    async def enqueue(self, call: Call[R]) -> Result[R]:
-        """Send one call, made with ``task.s(...)``; see ``Task.enqueue``."""
-        client = self._clients.get(asyncio.get_running_loop()) or await self.client()
-        if client.is_full:
-            await client.wait_for_room()
-        envelope = self._envelope(call, client.token)
-        if self.hooks.pre_enqueue:
-            await self._before_push([call], [envelope])
-        created = await client.push(envelope)
-        if self.hooks.signals.receivers or self._immediate is not None:
-            await self._after_push([call], [envelope], [created])
-        return Result(envelope.id, self, created)
-
-    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
-        """Send many calls in as few round trips as the store allows, whatever their number.
-
-        Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
-        """
-        client = await self.client()
-        calls = list(calls)
-        envelopes = [self._envelope(call, client.token) for call in calls]
-        if self.hooks.pre_enqueue:
-            await self._before_push(calls, envelopes)
-        created = await client.push_all(envelopes) if envelopes else []
-        if self.hooks.signals.receivers or self._immediate is not None:
-            await self._after_push(calls, envelopes, created)
-        results: list[Result[R]] = [
-            Result(envelope.id, self, new) for envelope, new in zip(envelopes, created, strict=True)
-        ]
-        return ResultGroup(results)
-
-    async def _before_push(self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope]) -> None:
-        """Ask the pre-enqueue handlers; one that raises ``CancelExecution`` keeps all of `calls` from being sent."""
-        for call, envelope in zip(calls, envelopes, strict=True):
-            await self.hooks.run_pre_enqueue(self._view(call, envelope))
-
-    async def _after_push(
-        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
-    ) -> None:
-        """Tell of each task that is new, now that the store has it. In immediate mode, run them."""
-        new = [(call, envelope) for call, envelope, is_new in zip(calls, envelopes, created, strict=True) if is_new]
-        for call, envelope in new:
-            task = self._view(call, envelope)
-            await self.hooks.signals.send(SIGNAL_ENQUEUED, task)
-            if envelope.delay_ms or envelope.eta_ms > self._clock.now_ms():
-                await self.hooks.signals.send(SIGNAL_SCHEDULED, task)
-        if self._immediate is not None:
-            await self._immediate.run_ready([envelope.id for _, envelope in new])
-
-    def _view(self, call: Call[Any], envelope: Envelope) -> TaskView:
-        """What was made of `call`, with its arguments as the worker will get them."""
-        return TaskView(self.codec.decode_message(envelope.id, envelope.payload), call.options)
-
-    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
-        options = call.options
-        message = Message(call.id or new_task_id(), call.task.name, call.args, call.kwargs, reply)
-        if options.expires is not None:
-            message.expires_ms = self._expires_ms(options.expires, call)
-        if options is not call.task.declared:
-            message.overrides = options.travelling(call.task.declared)
-        payload = self.codec.encode_message(message)
-        return Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
-
-    def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
-        """The instant after which the call must not start: a span counts from when it is due."""
-        due_ms = call.eta_ms or self._clock.now_ms() + call.delay_ms
-        if not isinstance(expires, datetime):
-            return due_ms + span_ms(expires, "expires")
-        expires_ms = instant_ms(expires, "expires")
-        if (call.delay_ms or call.eta_ms) and expires_ms < due_ms:
-            raise ValueError(f"expires ({expires!r}) is before the task is due")
-        return max(expires_ms, 1)
 
     # -- results
 

@@ -21,7 +21,7 @@ from .storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Re
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
-    from .message import Delivery, Envelope
+    from .message import Delivery, Envelope, Node
     from .storage.protocol import Event, Storage
 
 SECOND_LOOK_SECONDS = 5.0
@@ -110,6 +110,10 @@ class Client:
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
         """Keep all `envelopes`, in as few steps as the store allows."""
         return await self.storage.push(envelopes)
+
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        """Keep all `nodes` or none; see ``Storage.push_workflow``."""
+        return await self.storage.push_workflow(nodes)
 
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         """Tell how far a running task is; see ``Storage.report``."""

@@ -19,7 +19,7 @@ from uuid import UUID
 import orjson
 
 from .exceptions import DecodeError, EncodeError, SerializerMismatch
-from .message import Message
+from .message import SKIPPED, Error, Message, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ _SMALLEST_INT = -(2**63)
 _LARGEST_INT = 2**64 - 1
 _SHOWN = 200
 # What the fields of a message say when they are left out; it cannot do without its task. Later versions may add more.
-_DEFAULTS: tuple[Any, ...] = (None, "", (), {}, 0, None)
+_DEFAULTS: tuple[Any, ...] = (None, "", (), {}, 0, None, None)
 _MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
 
 
@@ -105,7 +105,7 @@ def document_of(message: Message, args: Sequence[Any], kwargs: Any) -> list[Any]
 
     Not a dict: every queued task would keep the names of its fields in the store.
     """
-    document = [message.task, message.reply, args, kwargs, message.expires_ms, message.overrides]
+    document = [message.task, message.reply, args, kwargs, message.expires_ms, message.overrides, message.node]
     while not document[-1]:
         document.pop()
     return document
@@ -119,7 +119,7 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
     """
     if type(document) in _SEQUENCES:
         fields = (*document, *_DEFAULTS[len(document) :])
-        task, reply, args, kwargs, expires_ms, overrides = fields[: len(_DEFAULTS)]
+        task, reply, args, kwargs, expires_ms, overrides, node = fields[: len(_DEFAULTS)]
         if (
             type(task) is str
             and type(reply) is str
@@ -127,8 +127,9 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
             and type(kwargs) is dict
             and type(expires_ms) is int
             and (overrides is None or type(overrides) is dict)
+            and (node is None or type(node) in _SEQUENCES)
         ):
-            return Message(task_id, task, tuple(args), kwargs, reply, expires_ms, overrides)
+            return Message(task_id, task, tuple(args), kwargs, reply, expires_ms, overrides, node)
     raise DecodeError(f"not a message: {_preview(payload)}")
 
 
@@ -268,6 +269,8 @@ _WRITERS: dict[type, Callable[[Any, str, int], Any]] = {
     timedelta: lambda value, path, depth: _tagged("timedelta", [value.days, value.seconds, value.microseconds]),
     UUID: _write_text("uuid", str),
     complex: lambda value, path, depth: _tagged("complex", [repr(value.real), repr(value.imag)]),
+    Error: lambda value, path, depth: _tagged("error", _encodable(value.metadata, path, depth)),
+    Skipped: lambda value, path, depth: _tagged("skipped", None),
 }
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -286,6 +289,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "timedelta": lambda parts: timedelta(*parts),
     "uuid": UUID,
     "complex": lambda parts: complex(float(parts[0]), float(parts[1])),
+    "error": Error,
+    "skipped": lambda _: SKIPPED,
 }
 
 

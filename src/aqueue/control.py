@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .causes import owned
 from .clock import instant_ms
 from .context import TaskRun
 from .exceptions import ConfigurationError, DecodeError, ResultNotFound
 from .ids import check_task_id, kind_key
 from .lifecycle import TOMBSTONE_MS
+from .message import JOINED
 from .result import Result
 from .task import Call, Task, due
+from .workflow.inputs import read_call, read_ready, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from .client import Client
@@ -31,8 +34,8 @@ class Control:
     `what` is a task, which stands for all calls of it, a result, a run, or the id of one call.
     """
 
-    registry: Registry
     codec: Codec
+    registry: Registry
     result_ttl_ms: int
 
     # -- revoking
@@ -98,13 +101,15 @@ class Control:
         """End one call, wherever it is; False when it has its verdict already, or is unknown.
 
         One that waits gets the verdict ``cancelled`` at once. One that runs is told: its coroutine is cancelled, its
-        thread is abandoned, and then it gets that verdict, unless it returns something in spite of it.
+        thread is abandoned, and then it gets that verdict, unless it returns something in spite of it. In a workflow it
+        is for those after it as if it had cancelled itself; those before it go on.
 
         Raises:
             TypeError, ValueError: `what` can be no call.
             QueueUnavailable: the store could not be reached in time.
         """
-        return await self._cancel(_id(what), await self._message(_id(what)), "cancelled before it started")
+        task_id = _id(what)
+        return await self._cancel(task_id, await self._message(task_id), "cancelled before it started")
 
     async def reschedule(
         self,
@@ -121,11 +126,12 @@ class Control:
         Raises:
             ResultNotFound: it has its verdict already, or is unknown: nothing is left to be run again.
             ConfigurationError: its task is not declared on this application.
+            ValueError: in its workflow others wait for it, under its id, or it waits for others itself.
             TypeError, ValueError: an option is out of range, or both `eta` and `delay` are given.
         """
         task_id = _id(what)
         delay_ms, eta_ms = due(eta, delay)
-        message = await self._message(task_id)
+        message = await self._message(task_id, _read_to_repeat)
         if message is not None:
             task = self.registry.get(message.task)
             if task is None:
@@ -145,15 +151,14 @@ class Control:
         reply = "" if message is None else message.reply
         metadata = {"type": "CancelExecution", "error": why, "traceback": "", "task_id": task_id}
         ttl_ms = max(self.result_ttl_ms, TOMBSTONE_MS)
-        storage = (await self.client()).storage
-        result = self.codec.encode_value(metadata, "error", task_id)
-        return await storage.cancel(task_id, result, ttl_ms, reply, instead)
+        error = owned(task_id, self.codec.encode_value(metadata, "error", task_id))
+        return await (await self.client()).storage.cancel(task_id, error, ttl_ms, reply, instead)
 
-    async def _message(self, task_id: str) -> Message | None:
+    async def _message(self, task_id: str, read: Callable[[Codec, str, bytes], Message] = read_call) -> Message | None:
         """The call of this id, unless it has its verdict, is unknown, or makes no sense."""
         [envelope] = await (await self.client()).storage.envelopes([task_id])
         try:
-            return None if envelope is None else self.codec.decode_message(task_id, envelope.payload)
+            return None if envelope is None else read(self.codec, task_id, envelope.payload)
         except DecodeError:
             return None
 
@@ -172,6 +177,17 @@ class Control:
         self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
     ) -> None:
         raise NotImplementedError
+
+
+def _read_to_repeat(codec: Codec, task_id: str, payload: bytes) -> Message:
+    """The call in `payload`, with what it got from others; refused where it cannot do without its id."""
+    terms = terms_of(read_call(codec, task_id, payload))
+    if terms.linked or (terms.after and not payload.startswith(JOINED)):
+        why = "others wait for it under this id" if terms.linked else "it still waits for others"
+        raise ValueError(
+            f"task {task_id!r} cannot be rescheduled, because {why}: cancel it, and enqueue its workflow anew"
+        )
+    return read_ready(codec, task_id, payload)[0]
 
 
 def _id(what: Result[Any] | TaskRun | str) -> str:

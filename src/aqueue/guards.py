@@ -8,7 +8,8 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
-from .task import Task, check_function
+from .functions import check_function
+from .task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from .causes import read_error
 from .exceptions import DecodeError
 from .ids import check_name
 from .lifecycle import State
 from .storage.oversight import Place
+from .workflow.inputs import read_ready
 
 if TYPE_CHECKING:
     from .client import Client
@@ -134,7 +136,7 @@ class Inspection:
         args: tuple[Any, ...] = ()
         kwargs: dict[str, Any] = {}
         try:
-            message = self.codec.decode_message(kept.id, kept.payload)
+            message, _ = read_ready(self.codec, kept.id, kept.payload)
             name, args, kwargs = message.task, message.args, message.kwargs
         except DecodeError as error:
             problem = str(error)
@@ -143,14 +145,14 @@ class Inspection:
         return TaskInfo(kept.id, kept.state, name, args, kwargs, *where, problem=problem, **when)
 
     def _result_info(self, kept: Kept) -> ResultInfo:
-        what = "result" if kept.state is State.DONE else "error"
+        if not kept.result:
+            return ResultInfo(kept.id, kept.state)
         try:
-            told = self.codec.decode_value(kept.result, what, kept.id) if kept.result else None
+            if kept.state is State.DONE:
+                return ResultInfo(kept.id, kept.state, self.codec.decode_value(kept.result, "result", kept.id))
+            return ResultInfo(kept.id, kept.state, metadata=read_error(self.codec, kept.id, kept.result))
         except DecodeError as error:
             return ResultInfo(kept.id, kept.state, problem=str(error))
-        if kept.state is State.DONE:
-            return ResultInfo(kept.id, kept.state, told)
-        return ResultInfo(kept.id, kept.state, metadata=told if isinstance(told, dict) else {})
 
     # -- what the application brings
 

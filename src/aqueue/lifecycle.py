@@ -8,7 +8,8 @@ from enum import StrEnum
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from .message import Delivery, Receipt
+from .causes import owned
+from .message import Delivery, Receipt, Trigger
 from .retry import RetryPolicy
 
 
@@ -18,6 +19,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
     QUEUED = "queued"
     SCHEDULED = "scheduled"
+    WAITING = "waiting"
     RUNNING = "running"
     RETRYING = "retrying"
     DONE = "done"
@@ -30,13 +32,21 @@ class State(StrEnum):
 VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, State.DEAD})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED}),
+    State.UNKNOWN: frozenset({State.QUEUED, State.SCHEDULED, State.WAITING}),
+    State.WAITING: frozenset({State.QUEUED, State.SCHEDULED, State.CANCELLED}),
     State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
     State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
 } | dict.fromkeys(VERDICTS, frozenset())
+
+# The verdicts that count as an input for a node of each trigger; any other cancels the node.
+TRIGGERING: dict[Trigger, frozenset[State]] = {
+    Trigger.DONE: frozenset({State.DONE}),
+    Trigger.ENDED: VERDICTS,
+    Trigger.FAILED: frozenset({State.FAILED, State.DEAD}),
+}
 
 
 class Returned(NamedTuple):
@@ -130,7 +140,8 @@ class Settlement(NamedTuple):
     """What a store must do with one delivery, atomically, if the receipt still holds.
 
     A verdict in `state` ends the task: `result` is kept for `ttl_ms` and the client named by `reply` is told. Any other
-    state puts the task back, due after `delay_ms` (or at `eta_ms`), with `failures` as its new count.
+    state puts the task back, due after `delay_ms` (or at `eta_ms`), with `failures` as its new count. Nodes may wait
+    for the verdict of a `linked` task: what follows for them is part of the same step.
     """
 
     receipt: Receipt
@@ -142,14 +153,19 @@ class Settlement(NamedTuple):
     delay_ms: int = 0
     eta_ms: int = 0
     failures: int = 0
+    linked: bool = False
 
 
 class Terms(NamedTuple):
-    """The part of a task's options that decides its fate. A result is kept for `ttl_ms`, if at all."""
+    """The part of a task's options that decides its fate. A result is kept for `ttl_ms`, if at all.
+
+    `linked` where other tasks of a workflow wait for its verdict, and get its result or inherit its error.
+    """
 
     policy: RetryPolicy
     ttl_ms: int
     keep_result: bool = True
+    linked: bool = False
 
 
 # A verdict outlives its result by this much at least: a client that repeats an enqueue whose reply was lost must still
@@ -206,6 +222,10 @@ def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, rando
 
 
 def _verdict(delivery: Delivery, state: State, result: bytes, terms: Terms, reply: str) -> Settlement:
+    if terms.linked:
+        ttl_ms = max(terms.ttl_ms if terms.keep_result else 0, TOMBSTONE_MS)
+        told = result if state is State.DONE else owned(delivery.id, result)
+        return Settlement(delivery.receipt, delivery.id, state, told, ttl_ms, reply, linked=True)
     if terms.keep_result:
         return Settlement(delivery.receipt, delivery.id, state, result, max(terms.ttl_ms, TOMBSTONE_MS), reply)
     return Settlement(delivery.receipt, delivery.id, state, b"", TOMBSTONE_MS, reply)

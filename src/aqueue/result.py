@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
 
+from .causes import read_error
 from .clock import span_ms
 from .exceptions import DecodeError, ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
     from datetime import datetime, timedelta
 
     from .codec import Codec
@@ -29,6 +30,12 @@ class Progress(NamedTuple):
     done: float
     total: float | None = None
     message: str = ""
+
+
+class Sendable(Protocol[R_co]):
+    """What can be enqueued: a call or a workflow. `R_co` is the handle that this gives."""
+
+    def enqueue(self) -> Coroutine[Any, Any, R_co]: ...
 
 
 class ResultSource(Protocol):
@@ -134,8 +141,8 @@ class Result(Generic[R_co]):
         return self._value(record)
 
     async def status(self) -> State:
-        """Where the task is now: ``queued``, ``scheduled``, ``running``, ``retrying``, ``done``, ``failed``,
-        ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
+        """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,
+        ``failed``, ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
         if self.verdict is not None:
             return self.verdict.state
         record = await self.source.look(self.id)
@@ -183,9 +190,7 @@ class Result(Generic[R_co]):
         if record.state == State.DONE:
             # A task declared with results=False keeps its verdict and no value.
             return cast("R_co", self._decoded(record.result, "result") if record.result else None)
-        metadata = self._decoded(record.result, "error") if record.result else {"task_id": self.id}
-        if not isinstance(metadata, dict):
-            raise DecodeError(f"the error of task {self.id} is no description of one")
+        metadata = read_error(self.source.codec, self.id, record.result)
         raise TaskException({**metadata, "state": str(record.state)})
 
     def _decoded(self, data: bytes, what: str) -> Any:
@@ -256,6 +261,31 @@ class ResultGroup(Generic[R_co]):
                 wait.cancel()
             # Retrieves the errors of those that nobody came for.
             await asyncio.gather(*waits, return_exceptions=True)
+
+
+class ChordResult(Generic[R_co]):
+    """Handles of a chord: `results` of its members, and `callback`. Awaiting it gives what the callback returned.
+
+    `pipeline_results` has the callback and what follows it, if anything does.
+    """
+
+    def __init__(self, results: ResultGroup[Any], pipeline_results: ResultGroup[Any]) -> None:
+        self.results = results
+        self.pipeline_results = pipeline_results
+
+    def __repr__(self) -> str:
+        return f"<ChordResult of {len(self.results)}>"
+
+    @property
+    def callback(self) -> Result[R_co]:
+        return self.pipeline_results[0]
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        return self.callback.__await__()
+
+    async def get(self, *, timeout: float | None = None) -> R_co:
+        """What the callback returned; raises like ``Result.get``."""
+        return await self.callback.get(timeout=timeout)
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:

@@ -38,12 +38,14 @@ from .lifecycle import (
     Unreadable,
     Unusable,
 )
+from .message import JOINED
 from .processes.failure import ChildRaised
 from .processes.pool import ProcessPool
 from .processes.target import target_of
 from .resources import is_sync_manager
 from .retry import RetryPolicy
-from .signals import SIGNAL_EXECUTING
+from .signals import SIGNAL_ENQUEUED, SIGNAL_EXECUTING
+from .workflow.inputs import read_ready
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,8 +62,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.runner")
 
-# For what could not be read as a call of a known task: there is nobody to retry for.
-_NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000)
+# For what could not be read as a call of a known task: there is nobody to retry for, and others may wait for it.
+_NO_TERMS = Terms(RetryPolicy(), 24 * 3600 * 1000, linked=True)
 
 
 class Ran(NamedTuple):
@@ -128,7 +130,7 @@ class Runner:
     async def run(self, delivery: Delivery) -> Ran:
         """Run `delivery`. Whatever the message, the task or a hook does, this returns."""
         try:
-            message = self._codec.decode_message(delivery.id, delivery.payload)
+            message, node = read_ready(self._codec, delivery.id, delivery.payload)
         except SerializerMismatch as error:
             return Ran(Unreadable(), why=str(error))
         except DecodeError as error:
@@ -136,14 +138,20 @@ class Runner:
         plan = self._plans.get(message.task)
         if plan is None or plan.task is not self._registry.get(message.task):
             plan = self._plan(message.task)
-        if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan)) is not None:
+        terms = _NO_TERMS if plan is None else plan.terms
+        if node.linked:
+            terms = terms._replace(linked=True)
+        if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan, terms)) is not None:
             return stopped
         if plan is None:
             return Ran(Unknown(message.task), reply=message.reply)
-        try:
-            options, terms = self._changed(plan, message) if message.overrides else (plan.task.declared, plan.terms)
-        except (TypeError, ValueError) as error:
-            return Ran(Unusable(self._describe(error, delivery)), plan.terms, message.reply, why=str(error))
+        options = plan.task.declared
+        if message.overrides:
+            try:
+                options = options.changed(**message.overrides)
+                terms = self._terms(options, node.linked)
+            except (TypeError, ValueError) as error:
+                return Ran(Unusable(self._describe(error, delivery)), terms, message.reply, why=str(error))
         run = TaskRun(delivery, message, options, self._tell_progress)
         if delivery.receipt.count > self._max_crashes:
             why = f"{delivery.receipt.count - 1} workers ended while running it"
@@ -153,9 +161,8 @@ class Runner:
             return Ran(Expired(self._plainly(run, "Expired", why)), terms, message.reply, run, why)
         return Ran(await self._outcome(plan, run), terms, message.reply, run)
 
-    async def _stopped(self, delivery: Delivery, message: Message, plan: Plan | None) -> Ran | None:
+    async def _stopped(self, delivery: Delivery, message: Message, plan: Plan | None, terms: Terms) -> Ran | None:
         """What comes of a marked delivery that must not start, if it must not."""
-        terms = _NO_TERMS if plan is None else plan.terms
         run = None if plan is None else TaskRun(delivery, message, plan.task.declared, self._tell_progress)
         try:
             if not await self._is_revoked(delivery.id, message.task):
@@ -170,6 +177,8 @@ class Runner:
         set_current_task(run)
         if self._hooks.pre_execute or self._hooks.signals.receivers:
             try:
+                if _has_waited(run.delivery):
+                    await self._hooks.signals.send(SIGNAL_ENQUEUED, run)
                 await self._hooks.signals.send(SIGNAL_EXECUTING, run)
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
@@ -233,13 +242,9 @@ class Runner:
         self._plans[name] = plan
         return plan
 
-    def _terms(self, options: TaskOptions) -> Terms:
+    def _terms(self, options: TaskOptions, linked: bool = False) -> Terms:
         ttl_ms = self._result_ttl_ms if options.result_ttl is None else span_ms(options.result_ttl, "result_ttl")
-        return Terms(options.policy, ttl_ms, options.results)
-
-    def _changed(self, plan: Plan, message: Message) -> tuple[TaskOptions, Terms]:
-        options = plan.task.declared.changed(**(message.overrides or {}))
-        return options, self._terms(options)
+        return Terms(options.policy, ttl_ms, options.results, linked)
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:
         """What starts the body of `task`: only what it declared stands around it."""
@@ -319,6 +324,11 @@ class Runner:
             # A serializer that fails even here must not keep the task from its verdict.
             logger.error("The description of an error was left out: %s", error)
             return b""
+
+
+def _has_waited(delivery: Delivery) -> bool:
+    """Whether this is the first of a task that got in line with the verdicts of others."""
+    return delivery.fence == 1 and delivery.payload.startswith(JOINED)
 
 
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:

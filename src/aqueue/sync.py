@@ -11,23 +11,18 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
+from .result import ChordResult, ResultGroup
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from concurrent.futures import Future
     from datetime import datetime, timedelta
 
     from .lifecycle import State
-    from .result import Result, ResultGroup
+    from .result import Result, Sendable
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
-
-
-class Sendable(Protocol[R_co]):
-    """What can be enqueued: a task with its arguments."""
-
-    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]: ...
 
 
 class Application(Protocol):
@@ -105,6 +100,19 @@ class SyncResult(Generic[R]):
         return self._portal.call(self._result.cancel())
 
 
+class SyncChordResult(Generic[R]):
+    """Handles of a chord, for code that cannot await; see ``ChordResult``."""
+
+    def __init__(self, result: ChordResult[R], portal: Portal) -> None:
+        self.results = [SyncResult(each, portal) for each in result.results]
+        self.pipeline_results = [SyncResult(each, portal) for each in result.pipeline_results]
+        self.callback: SyncResult[R] = SyncResult(result.callback, portal)
+
+    def get(self, *, timeout: float | None = None) -> R:
+        """What the callback returned; raises like ``Result.get``."""
+        return self.callback.get(timeout=timeout)
+
+
 class SyncHuey:
     """``huey.sync``: the application's calls, each of which waits for its end."""
 
@@ -112,11 +120,25 @@ class SyncHuey:
         self._application = application
         self._portal = Portal()
 
-    def enqueue(self, call: Sendable[R]) -> SyncResult[R]:
-        """Send one call, made with ``task.s(...)``; raises like ``Task.enqueue``."""
-        return SyncResult(self._portal.call(call.enqueue()), self._portal)
+    @overload
+    def enqueue(self, item: Sendable[Result[R]]) -> SyncResult[R]: ...
 
-    def enqueue_many(self, calls: Iterable[Sendable[R]]) -> list[SyncResult[R]]:
+    @overload
+    def enqueue(self, item: Sendable[ResultGroup[R]]) -> list[SyncResult[R]]: ...
+
+    @overload
+    def enqueue(self, item: Sendable[ChordResult[R]]) -> SyncChordResult[R]: ...
+
+    def enqueue(self, item: Sendable[Any]) -> Any:
+        """Send a call, made with ``task.s(...)``, or a workflow; raises like their own ``enqueue``."""
+        handle = self._portal.call(item.enqueue())
+        if isinstance(handle, ChordResult):
+            return SyncChordResult(handle, self._portal)
+        if isinstance(handle, ResultGroup):
+            return [SyncResult(result, self._portal) for result in handle]
+        return SyncResult(handle, self._portal)
+
+    def enqueue_many(self, calls: Iterable[Sendable[Result[R]]]) -> list[SyncResult[R]]:
         """Send many calls in as few round trips as the store allows."""
         group = self._portal.call(self._application.enqueue_many(list(calls)))
         return [SyncResult(result, self._portal) for result in group]

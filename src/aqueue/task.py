@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import keyword
-import os
-import sys
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from .clock import instant_ms, span_ms
 from .exceptions import ConfigurationError
-from .ids import check_task_id, check_task_name
+from .functions import arguments_checker, takes_keyword
+from .ids import check_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -22,10 +20,14 @@ if TYPE_CHECKING:
     from .resources import Resource
     from .result import Result, ResultGroup
     from .sync import SyncHuey, SyncResult
+    from .workflow.graph import Workflow
+    from .workflow.steps import Following, JoinedTask, OnFailure, Pipeline, Step
 
 P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+H = TypeVar("H")
 
 
 class Call(Generic[R_co]):
@@ -56,7 +58,45 @@ class Call(Generic[R_co]):
 
     def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it; see ``Task.enqueue``."""
-        return self.task.sender.enqueue(self)
+        return self.task.sender.send(self)
+
+    def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
+        """A pipeline: this, and then `target` with `args` and what this returned; see ``Pipeline.then``."""
+        return self._step().then(target, *args, **kwargs)
+
+    def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Step[R_co]:
+        """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``."""
+        return self._step().error(handler, *args, **kwargs)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+        """What follows something else in a workflow, with more arguments."""
+        return self._step().as_pipeline(args, kwargs)
+
+    def as_member(self) -> Pipeline[R_co]:
+        """What stands beside others in a workflow."""
+        return self._step().as_member()
+
+    def extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
+        """This call with more arguments; those that are still missing come from what it follows.
+
+        Raises:
+            TypeError: the function does not take so many, or not these.
+        """
+        args, kwargs = self.args + args, {**self.kwargs, **kwargs}
+        try:
+            inspect.signature(self.task.check_arguments).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.task.name}: {error}") from None
+        return Call(self.task, args, kwargs, self.options, self.id, self.delay_ms, self.eta_ms)
+
+    def named(self, task_id: str) -> Call[R_co]:
+        """This call under an id of its own."""
+        return Call(self.task, self.args, self.kwargs, self.options, task_id, self.delay_ms, self.eta_ms)
+
+    def _step(self) -> Step[R_co]:
+        from .workflow.steps import Step
+
+        return Step(self)
 
 
 class Sender(Protocol):
@@ -65,7 +105,9 @@ class Sender(Protocol):
     @property
     def codec(self) -> Codec: ...
 
-    def enqueue(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+    def send(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+
+    async def enqueue_workflow(self, workflow: Workflow[H]) -> H: ...
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
 
@@ -140,7 +182,7 @@ class Task(Generic[P, R]):
             QueueFull: the store has no room.
         """
         self.check_arguments(*args, **kwargs)
-        return self.sender.enqueue(Call(self, args, kwargs, self.declared))
+        return self.sender.send(Call(self, args, kwargs, self.declared))
 
     def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
@@ -176,6 +218,21 @@ class Task(Generic[P, R]):
             eta_ms,
         )
 
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task after others, for the calls made through what this returns; each result is one more argument.
+
+        `members` are calls, steps, pipelines and chords. Where one of them stands in the same workflow, this is after
+        that run; else it is brought along. `on_failure` is that of ``chord``.
+
+        Raises:
+            TypeError, ValueError: there are no `members`, one of them is none of these, or `on_failure` is unknown.
+        """
+        return self.options().after(*members, on_failure=on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these arguments and those that it gets from there."""
+        return self.options().as_pipeline(args, kwargs)
+
     async def schedule(
         self,
         args: tuple[Any, ...] = (),
@@ -203,7 +260,7 @@ class Task(Generic[P, R]):
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
         task_id = overrides.pop("id", None)
         self.check_arguments(*args, **(kwargs or {}))
-        return await self.sender.enqueue(
+        return await self.sender.send(
             Call(
                 self,
                 args,
@@ -244,7 +301,7 @@ class Task(Generic[P, R]):
         injected = set()
         parameters = list(inspect.signature(self.func).parameters.values())
         if self.declared.context:
-            if not any(_takes_keyword(parameter, "task") for parameter in parameters):
+            if not any(takes_keyword(parameter, "task") for parameter in parameters):
                 raise ConfigurationError(f"{self.name} takes no argument 'task': context=True gives it the run")
             injected.add("task")
         if self.resource is not None and self.resource.as_argument:
@@ -288,12 +345,25 @@ class ConfiguredTask(Generic[P, R]):
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task with these options; see ``Task.enqueue``."""
-        return self._task.sender.enqueue(self.s(*args, **kwargs))
+        return self._task.sender.send(self.s(*args, **kwargs))
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""
-        call = self._task.s(*args, **kwargs)
-        return Call(self._task, call.args, call.kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
+        self._task.check_arguments(*args, **kwargs)
+        return self._call(args, kwargs)
+
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task, with these options, after others; see ``Task.after``."""
+        from .workflow.steps import JoinedTask
+
+        return JoinedTask(self._call((), {}), members, on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these options; see ``Task.as_pipeline``."""
+        return self._call((), {}).extended(args, kwargs).as_pipeline((), {})
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
+        return Call(self._task, args, kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
 
 
 def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: bool = True) -> tuple[int, int]:
@@ -307,92 +377,3 @@ def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: b
     if eta is not None:
         return 0, max(instant_ms(eta, "eta", convert_utc=convert_utc), 1)
     return (0 if delay is None else span_ms(delay, "delay")), 0
-
-
-def task_name(function: Callable[..., Any], name: str | None) -> str:
-    """The name under which `function` is registered: `name`, or its module and qualified name.
-
-    A function in the script that was started belongs to ``__main__`` there and to the module of that file in a worker;
-    it gets the latter name in both.
-
-    Raises:
-        ValueError: it has no name of its own (a lambda, say), or the name has characters that are not accepted.
-    """
-    if name is not None:
-        return check_task_name(name)
-    qualified = getattr(function, "__qualname__", "<lambda>")
-    if qualified.endswith("<lambda>"):
-        raise ValueError(f"{function!r} has no name of its own: declare it with name=")
-    module = script_name() if function.__module__ == "__main__" else function.__module__
-    return check_task_name(f"{module}.{qualified}")
-
-
-def script_name() -> str:
-    """The name by which other processes know the module of the script that was started, ``__main__`` here."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    path = getattr(main, "__file__", None)
-    file_name = os.path.basename(path or "__main__")  # noqa: PTH119 - pathlib takes 2 ms to import
-    return spec.name if spec is not None else file_name.removesuffix(".py")
-
-
-def check_function(function: Callable[..., Any]) -> None:
-    """Refuse what cannot be a task, at the earliest moment.
-
-    Raises:
-        TypeError: it is no function, or a generator.
-    """
-    if isinstance(function, (staticmethod, classmethod)):
-        raise TypeError(f"{function!r}: put @staticmethod above the task decorator")
-    if not callable(function) or inspect.isclass(function):
-        raise TypeError(f"a task must be a function, not {function!r}")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
-    if not inspect.isroutine(function) and inspect.iscoroutinefunction(type(function).__call__):
-        raise TypeError(f"{function!r} is called with await, but is no function: pass its bound method, __call__ say")
-
-
-def check_pool(function: Callable[..., Any], pool: str | None) -> None:
-    """Refuse a function that cannot run in the `pool` that it was declared with.
-
-    Raises:
-        TypeError: it is a coroutine function, which runs in the event loop.
-        ValueError: a child process could not import it.
-    """
-    qualified = getattr(function, "__qualname__", "<lambda>")
-    if pool is not None and inspect.iscoroutinefunction(function):
-        raise TypeError(f"{qualified} is async def, and pool={pool!r} is for plain functions: leave pool out")
-    if pool == "process" and "<" in qualified:
-        raise ValueError(
-            f"{qualified} cannot be imported by a child process: pool='process' needs a function that is declared with "
-            "def at the top level of a module"
-        )
-
-
-def _takes_keyword(parameter: inspect.Parameter, name: str) -> bool:
-    named = parameter.name == name and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    return named or parameter.kind is parameter.VAR_KEYWORD
-
-
-def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) -> Callable[..., None]:
-    """A function that raises TypeError for arguments that `function` would not take, and does nothing else.
-
-    It has the signature of `function` and no body, so that the interpreter does the binding: a tenth of what
-    ``inspect.Signature.bind`` costs, with the interpreter's own messages.
-    """
-    signature = inspect.signature(function)
-    parameters = [
-        parameter.replace(
-            annotation=parameter.empty, default=parameter.empty if parameter.default is parameter.empty else None
-        )
-        for parameter in signature.parameters.values()
-        if parameter.name not in injected
-    ]
-    bare = inspect.Signature(parameters)
-    name = getattr(function, "__name__", "")
-    if not name.isidentifier() or keyword.iskeyword(name):
-        name = "task"
-    namespace: dict[str, Any] = {}
-    exec(f"def {name}{bare}: pass", namespace)  # noqa: S102 - built from identifiers alone
-    checker: Callable[..., None] = namespace[name]
-    return checker

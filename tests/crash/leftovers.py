@@ -24,7 +24,13 @@ def _in_file(connection: sqlite3.Connection, name: str) -> list[str]:
         "WHERE namespace.name = ?",
         (name,),
     )
-    return [str(task) for task in tasks if task[1] != "settled" or not task[2] or task[3]]
+    found = [str(task) for task in tasks if task[1] != "settled" or not task[2] or task[3]]
+    for table in ("node", "edge", "mark", "cancellation"):
+        rows = connection.execute(
+            f"SELECT * FROM {table} WHERE namespace = (SELECT id FROM namespace WHERE name = ?)", (name,)
+        )
+        found += [f"{table} {row}" for row in rows]
+    return found
 
 
 def _on_server(server: redis.Redis, tag: str) -> list[str]:
@@ -34,6 +40,8 @@ def _on_server(server: redis.Redis, tag: str) -> list[str]:
             case "t":
                 if server.pttl(key) <= 0:
                     found.append(f"record {key} never expires: {server.hgetall(key)}")
+                if server.hexists(key, "p") or server.hexists(key, "j") or server.hexists(key, "n"):
+                    found.append(f"record {key} has more than its verdict: {server.hgetall(key)}")
             case "s":
                 if entries := server.xlen(key):
                     found.append(f"stream {key} has {entries} entries")

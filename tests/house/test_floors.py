@@ -26,17 +26,23 @@ MOST_LINES_OF_A_MODULE = 450
 MOST_LINES_OF_A_FUNCTION = 60
 
 PUBLIC = [
+    "SKIPPED",
     "Call",
     "CancelExecution",
+    "Chord",
+    "ChordResult",
     "ConfigurationError",
     "DecodeError",
     "EncodeError",
+    "Error",
+    "Group",
     "Huey",
     "HueyException",
     "JSONSerializer",
     "MemoryHuey",
     "Permit",
     "PickleSerializer",
+    "Pipeline",
     "ProcessDied",
     "Progress",
     "QueueFull",
@@ -54,6 +60,7 @@ PUBLIC = [
     "SerializerMismatch",
     "SqliteHuey",
     "State",
+    "Step",
     "Task",
     "TaskException",
     "TaskInfo",
@@ -63,7 +70,9 @@ PUBLIC = [
     "TaskTimeout",
     "TaskView",
     "__version__",
+    "chord",
     "current_task",
+    "group",
 ]
 
 
@@ -101,7 +110,7 @@ def test_the_public_names_are_these() -> None:
 def test_every_public_name_is_there() -> None:
     namespace: dict[str, object] = {}
     exec("from aqueue import *", namespace)
-    assert sorted(set(namespace) - {"__builtins__"}) == PUBLIC
+    assert set(namespace) - {"__builtins__"} == set(PUBLIC)
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -8,12 +8,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, assert_type
 
 from aqueue import (
+    SKIPPED,
     CancelExecution,
+    Chord,
+    ChordResult,
+    Error,
     Huey,
     JSONSerializer,
     MemoryHuey,
     Permit,
     PickleSerializer,
+    Pipeline,
     Progress,
     RateLimit,
     RedisHuey,
@@ -22,13 +27,16 @@ from aqueue import (
     ResultInfo,
     SqliteHuey,
     State,
+    Step,
     Task,
     TaskException,
     TaskInfo,
     TaskLock,
     TaskRun,
     TaskView,
+    chord,
     current_task,
+    group,
 )
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.sync import SyncResult
@@ -133,6 +141,25 @@ async def enqueueing_many() -> None:
     assert_type(await huey.enqueue_many(greet.s(name) for name in "abc"), ResultGroup[str])
 
 
+async def composing() -> None:
+    assert_type(add.s(1, 2).then(greet), Pipeline[str])
+    assert_type(await add.s(1, 2).then(greet).then(subtract.options(delay=1), 2).enqueue(), ResultGroup[Any])
+    assert_type(await add.s(1, 2).error(greet, loud=True).enqueue(), Result[int])
+    assert_type(await huey.enqueue(add.s(1, 2).error(greet)), Result[int])
+    assert_type(await huey.enqueue(add.s(1, 2).then(add, 3)), ResultGroup[Any])
+    assert_type(await group([add.s(1, 2), greet.s("me")]).enqueue(), ResultGroup[Any])
+    assert_type(group([add.s(1, 2)]).then(greet, "me"), Chord[str])
+    assert_type(await (await chord([add.s(1, 2)], greet, on_failure="fail_fast").enqueue()), str)
+    assert_type(await huey.enqueue(chord([add.s(1, 2)], greet).then(add, 1)), ChordResult[str])
+    first = add.s(1, 2)
+    assert_type(greet.after(first).s(loud=True), Step[str])
+    assert_type(await greet.options(priority=1).after(first, on_failure="collect").enqueue(), Result[str])
+
+
+def judging(results: list[Any]) -> list[dict[str, Any]]:
+    return [result.metadata for result in results if result is not SKIPPED and isinstance(result, Error)]
+
+
 async def getting(result: Result[int], group: ResultGroup[str]) -> None:
     assert_type(await result, int)
     assert_type(await result.get(timeout=5), int)
@@ -218,6 +245,8 @@ def without_an_event_loop() -> None:
     assert_type(huey.sync.enqueue(greet.s("me")), SyncResult[str])
     assert_type(add.enqueue_sync(1, 2).reschedule(delay=60), SyncResult[int])
     assert_type(huey.sync.enqueue_many([add.s(1, 2)]), list[SyncResult[int]])
+    assert_type(huey.sync.enqueue(add.s(1, 2).then(greet)), list[SyncResult[Any]])
+    assert_type(huey.sync.enqueue(chord([add.s(1, 2)], greet)).get(timeout=5), str)
 
 
 @huey.on_startup()

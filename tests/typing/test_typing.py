@@ -65,7 +65,7 @@ MISTAKES = {
     "add.options(id=5)": 'Argument "id" to "options" of "Task" has incompatible type "int"; expected "str | None"',
     "result.value": '"Result[int]" has no attribute "value"',
     'huey.task("add")(len)': "No overload variant",
-    "await huey.enqueue(add)": 'Argument 1 to "enqueue" of "Huey" has incompatible type "AsyncTask',
+    "await huey.enqueue(add)": 'Argument 1 to "enqueue" of "Enqueueing" has incompatible type "AsyncTask',
     "await huey.enqueue_many([add])": "incompatible type",
     "result.get()": "must be used",
 }

@@ -31,7 +31,7 @@ from aqueue.codec import (
     encode_value,
 )
 from aqueue.exceptions import DecodeError, EncodeError
-from aqueue.message import Message
+from aqueue.message import SKIPPED, Error, Message
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 # A fold is not written: only local time has one, and an instant that has to be exact carries its offset.
@@ -101,6 +101,15 @@ def test_nan_arrives_wherever_it_stands() -> None:
 )
 def test_an_int_of_any_size_is_exact(value: int) -> None:
     assert decode_value(encode_value([value])) == [value]
+
+
+def test_the_placeholders_of_a_chord_arrive_as_themselves() -> None:
+    error, skipped = decode_value(encode_value([Error({"error": "no", "at": (1, 2)}), SKIPPED]))
+    assert type(error) is Error
+    assert error.metadata == {"error": "no", "at": (1, 2)}
+    assert skipped is SKIPPED
+    with pytest.raises(EncodeError, match="cannot travel"):
+        encode_value(Error({"error": object()}))
 
 
 def test_an_instant_keeps_its_offset_and_loses_the_name_of_its_zone() -> None:
@@ -374,7 +383,7 @@ def test_what_is_no_message_is_said_to_be_none(data: bytes) -> None:
 
 
 def test_fields_of_a_newer_version_are_passed_over() -> None:
-    assert decode_message("id", b'["add","",[1],{},0,null,{"x":1}]').args == (1,)
+    assert decode_message("id", b'["add","",[1],{},0,null,null,{"x":1}]').args == (1,)
 
 
 # -- errors

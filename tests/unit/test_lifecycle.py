@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from aqueue.causes import owned
 from aqueue.lifecycle import (
     TOMBSTONE_MS,
     TRANSITIONS,
@@ -146,6 +147,33 @@ def test_a_result_that_is_not_wanted_leaves_its_verdict_for_a_while() -> None:
     for outcome in (Returned(b"5"), FAILURE, Unusable(b"error")):
         settlement = settled(outcome, terms=terms)
         assert (settlement.result, settlement.ttl_ms, settlement.reply) == (b"", TOMBSTONE_MS, "client")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.outcome}-{case.failures}")
+def test_only_the_verdict_of_a_linked_task_is_linked(case: Case) -> None:
+    plain, linked = (settled(case.outcome, case.failures, TERMS._replace(linked=linked)) for linked in (False, True))
+    assert linked._replace(result=plain.result) == plain._replace(linked=plain.state in VERDICTS)
+
+
+def test_an_error_that_others_may_inherit_says_whose_it_is() -> None:
+    terms = TERMS._replace(linked=True)
+    assert settled(Returned(b"5"), terms=terms).result == b"5"
+    for outcome in (
+        FAILURE._replace(final=True),
+        Cancelled(b"error", final=True),
+        Revoked(b"error"),
+        Expired(b"error"),
+        Unusable(b"error"),
+    ):
+        assert settled(outcome, terms=terms).result == owned("id", b"error")
+
+
+def test_those_who_wait_get_a_result_that_is_not_kept() -> None:
+    terms = Terms(RetryPolicy(), HOUR_MS, keep_result=False, linked=True)
+    assert (settled(Returned(b"5"), terms=terms).result, settled(Returned(b"5"), terms=terms).ttl_ms) == (
+        b"5",
+        TOMBSTONE_MS,
+    )
 
 
 def test_a_verdict_outlives_a_short_result() -> None:

@@ -24,7 +24,7 @@ from aqueue import (
     TaskRun,
     current_task,
 )
-from aqueue.codec import decode_value, encode_message
+from aqueue.codec import decode_value, encode_message, encode_value
 from aqueue.lifecycle import (
     Cancelled,
     Expired,
@@ -37,9 +37,10 @@ from aqueue.lifecycle import (
     Unknown,
     Unusable,
 )
-from aqueue.message import Delivery, Message, Receipt
+from aqueue.message import Delivery, Message, Receipt, as_input, joined
 from aqueue.runner import Ran, Runner
 from aqueue.testing import ManualClock
+from aqueue.workflow.inputs import NodeTerms, Passing, as_node
 
 from .facts import until
 
@@ -705,6 +706,62 @@ async def test_a_task_that_is_declared_anew_is_run_anew(bench: Bench) -> None:
 
     assert (await bench.run(declare(1))).outcome == Returned(b"1")
     assert (await bench.run(declare(2))).outcome == Returned(b"2")
+
+
+# -- nodes of workflows
+
+
+async def run_node(bench: Bench, task: Any, terms: NodeTerms, *inputs: bytes, **fields: Any) -> Ran:
+    terms = terms._replace(after=tuple(f"t{number}" for number in range(len(inputs))))
+    message = Message("id", task.name, ("own",), {}, "client", **fields, node=as_node(terms))
+    payload = encode_message(message)
+    return await bench.runner.run(delivery(joined(payload, 1_000, inputs) if inputs else payload))
+
+
+async def test_a_node_runs_with_what_those_before_it_returned(bench: Bench) -> None:
+    @bench.huey.task
+    async def echo(*args: Any) -> Any:
+        return list(args)
+
+    ran = await run_node(bench, echo, NodeTerms(passing=Passing.EXTEND), as_input("done", encode_value((1, 2))))
+    assert ran.outcome == Returned(encode_value(["own", 1, 2]))
+    assert ran.run is not None
+    assert ran.run.args == ("own", 1, 2)
+    assert ran.reply == "client"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+async def test_whoever_waits_for_a_node_gets_its_verdict(bench: Bench, linked: bool) -> None:
+    @bench.huey.task(results=False, result_ttl=100)
+    async def echo(*args: Any) -> Any: ...
+
+    terms = NodeTerms(linked=linked)
+    assert (await run_node(bench, echo, terms)).terms.linked is linked
+    assert (await run_node(bench, echo, terms, overrides={"results": True})).terms.linked is linked
+    for broken in ({"overrides": {"queue": 7}}, {"expires_ms": 1}):
+        ran = await run_node(bench, echo, terms, **broken)
+        assert isinstance(ran.outcome, (Unusable, Expired))
+        assert ran.terms.linked is linked
+    assert not (await bench.run(echo)).terms.linked
+
+
+@pytest.mark.parametrize(
+    "payload", [b"junk", b"\0join:", b"\0join:1 2\n[]", b'["echo","",[],{},0,null,[true,"none"]]', b"\n\n"]
+)
+async def test_somebody_may_wait_for_what_makes_no_sense(bench: Bench, payload: bytes) -> None:
+    ran = await bench.runner.run(delivery(payload))
+    assert isinstance(ran.outcome, Unusable)
+    assert ran.terms.linked
+
+
+async def test_inputs_that_do_not_fit_fail_at_once(bench: Bench) -> None:
+    @bench.huey.task(retries=5)
+    async def one(a: int) -> None: ...
+
+    ran = await run_node(bench, one, NodeTerms(passing=Passing.EXTEND), as_input("done", b"1"))
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.final
+    assert "takes 1 positional argument but 2 were given" in metadata(ran.outcome)["error"]
 
 
 # -- what must not start

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import Huey, QueueUnavailable, RedisHuey, ResultNotFound, ResultTimeout, SqliteHuey, State, TaskException
+from aqueue import (
+    Huey,
+    QueueUnavailable,
+    RedisHuey,
+    ResultNotFound,
+    ResultTimeout,
+    SqliteHuey,
+    State,
+    TaskException,
+    chord,
+    group,
+)
 
 from ..tour.running import running_in_a_thread
 
@@ -43,6 +54,23 @@ def test_a_script_enqueues_and_waits_without_an_event_loop(huey: Huey) -> None:
         assert divide.enqueue_sync(8, b=2).get(timeout=20) == 4.0
         assert [member.get(timeout=20) for member in huey.sync.enqueue_many([divide.s(1, 1), divide.s(4, 2)])] == [1, 2]
         assert huey.sync.result(result.id).get(timeout=20) == 3.0
+
+
+def test_a_script_enqueues_workflows(huey: Huey) -> None:
+    divide = declare(huey)
+
+    @huey.task(name="total")
+    async def total(numbers: list[float]) -> float:
+        return sum(numbers)
+
+    with running_in_a_thread(huey):
+        stages = huey.sync.enqueue(divide.s(6, 2).then(divide, 12))
+        assert [stage.get(timeout=20) for stage in stages] == [3, 4]
+        assert [each.get(timeout=20) for each in huey.sync.enqueue(group([divide.s(6, 2), divide.s(8, 2)]))] == [3, 4]
+        sums = huey.sync.enqueue(chord([divide.s(6, 2), divide.s(8, 2)], total).then(divide, 14))
+        assert sums.get(timeout=20) == sums.callback.get(timeout=20) == 7
+        assert [each.get(timeout=20) for each in sums.results] == [3, 4]
+        assert [each.get(timeout=20) for each in sums.pipeline_results] == [7, 2]
 
 
 def test_a_script_stops_and_reschedules_what_it_enqueued(huey: Huey) -> None:

@@ -18,7 +18,8 @@ import pytest
 
 import aqueue
 from aqueue import ConfigurationError, MemoryHuey, Task, TaskRun
-from aqueue.task import arguments_checker, due
+from aqueue.functions import arguments_checker
+from aqueue.task import due
 
 from ..tour.running import running
 
@@ -484,7 +485,7 @@ def test_a_call_that_is_not_awaited_is_pointed_out_by_the_interpreter(huey: Memo
     async def forget() -> None:
         huey.task(two).enqueue(1, 2)  # type: ignore[unused-coroutine]
 
-    with pytest.warns(RuntimeWarning, match=r"'Huey\.enqueue' was never awaited"):
+    with pytest.warns(RuntimeWarning, match=r"'Enqueueing\.send' was never awaited"):
         asyncio.run(forget())
 
 

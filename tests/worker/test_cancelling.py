@@ -65,6 +65,18 @@ async def test_a_running_body_is_cancelled_and_not_retried(bench: Bench) -> None
         assert await verdict_of(bench, task_id) is State.CANCELLED
 
 
+async def test_a_cancellation_that_overtakes_its_delivery_keeps_it_from_starting(bench: Bench) -> None:
+    hold, started = holding(bench)
+    task_id = await bench.push(hold)
+    async with bench.serving():
+        deliveries = await bench.pull()
+        await bench.storage.cancel(task_id, b"", 60_000, "")
+        bench.dispatcher.cancel(task_id)
+        bench.dispatcher.start(deliveries)
+        assert await verdict_of(bench, task_id) is State.CANCELLED
+    assert not started.is_set()
+
+
 async def test_a_body_that_swallows_the_cancellation_keeps_its_one_verdict(bench: Bench) -> None:
     hold, started = holding(bench, swallows=True)
     task_id = await bench.push(hold)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import CancelExecution, EncodeError, RetryTask
+from aqueue import CancelExecution, EncodeError, RateLimitExceeded, RetryTask, TaskLockedException
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
 
@@ -529,6 +530,25 @@ async def test_each_end_but_a_good_one_is_told_in_one_line(bench: Bench, caplog:
     assert told[4] == "Task 6 () is dead: not a value of this codec: b'garbage' (7 bytes)"
     [failure] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert failure.exc_info is not None
+
+
+@pytest.mark.parametrize("wish", [RetryTask(delay=60), RateLimitExceeded("key", 60), TaskLockedException("busy", 60)])
+async def test_waiting_for_a_turn_is_no_reason_to_warn(
+    bench: Bench, wish: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    @bench.huey.task(retries=1)
+    async def wait_for_it() -> None:
+        raise wish
+
+    task_id = await bench.push(wait_for_it)
+    with caplog.at_level(logging.INFO, "aqueue"):
+        async with bench.serving():
+            bench.dispatcher.start(await bench.pull())
+            await until(lambda: not bench.dispatcher.is_busy)
+            await bench.settler.wait_until_below(1)
+    assert await bench.state(task_id) is State.RETRYING
+    [line] = [record for record in caplog.records if task_id in record.getMessage()]
+    assert line.levelname == "INFO"
 
 
 class Evil(Exception):

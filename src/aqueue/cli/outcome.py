@@ -13,7 +13,7 @@ from .tables import plain
 if TYPE_CHECKING:
     from .. import Result
 
-_GOOD = frozenset({State.QUEUED, State.SCHEDULED, State.RUNNING, State.RETRYING, State.DONE})
+_GOOD = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING, State.RUNNING, State.RETRYING, State.DONE})
 
 
 @dataclass(frozen=True, slots=True)

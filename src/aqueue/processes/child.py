@@ -19,6 +19,7 @@ from ..context import TaskRun, set_current_task
 from ..exceptions import EncodeError
 from ..logs import configure_logging
 from ..resources import is_sync_manager
+from ..workflow.inputs import read_ready
 from .failure import told
 from .target import find
 from .wire import HEADER, STOP_SIGNALS, Begun, Progressed, Returned, pack, unpack
@@ -78,7 +79,7 @@ class Child:
             return told(error, final=True)
 
     def _run_of(self, task: Task[..., Any], delivery: Delivery) -> TaskRun:
-        message = task.sender.codec.decode_message(delivery.id, delivery.payload)
+        message, _ = read_ready(task.sender.codec, delivery.id, delivery.payload)
         run = TaskRun(delivery, message, task.declared.changed(**(message.overrides or {})), self._report)
         set_current_task(run)
         return run

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..exceptions import ConfigurationError
-from ..task import script_name
+from ..functions import script_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

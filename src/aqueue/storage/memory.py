@@ -1,27 +1,29 @@
 """The storage of one process: what every storage promises, in plain dicts, deques and heaps.
 
-Read it as the specification you can run. A task without a verdict is in exactly one of three places: `_ready` (in line,
-at its queue and priority), `_lent` (the lease table, by receipt) or `_scheduled` (by due instant). A move from one to
-the next happens between two awaits, which makes it atomic.
+Read it as the specification you can run. A task without a verdict is in exactly one of four places: `_ready` (in line,
+at its queue and priority), `_lent` (the lease table, by receipt), `_scheduled` (by due instant) or `_joins` (with what
+it waits for). A move from one to the next happens between two awaits, which makes it atomic.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..clock import SystemClock
 from ..exceptions import QueueUnavailable
 from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Envelope, Receipt
+from ..message import Delivery, Envelope, Receipt, joined
+from .joins import Joins, Ready
 from .listeners import Listeners
 from .marks import Marks
 from .memory_cells import MemoryCells
 from .memory_oversight import MemoryOversight
+from .memory_pulse import MemoryPulse
+from .memory_tasks import Level, Task
 from .protocol import (
     CancelAsked,
     Description,
@@ -40,38 +42,9 @@ if TYPE_CHECKING:
 
     from ..clock import Clock
     from ..lifecycle import Settlement
+    from ..message import Node
+    from .joins import Refused
     from .protocol import Event
-
-
-class _Level(NamedTuple):
-    """One queue at one priority."""
-
-    queue: str
-    priority: int
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """All that is known of one task.
-
-    Each time it gets in line it is a new `entry`, which `count` deliveries were made of; `earlier` counts those of the
-    entries before.
-    """
-
-    id: str
-    payload: bytes
-    level: _Level
-    state: State = State.QUEUED
-    failures: int = 0
-    earlier: int = 0
-    entry: str = ""
-    count: int = 0
-    receipt: Receipt | None = None
-    in_line_since_ms: int = 0
-    leased_until_ms: int = 0
-    result: bytes = b""
-    progress: bytes = b""
-    watchers: set[str] = field(default_factory=set)
 
 
 class MemoryStorage:
@@ -88,10 +61,11 @@ class MemoryStorage:
         self._listeners = Listeners()
         self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
-        self._tasks: dict[str, _Task] = {}
-        self._ready: defaultdict[_Level, deque[_Task]] = defaultdict(deque)
-        self._lent: dict[Receipt, _Task] = {}
-        self._scheduled: list[tuple[int, int, _Task]] = []
+        self._tasks: dict[str, Task] = {}
+        self._ready: defaultdict[Level, deque[Task]] = defaultdict(deque)
+        self._lent: dict[Receipt, Task] = {}
+        self._scheduled: list[tuple[int, int, Task]] = []
+        self._joins = Joins()
         places = (self._tasks, self._ready, self._lent, self._scheduled)
         self.oversight = MemoryOversight(*places, self._forget_expired)
         self._expiring: list[tuple[int, str]] = []
@@ -134,12 +108,27 @@ class MemoryStorage:
     def _push(self, envelope: Envelope) -> bool:
         if envelope.id in self._tasks:
             return False
-        task = _Task(envelope.id, envelope.payload, _Level(envelope.queue, envelope.priority))
-        self._tasks[task.id] = task
-        self._enter(task, envelope.delay_ms, envelope.eta_ms)
+        self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
         return True
 
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _add(self, envelope: Envelope) -> Task:
+        task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
+        self._tasks[task.id] = task
+        return task
+
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        self._forget_expired()
+        new = [node.envelope.id not in self._tasks for node in nodes]
+        if all(new):
+            self._joins.add(nodes)
+            for node in nodes:
+                if node.after:
+                    self._add(node.envelope).state = State.WAITING
+                else:
+                    self._push(node.envelope)
+        return new
+
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
         now_ms = self._clock.now_ms()
         due_ms = eta_ms or now_ms + delay_ms
@@ -150,13 +139,13 @@ class MemoryStorage:
         else:
             self._line_up(task)
 
-    def _line_up(self, task: _Task) -> None:
+    def _line_up(self, task: Task) -> None:
         task.entry = str(next(self._serial))
         task.in_line_since_ms = self._clock.now_ms()
         self._ready[task.level].append(task)
         self._wake()
 
-    def _schedule(self, task: _Task, due_ms: int) -> None:
+    def _schedule(self, task: Task, due_ms: int) -> None:
         first = not self._scheduled or due_ms < self._scheduled[0][0]
         heappush(self._scheduled, (due_ms, next(self._serial), task))
         if first:
@@ -204,12 +193,12 @@ class MemoryStorage:
                 del self._ready[level]
         return deliveries
 
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
         levels = [level for level in self._ready if level.queue in queues]
         return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
 
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         """Make `consumer` the owner of `task`, whoever owned it before."""
         if task.receipt is not None:
             del self._lent[task.receipt]
@@ -220,11 +209,11 @@ class MemoryStorage:
         self._lent[task.receipt] = task
         return self._delivery(task, task.receipt)
 
-    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         fence = task.earlier + task.count
         return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._marks))
 
-    def _owned(self, receipt: Receipt) -> _Task | None:
+    def _owned(self, receipt: Receipt) -> Task | None:
         """The task that `receipt` holds, if it still holds one."""
         return self._lent.get(receipt)
 
@@ -250,20 +239,39 @@ class MemoryStorage:
         task.state = settlement.state
         if settlement.state in VERDICTS:
             self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
+            if settlement.linked:
+                self._follow(task, settlement.ttl_ms)
         elif task.id in self._marks.to_cancel:
             self._put_back(task, settlement._replace(delay_ms=0, eta_ms=0))
         else:
             self._put_back(task, settlement)
         return True
 
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
         task.result = result
         self._marks.forget(task.id)
         heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
         self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
 
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _follow(self, task: Task, ttl_ms: int) -> None:
+        """`task` has its verdict: move those on who wait for it."""
+        for moved in self._joins.follow(task.id, Record(task.state, task.result)):
+            self._move_on(moved, ttl_ms)
+
+    def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
+        """A node need not wait any more: put it in line, or end it."""
+        envelope = moved.node.envelope
+        task = self._tasks[envelope.id]
+        if isinstance(moved, Ready):
+            due_ms = envelope.eta_ms or self._clock.now_ms() + envelope.delay_ms
+            task.payload = joined(task.payload, due_ms, moved.inputs)
+            self._enter(task, 0, due_ms)
+        else:
+            task.state = State.CANCELLED
+            self._end(task, moved.cause.result, ttl_ms, moved.node.reply)
+
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.failures = settlement.failures
         task.earlier += task.count
         task.count = 0
@@ -311,12 +319,16 @@ class MemoryStorage:
             self._withdraw(task)
             task.state = State.CANCELLED
             self._end(task, result, ttl_ms, reply)
+            self._follow(task, ttl_ms)
         if instead is not None:
             self._push(instead)
         return True
 
-    def _withdraw(self, task: _Task) -> None:
-        """Take `task` out of its line, or out of the schedule."""
+    def _withdraw(self, task: Task) -> None:
+        """Take `task` out of its line, out of the schedule, or away from what it waits for."""
+        if task.state is State.WAITING:
+            self._joins.remove(task.id)
+            return
         line = self._ready[task.level]
         if task in line:
             line.remove(task)
@@ -341,7 +353,7 @@ class MemoryStorage:
             moved += 1
         return Promotion(moved, max(self._scheduled[0][0] - now_ms, 0) if self._scheduled else None)
 
-    def _promote(self, task: _Task) -> None:
+    def _promote(self, task: Task) -> None:
         if task.state is State.SCHEDULED:
             task.state = State.QUEUED
         self._line_up(task)
@@ -425,16 +437,3 @@ class MemoryStorage:
         while self._expiring and self._expiring[0][0] <= now_ms:
             _, task_id = heappop(self._expiring)
             del self._tasks[task_id]
-
-
-class MemoryPulse:
-    """Implements ``storage.protocol.Pulse``."""
-
-    def __init__(self, storage: MemoryStorage) -> None:
-        self._storage = storage
-
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        return self._storage.renew(receipts, consumer, description)
-
-    def close(self) -> None:
-        """Nothing to give back."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 
     from ..message import Receipt
-    from .memory import _Level, _Task
+    from .memory_tasks import Level, Task
 
 
 class MemoryOversight:
@@ -20,10 +20,10 @@ class MemoryOversight:
 
     def __init__(
         self,
-        tasks: Mapping[str, _Task],
-        ready: Mapping[_Level, deque[_Task]],
-        lent: Mapping[Receipt, _Task],
-        scheduled: Sequence[tuple[int, int, _Task]],
+        tasks: Mapping[str, Task],
+        ready: Mapping[Level, deque[Task]],
+        lent: Mapping[Receipt, Task],
+        scheduled: Sequence[tuple[int, int, Task]],
         forget_expired: Callable[[], None],
     ) -> None:
         self._tasks = tasks
@@ -56,5 +56,5 @@ class MemoryOversight:
                         yield Kept(task.id, task.state, result=task.result)
 
 
-def _waiting(task: _Task, at_ms: int) -> Kept:
+def _waiting(task: Task, at_ms: int) -> Kept:
     return Kept(task.id, task.state, task.payload, *task.level, at_ms, task.failures)

@@ -17,13 +17,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from ..causes import said
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from ..lifecycle import Settlement, State
-    from ..message import Delivery, Envelope, Receipt
+    from ..message import Delivery, Envelope, Node, Receipt
     from .cells import Cells
     from .oversight import Oversight
+
+# What the inputs of one node may take together: stores cannot hold values of any size.
+MOST_INPUT_BYTES = 256 * 2**20
+TOO_MUCH_INPUT = said(
+    "EncodeError",
+    "the results that it waited for take more than 256 MiB together: store them elsewhere and pass references",
+)
 
 
 class Record(NamedTuple):
@@ -172,6 +181,15 @@ class Storage(Protocol):
             QueueFull: the store has no room. Nothing was kept.
         """
 
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        """Keep all of `nodes` in one atomic step, or none if the store knows one of their ids; True for each new id.
+
+        Ids are distinct, and what stands in `after` are ids of the same workflow, without a cycle.
+
+        Raises:
+            QueueFull: the store has no room. Nothing was kept.
+        """
+
     # -- the way out
 
     async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
@@ -192,7 +210,16 @@ class Storage(Protocol):
         """
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Carry out `settlements`; False for each whose receipt does not hold any more (it changed nothing)."""
+        """Carry out `settlements`; False for each whose receipt does not hold any more (it changed nothing).
+
+        With the verdict of a `linked` task, each node that waits for it gets it as an input (see ``message.as_input``),
+        if ``lifecycle.TRIGGERING`` says so. A node that has all its inputs gets in line, now or when it is due, with
+        them in its payload (see ``message.joined``). Any other verdict cancels the node, which does not run then: its
+        record gets the result of the task that was the cause, for as long as that is kept, its client is told, and the
+        nodes that wait for it go on in the same way, with the verdict of the cause as their input. A task that is done
+        is no cause: nodes that wait for its failure are cancelled without a result. Inputs of more than
+        `MOST_INPUT_BYTES` cancel the node, too, with `TOO_MUCH_INPUT` as the cause.
+        """
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
         """Keep and announce the progress of a running task; False when `receipt` does not hold any more."""
@@ -226,9 +253,10 @@ class Storage(Protocol):
     ) -> bool:
         """End a task that is not lent, or ask for the one that is to be stopped; False when it has ended already.
 
-        The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`. The latter
-        is announced with ``CancelAsked``; until its verdict its deliveries are marked, ``Pulse.renew`` reports it, and
-        a put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
+        The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`; it may be
+        a node that waits, and what follows for those that wait for it is part of the same step. The latter is announced
+        with ``CancelAsked``; until its verdict its deliveries are marked, ``Pulse.renew`` reports it, and a put-back of
+        it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
 
         Raises:
             QueueFull: the store has no room for `instead`. Nothing happened.

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING
 
 from ..codec import exception_text
 from ..eager import start
-from ..lifecycle import Interrupted, Raised, Returned, Settlement, State, Unknown, Unreadable, decide
+from ..lifecycle import (
+    Interrupted,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Settlement,
+    State,
+    Unknown,
+    Unreadable,
+    decide,
+)
 from .announcer import announcements
 
 if TYPE_CHECKING:
@@ -28,6 +39,8 @@ if TYPE_CHECKING:
     from .settler import Settler
 
 logger = logging.getLogger("aqueue.worker")
+
+_MOST_OVERTAKEN = 1000
 
 
 class Dispatcher:
@@ -60,6 +73,8 @@ class Dispatcher:
         self._cancelled: set[Receipt] = set()
         # Their bodies have ended, and hooks still run.
         self._ending: set[Receipt] = set()
+        # Asked to stop while they were not here: they may be on their way, over another connection.
+        self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
         self.started = 0
@@ -106,6 +121,8 @@ class Dispatcher:
             if delivery.receipt in self.held:
                 # Reclaimed and adopted in one moment.
                 continue
+            if delivery.id in self._overtaken:
+                delivery = delivery._replace(is_marked=True)
             self.held[delivery.receipt] = delivery
             if delivery.receipt.count == self._max_crashes > 1:
                 self._suspects.append(delivery)
@@ -214,7 +231,9 @@ class Dispatcher:
                 settlement.delay_ms / 1000,
             )
         elif settlement.state is State.RETRYING:
-            logger.warning("Task %s (%s) will be retried: %s", settlement.id, name, why)
+            # Waiting for a lock or for a limit is what they are there for.
+            level = logging.INFO if isinstance(ran.outcome, Refused | RetryAsked) else logging.WARNING
+            logger.log(level, "Task %s (%s) will be retried: %s", settlement.id, name, why)
         elif settlement.state is State.FAILED:
             logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
         elif settlement.state is not State.QUEUED:
@@ -233,8 +252,14 @@ class Dispatcher:
                 self._interrupt(receipt)
 
     def cancel(self, task_id: str) -> None:
-        """Somebody cancelled this task: stop it, if it is here, and give it that verdict."""
-        self.cancel_these([receipt for receipt, delivery in self.held.items() if delivery.id == task_id])
+        """Somebody cancelled this task: stop it, if it is here or about to be, and give it that verdict."""
+        receipts = [receipt for receipt, delivery in self.held.items() if delivery.id == task_id]
+        if receipts:
+            self.cancel_these(receipts)
+        else:
+            self._overtaken[task_id] = None
+            if len(self._overtaken) > _MOST_OVERTAKEN:
+                del self._overtaken[next(iter(self._overtaken))]
 
     def cancel_these(self, receipts: Iterable[Receipt]) -> None:
         """Stop these deliveries, whose tasks were cancelled."""

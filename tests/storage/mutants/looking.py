@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Receipt
-    from aqueue.storage.memory import _Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Event, Record
 
 
@@ -55,7 +55,7 @@ class ALateVerdictIsTold(MemoryStorage):
 
 
 class APutBackIsTold(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
         self._tell(settlement.reply, Settled(settlement.id, settlement.state, settlement.result))
 

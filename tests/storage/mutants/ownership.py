@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from aqueue.message import Delivery
-    from aqueue.storage.memory import _Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Renewal, WorkerInfo
 
 
@@ -23,7 +23,7 @@ class _Lax(MemoryStorage):
 
     compared: tuple[str, ...] = Receipt._fields
 
-    def _owned(self, receipt: Receipt) -> _Task | None:
+    def _owned(self, receipt: Receipt) -> Task | None:
         wanted = self._part(receipt)
         return next((task for owner, task in self._lent.items() if self._part(owner) == wanted), None)
 
@@ -111,14 +111,14 @@ class ALeaseIsNotRespected(MemoryStorage):
 
 
 class AReclaimIsNoDelivery(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         if task.receipt is not None:
             task.count -= 1
         return super()._lend(task, consumer)
 
 
 class AReclaimStartsNoLease(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         until_ms, again = task.leased_until_ms, task.receipt is not None
         delivery = super()._lend(task, consumer)
         if again:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.lifecycle import Settlement
-    from aqueue.storage.memory import _Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Promotion
 
 
@@ -37,12 +37,12 @@ class ABatchIsAnsweredBackwards(MemoryStorage):
 
 
 class AVerdictForgetsItsResult(MemoryStorage):
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         super()._end(task, b"", ttl_ms, reply)
 
 
 class AVerdictForgetsItsTask(MemoryStorage):
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         super()._end(task, result, 0, reply)
 
 
@@ -52,54 +52,54 @@ class AResultNeverExpires(MemoryStorage):
 
 
 class APutBackLosesItsFence(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
         task.earlier = 0
 
 
 class APutBackLosesItsFailures(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement._replace(failures=0))
 
 
 class APutBackLosesItsPriority(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.level = task.level._replace(priority=0)
         super()._put_back(task, settlement)
 
 
 class APutBackLosesItsPayload(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.payload = b""
         super()._put_back(task, settlement)
 
 
 class APutBackGoesToTheHead(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
         self._ready[task.level].rotate(1)
 
 
 class APutBackLosesItsTask(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         if not settlement.delay_ms:
             super()._put_back(task, settlement)
 
 
 class ARetryIsCalledQueued(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         task.state = State.QUEUED
         super()._put_back(task, settlement)
 
 
 class TheScheduleForgets(MemoryStorage):
-    def _promote(self, task: _Task) -> None:
+    def _promote(self, task: Task) -> None:
         if task.failures < 2:
             super()._promote(task)
 
 
 class APromotedRetryIsCalledQueued(MemoryStorage):
-    def _promote(self, task: _Task) -> None:
+    def _promote(self, task: Task) -> None:
         task.state = State.SCHEDULED
         super()._promote(task)
 
@@ -115,5 +115,5 @@ class PromotionIgnoresItsLimit(MemoryStorage):
 
 
 class APassedInstantNeverComes(MemoryStorage):
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         super()._enter(task, delay_ms if not 0 < eta_ms < self._clock.now_ms() else 1_000_000_000, 0)

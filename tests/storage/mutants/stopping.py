@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Delivery, Envelope, Receipt
-    from aqueue.storage.memory import _Task
+    from aqueue.storage.memory_tasks import Task
     from aqueue.storage.protocol import Event, Renewal
 
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class NothingIsMarked(MemoryStorage):
-    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=False)
 
 
 class ATakeOverIsNotMarked(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         again = task.receipt is not None
         delivery = super()._lend(task, consumer)
         return delivery._replace(is_marked=False) if again else delivery
@@ -38,7 +38,7 @@ class AnAdoptionIsNotMarked(MemoryStorage):
 
 
 class EverythingIsMarked(MemoryStorage):
-    def _delivery(self, task: _Task, receipt: Receipt) -> Delivery:
+    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=True)
 
 
@@ -96,7 +96,7 @@ class AnEndedTaskIsMarked(MemoryStorage):
 
 
 class AMarkOutlivesItsTask(MemoryStorage):
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         mark = self._marks._by_key.get(task.id)
         super()._end(task, result, ttl_ms, reply)
         if mark is not None:
@@ -118,13 +118,13 @@ class RestoringAlwaysWorked(MemoryStorage):
 
 
 class ACancelledTaskStaysInLine(MemoryStorage):
-    def _withdraw(self, task: _Task) -> None:
+    def _withdraw(self, task: Task) -> None:
         if task not in self._ready[task.level]:
             super()._withdraw(task)
 
 
 class ACancelledTaskStaysScheduled(MemoryStorage):
-    def _withdraw(self, task: _Task) -> None:
+    def _withdraw(self, task: Task) -> None:
         if task in self._ready[task.level]:
             super()._withdraw(task)
 
@@ -167,7 +167,7 @@ class ASignOfLifeStopsEverything(MemoryStorage):
 
 
 class ARequestToStopIsForgottenOnTheWayBack(MemoryStorage):
-    def _put_back(self, task: _Task, settlement: Settlement) -> None:
+    def _put_back(self, task: Task, settlement: Settlement) -> None:
         self._marks.to_cancel.discard(task.id)
         super()._put_back(task, settlement)
 
@@ -185,7 +185,7 @@ class ARequestToStopWaitsForTheRetry(MemoryStorage):
 
 
 class ARequestToStopOutlivesItsTask(MemoryStorage):
-    def _end(self, task: _Task, result: bytes, ttl_ms: int, reply: str) -> None:
+    def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         asked = task.id in self._marks.to_cancel
         super()._end(task, result, ttl_ms, reply)
         if asked:

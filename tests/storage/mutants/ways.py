@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.message import Delivery, Envelope
-    from aqueue.storage.memory import _Level, _Task
+    from aqueue.storage.memory_tasks import Level, Task
 
 
 # -- the way in
@@ -39,12 +39,12 @@ class EveryPushIsNew(MemoryStorage):
 
 
 class ADelayIsIgnored(MemoryStorage):
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         super()._enter(task, 0, eta_ms)
 
 
 class AnInstantIsIgnored(MemoryStorage):
-    def _enter(self, task: _Task, delay_ms: int, eta_ms: int) -> None:
+    def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
         super()._enter(task, delay_ms, 0)
 
 
@@ -52,27 +52,27 @@ class AnInstantIsIgnored(MemoryStorage):
 
 
 class PriorityIsIgnored(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         return sorted(super()._in_order(queues), key=lambda level: queues.index(level.queue))
 
 
 class TheOrderOfQueuesIsIgnored(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         return sorted(super()._in_order(queues), key=lambda level: (-level.priority, level.queue))
 
 
 class QueuesGoBeforePriority(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         return sorted(super()._in_order(queues), key=lambda level: (queues.index(level.queue), -level.priority))
 
 
 class OtherQueuesAreServedToo(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[_Level]:
+    def _in_order(self, queues: Sequence[str]) -> list[Level]:
         return super()._in_order([*queues, *(level.queue for level in self._ready)])
 
 
 class TheLastComesFirst(MemoryStorage):
-    def _line_up(self, task: _Task) -> None:
+    def _line_up(self, task: Task) -> None:
         super()._line_up(task)
         self._ready[task.level].rotate(1)
 
@@ -109,7 +109,7 @@ class ClosingLeavesAListenerWaiting(MemoryStorage):
 
 
 class ADeliveryLeavesItsTaskInLine(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         delivery = super()._lend(task, consumer)
         if task.count == 1:
             self._ready[task.level._replace(priority=-9)].append(task)
@@ -117,7 +117,7 @@ class ADeliveryLeavesItsTaskInLine(MemoryStorage):
 
 
 class TheFenceStartsAtZero(MemoryStorage):
-    def _lend(self, task: _Task, consumer: str) -> Delivery:
+    def _lend(self, task: Task, consumer: str) -> Delivery:
         delivery = super()._lend(task, consumer)
         return delivery._replace(fence=delivery.fence - 1)
 

@@ -10,7 +10,10 @@ All carry the same hash tag, so that one script may touch any of them on a clust
 ``{aq:ns}:t:<id>``, a hash
     The record of a task: ``e`` its entry ('' while scheduled), ``l`` its level (absent for default:0), ``s`` its state
     (absent while queued for the first time), ``p b f`` payload, base and failures while scheduled, ``r`` result, ``g``
-    progress. It expires once the task has a verdict.
+    progress; of a node of a workflow ``j`` what it waits for, with ``p``, while it does, and ``n`` who waits for it,
+    both behind the instant of the push. It expires once the task has a verdict.
+``{aq:ns}:i:<id>``, a hash
+    The inbox of a node that waits: what it got so far, by position, and the ``size`` of that.
 ``{aq:ns}:l``, a set
     Levels, ``<queue>:<priority>``, that ever held a task.
 ``{aq:ns}:b``, a stream with one group
@@ -58,6 +61,7 @@ class Keys:
         tag = f"{{aq:{namespace}}}"
         self.stream_prefix = f"{tag}:s:"
         self.record_prefix = f"{tag}:t:"
+        self.inbox_prefix = f"{tag}:i:"
         self.schedule_prefix = f"{tag}:d:"
         self.reply_prefix = f"{tag}:r:"
         self.levels = f"{tag}:l"

@@ -1,4 +1,4 @@
-"""The Lua files, loaded once: each is one state move, reviewable and testable alone."""
+"""The Lua files, loaded once: each is one state move, reviewable and testable alone. Some begin with a common part."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from importlib.resources import files
 
 
 class Script:
-    """One Lua file: its source, and the digest by which a server that has seen it runs it."""
+    """One Lua file, behind the `parts` that it needs, and the digest by which a server that has seen it runs it."""
 
     __slots__ = ("digest", "name", "source")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *parts: str) -> None:
         self.name = name
-        self.source = files(__package__).joinpath("lua", f"{name}.lua").read_bytes()
+        sources = [f"parts/{part}.lua" for part in parts] + [f"{name}.lua"]
+        self.source = b"".join(files(__package__).joinpath("lua", source).read_bytes() for source in sources)
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
 
 ACQUIRE = Script("acquire")
 ADOPT = Script("adopt")
-CANCEL = Script("cancel")
+CANCEL = Script("cancel", "follow")
 DELETE = Script("delete")
 ENDED = Script("ended")
 ENVELOPES = Script("envelopes")
@@ -31,6 +32,7 @@ POP = Script("pop")
 PROMOTE = Script("promote")
 PULL = Script("pull")
 PUSH = Script("push")
+PUSH_WORKFLOW = Script("push_workflow")
 PUT = Script("put")
 PUT_BACK = Script("put_back")
 READY = Script("ready")
@@ -45,5 +47,6 @@ REVOKED = Script("revoked")
 SCHEDULE = Script("schedule")
 SCHEDULED = Script("scheduled")
 SETTLE = Script("settle")
+SETTLE_LINKED = Script("settle_linked", "follow")
 SPEND = Script("spend")
 USAGE = Script("usage")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
-from ..protocol import Promotion, Record
+from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Promotion, Record
 from .address import Address
 from .cells import RedisCells
 from .events import EventStream
@@ -26,6 +26,7 @@ from .scripts import (
     LOOK,
     PROMOTE,
     PUSH,
+    PUSH_WORKFLOW,
     PUT_BACK,
     RECLAIM,
     REPORT,
@@ -35,6 +36,7 @@ from .scripts import (
     REVOKED,
     SCHEDULE,
     SETTLE,
+    SETTLE_LINKED,
 )
 from .server import Server
 
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
     from ...lifecycle import Settlement
-    from ...message import Delivery, Receipt
+    from ...message import Delivery, Node, Receipt
     from ..protocol import Description, Event, Pulse, QueueDepth, WorkerInfo
 
 _Item = TypeVar("_Item")
@@ -123,6 +125,19 @@ class RedisStorage:
             arguments += (envelope.id, envelope.payload)
         return await self._server.run(PUSH, (keys.stream(level), keys.levels, keys.bell), *arguments)
 
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        keys = self._keys
+        successors: dict[str, list[str]] = {node.envelope.id: [] for node in nodes}
+        for node in nodes:
+            for position, task_id in enumerate(node.after):
+                successors[task_id].append(f"{position} {node.envelope.id}")
+        arguments: list[Any] = [keys.record_prefix, keys.stream_prefix, keys.schedule_prefix, keys.control]
+        for (task_id, payload, queue, priority, delay_ms, eta_ms), after, trigger, reply in nodes:
+            join = f"{trigger} {len(after)} {delay_ms} {eta_ms} {reply}" if after else ""
+            level = level_of(queue, priority)
+            arguments += (task_id, payload, level, delay_ms, eta_ms, join, " ".join(successors[task_id]))
+        return list(map(bool, await self._server.run(PUSH_WORKFLOW, (keys.levels, keys.bell), *arguments)))
+
     # -- the way out
 
     async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
@@ -141,8 +156,8 @@ class RedisStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[list[int], Any]] = []
         everything = range(len(settlements))
-        for (place, consumer, final), positions in _grouped(settlements, everything, _origin).items():
-            settle = self._settle if final else self._put_back
+        for (place, consumer, final, linked), positions in _grouped(settlements, everything, _origin).items():
+            settle = self._put_back if not final else self._settle_linked if linked else self._settle
             for start in range(0, len(positions), BATCH):
                 batch = positions[start : start + BATCH]
                 calls.append((batch, settle(place, consumer, [settlements[position] for position in batch])))
@@ -161,10 +176,24 @@ class RedisStorage:
         named = (keys.stream(level), keys.watchers, keys.marks, keys.to_cancel)
         return await self._server.run_noting_repeats(SETTLE, named, *arguments)
 
+    async def _settle_linked(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
+        keys, arguments = self._of_follow()
+        arguments.append(consumer)
+        for receipt, task_id, state, result, ttl_ms, reply, *_ in settlements:
+            arguments += (receipt.entry, receipt.count, task_id, state, result, ttl_ms, reply)
+        return await self._server.run_noting_repeats(SETTLE_LINKED, (*keys, self._keys.stream(level)), *arguments)
+
+    def _of_follow(self) -> tuple[tuple[str, ...], list[Any]]:
+        """The first keys and arguments of the scripts that begin with the part ``follow``."""
+        keys = self._keys
+        prefixes = (keys.record_prefix, keys.stream_prefix, keys.schedule_prefix, keys.inbox_prefix, keys.reply_prefix)
+        limits = (TOLD_BYTES, MOST_INPUT_BYTES, TOO_MUCH_INPUT)
+        return (keys.watchers, keys.marks, keys.to_cancel), [GROUP, *prefixes, keys.control, *limits]
+
     async def _put_back(self, level: str, consumer: str, settlements: list[Settlement]) -> tuple[Any, bool]:
         keys = self._keys
         arguments: list[Any] = [GROUP, consumer, keys.record_prefix, level, keys.control]
-        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures in settlements:
+        for receipt, task_id, state, _, _, _, delay_ms, eta_ms, failures, _ in settlements:
             arguments += (receipt.entry, receipt.count, task_id, state, delay_ms, eta_ms, failures)
         named = (keys.stream(level), keys.schedule(queue_of(level)), keys.to_cancel)
         return await self._server.run_noting_repeats(PUT_BACK, named, *arguments)
@@ -195,14 +224,13 @@ class RedisStorage:
         self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
     ) -> bool:
         keys = self._keys
-        names = (keys.record(task_id), keys.to_cancel, keys.marks, keys.watchers)
-        prefixes = (keys.stream_prefix, keys.schedule_prefix, keys.reply_prefix)
-        arguments = [GROUP, *prefixes, keys.control, task_id, result, ttl_ms, reply, TOLD_BYTES]
+        names, arguments = self._of_follow()
+        arguments += (task_id, result, ttl_ms, reply)
         if instead is not None:
             level = level_of(instead.queue, instead.priority)
             arguments += (keys.record(instead.id), keys.levels, keys.bell, instead.id, instead.payload, level)
             arguments += (instead.delay_ms, instead.eta_ms)
-        answer, repeated = await self._server.run_noting_repeats(CANCEL, names, *arguments)
+        answer, repeated = await self._server.run_noting_repeats(CANCEL, (*names, keys.record(task_id)), *arguments)
         return answer == 1 or (repeated and answer == -1)
 
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
@@ -268,8 +296,9 @@ def _destination(envelope: Envelope) -> tuple[str, int, bool]:
     return envelope.queue, envelope.priority, bool(envelope.delay_ms or envelope.eta_ms)
 
 
-def _origin(settlement: Settlement) -> tuple[str, str, bool]:
-    return settlement.receipt.place, settlement.receipt.consumer, settlement.state in VERDICTS
+def _origin(settlement: Settlement) -> tuple[str, str, bool, bool]:
+    receipt = settlement.receipt
+    return receipt.place, receipt.consumer, settlement.state in VERDICTS, settlement.linked
 
 
 def _first_positions(envelopes: Sequence[Envelope]) -> Iterable[int]:

@@ -20,7 +20,7 @@ def revoke(transaction: Transaction, key: str, until_ms: int, once: bool, keep_m
     [(is_ended,)] = transaction.execute(QUERIES["is_ended"], (namespace, key, now_ms))
     if is_ended or 0 < until_ms <= now_ms:
         return
-    is_known = transaction.execute(QUERIES["waiting"], (namespace, key)).fetchone() is not None
+    is_known = transaction.execute(QUERIES["unsettled"], (namespace, key)).fetchone() is not None
     forgotten_ms = now_ms + keep_ms if keep_ms and not is_known else 0
     transaction.execute(QUERIES["mark"], (namespace, key, once, until_ms or forgotten_ms))
     transaction.note_mark()

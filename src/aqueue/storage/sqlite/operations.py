@@ -1,7 +1,8 @@
 """What can be done to the tasks of one namespace, each as a function that runs inside a transaction.
 
-A task is in one of four places: ready (in line), scheduled, leased or settled. Whoever changes a leased task names its
-number, its consumer and its count; when that is not the present delivery any more, no row matches and nothing changes.
+A task is in one of five places: ready (in line), scheduled, leased, settled or, until others have ended, waiting.
+Whoever changes a leased task names its number, its consumer and its count; when that is not the present delivery any
+more, no row matches and nothing changes.
 """
 
 from __future__ import annotations
@@ -57,20 +58,21 @@ class News(NamedTuple):
 def push(transaction: Transaction, envelopes: Sequence[Envelope]) -> list[bool]:
     """Keep `envelopes`; True for each that is new."""
     transaction.check_room()
-    rows = [_row(transaction, envelope) for envelope in envelopes]
+    rows = [task_row(transaction, envelope) for envelope in envelopes]
     if transaction.execute_rows("push", rows) == len(rows):
         new = [True] * len(rows)
     else:
         new = [_is_kept(transaction, row) or _push_anew(transaction, row) for row in rows]
     for (_, _, _, _, _, place, _, at_ms, _), kept in zip(rows, new, strict=True):
         if kept:
-            _entered(transaction, place, at_ms)
+            entered(transaction, place, at_ms)
     return new
 
 
-def _row(transaction: Transaction, envelope: Envelope) -> _Row:
+def task_row(transaction: Transaction, envelope: Envelope) -> _Row:
+    """A new task as it stands in the table."""
     task_id, payload, queue, priority, delay_ms, eta_ms = envelope
-    place, state, at_ms = _entrance(transaction.now_ms, State.QUEUED, delay_ms, eta_ms)
+    place, state, at_ms = entrance(transaction.now_ms, State.QUEUED, delay_ms, eta_ms)
     return transaction.next_number(), transaction.namespace, task_id, queue, priority, place, state, at_ms, payload
 
 
@@ -87,7 +89,7 @@ def _push_anew(transaction: Transaction, row: _Row) -> bool:
     return transaction.execute_rows("push", [row]) == 1
 
 
-def _entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[str, str, int]:
+def entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[str, str, int]:
     """Place, state and instant of a task that gets in line, now or later. One that failed is retrying either way."""
     due_ms = eta_ms or now_ms + delay_ms
     if due_ms > now_ms:
@@ -95,7 +97,7 @@ def _entrance(now_ms: int, state: State, delay_ms: int, eta_ms: int) -> tuple[st
     return "ready", (state if state is State.RETRYING else State.QUEUED).value, now_ms
 
 
-def _entered(transaction: Transaction, place: str, at_ms: int) -> None:
+def entered(transaction: Transaction, place: str, at_ms: int) -> None:
     if place == "ready":
         transaction.news.add(READY)
     else:
@@ -184,7 +186,7 @@ def _end(transaction: Transaction, endings: list[tuple[int, _Ending]], accepted:
     for position, (_, _, _, reply, told, number, *_) in endings:
         if all_present or _is_told(transaction, number, told):
             accepted[position] = True
-            _tell(transaction, number, reply, told)
+            tell(transaction, number, reply, told)
 
 
 def _is_told(transaction: Transaction, number: int, told: int) -> bool:
@@ -196,11 +198,11 @@ def _put_back(transaction: Transaction, settlement: Settlement, owner: _Owner) -
     delay_ms, eta_ms = settlement.delay_ms, settlement.eta_ms
     if marks.is_to_cancel(transaction, settlement.id):
         delay_ms, eta_ms = 0, 0
-    place, state, at_ms = _entrance(transaction.now_ms, settlement.state, delay_ms, eta_ms)
+    place, state, at_ms = entrance(transaction.now_ms, settlement.state, delay_ms, eta_ms)
     values = (transaction.next_number(), place, state, at_ms, settlement.failures, *owner)
     if transaction.execute(QUERIES["put_back"], values).rowcount == 0:
         return False
-    _entered(transaction, place, at_ms)
+    entered(transaction, place, at_ms)
     return True
 
 
@@ -212,32 +214,11 @@ def report(transaction: Transaction, receipt: Receipt, progress: bytes, reply: s
     told = transaction.next_number()
     if transaction.execute(QUERIES["report"], (progress, reply, told, *owner)).rowcount == 0:
         return False
-    _tell(transaction, owner[0], reply, told)
+    tell(transaction, owner[0], reply, told)
     return True
 
 
-def cancel(
-    transaction: Transaction, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None
-) -> bool:
-    """End a task that is not leased, or ask for the one that is to be stopped; see ``Storage.cancel``."""
-    row = transaction.execute(QUERIES["waiting"], (transaction.namespace, task_id)).fetchone()
-    if row is None:
-        return False
-    number, place, *_ = row
-    if place == "leased":
-        marks.ask_to_stop(transaction, task_id)
-    else:
-        told = transaction.next_number()
-        transaction.execute(QUERIES["withdraw"], (result, transaction.now_ms + ttl_ms, reply, told, number))
-        _tell(transaction, number, reply, told)
-        if transaction.is_marked:
-            marks.forget(transaction, task_id)
-    if instead is not None:
-        push(transaction, [instead])
-    return True
-
-
-def _tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
+def tell(transaction: Transaction, number: int, reply: str, told: int) -> None:
     """Let the client that enqueued the task `number` know, and those who watch it."""
     if reply:
         transaction.news.add(client_topic(reply))
@@ -380,7 +361,7 @@ def envelopes(transaction: Transaction, task_ids: Sequence[str]) -> list[Envelop
 
 
 def _envelope(transaction: Transaction, task_id: str) -> Envelope | None:
-    row = transaction.execute(QUERIES["waiting"], (transaction.namespace, task_id)).fetchone()
+    row = transaction.execute(QUERIES["unsettled"], (transaction.namespace, task_id)).fetchone()
     return None if row is None else Envelope(task_id, *row[2:])
 
 

@@ -17,6 +17,46 @@ SELECT EXISTS (SELECT * FROM task WHERE seq = ?)
 -- free_id: forget a task whose result has expired, so that its id can be pushed again
 DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at <= ?
 
+-- known: which of some ids are those of tasks
+SELECT id FROM task
+WHERE namespace = ? AND id IN (SELECT value FROM json_each(?)) AND NOT (place = 'settled' AND at <= ?)
+
+-- free_ids: forget those of some tasks whose result has expired
+DELETE FROM task
+WHERE namespace = ? AND id IN (SELECT value FROM json_each(?)) AND place = 'settled' AND +at <= ?
+
+-- add_nodes: what tasks wait for
+INSERT INTO node (namespace, id, condition, missing, delay, eta, client) VALUES {rows}
+
+-- add_edges: whom they wait for
+INSERT INTO edge (namespace, source, target, position) VALUES {rows}
+
+-- successors: who waits for a task, and for how many inputs of it
+SELECT target, condition, count(*) FROM edge INDEXED BY edge_source
+CROSS JOIN node ON node.namespace = edge.namespace AND node.id = edge.target
+WHERE edge.namespace = ? AND source = ?
+GROUP BY target, condition
+ORDER BY min(edge.rowid)
+
+-- give: what a task is to those who wait for it
+UPDATE edge SET input = ? WHERE namespace = ? AND source = ?
+
+-- take: a waiting task has inputs more, of so many bytes
+UPDATE node SET missing = missing - ?, size = size + ? WHERE namespace = ? AND id = ?
+RETURNING missing, size, delay, eta
+
+-- inputs: what a waiting task got, in its order
+SELECT input FROM edge WHERE namespace = ? AND target = ? ORDER BY position
+
+-- join: a waiting task gets in line with its inputs
+UPDATE task SET seq = ?, place = ?, state = ?, at = ?, payload = ? WHERE seq = ?
+
+-- drop_node: a task does not wait any more
+DELETE FROM node WHERE namespace = ? AND id = ? RETURNING client
+
+-- drop_edges: and nobody brings it anything
+DELETE FROM edge WHERE namespace = ? AND target = ?
+
 -- claim: lend the first ready tasks; the inner query reads no more than the limit in each queue, however long it is
 UPDATE task SET place = 'leased', state = 'running', consumer = :consumer, at = :until_ms, count = count + 1
 WHERE seq IN (
@@ -91,7 +131,7 @@ SELECT id FROM task WHERE seq = ?
 -- stop_asking: a task that has its verdict need not stop
 DELETE FROM cancellation WHERE namespace = ? AND id = ?
 
--- waiting: a task by its id, unless it has its verdict
+-- unsettled: a task by its id, unless it has its verdict
 SELECT seq, place, payload, queue, priority FROM task WHERE namespace = ? AND id = ? AND place <> 'settled'
 
 -- is_ended: whether a task has its verdict

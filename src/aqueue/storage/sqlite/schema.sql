@@ -21,9 +21,9 @@ CREATE TABLE IF NOT EXISTS task (
     id         TEXT    NOT NULL,
     queue      TEXT    NOT NULL,
     priority   INTEGER NOT NULL,
-    place      TEXT    NOT NULL,                -- ready, scheduled, leased or settled
+    place      TEXT    NOT NULL,                -- ready, scheduled, leased, settled or, for others, waiting
     state      TEXT    NOT NULL,                -- what its record says: one of aqueue.lifecycle.State
-    at         INTEGER NOT NULL,                -- ready since, scheduled for, leased until, settled and kept until
+    at         INTEGER NOT NULL,                -- ready since, scheduled for, leased until, settled and kept until, or 0
     failures   INTEGER NOT NULL DEFAULT 0,      -- runs that failed and were retried
     earlier    INTEGER NOT NULL DEFAULT 0,      -- deliveries under its earlier numbers
     count      INTEGER NOT NULL DEFAULT 0,      -- deliveries under this number; earlier + count is the fence
@@ -42,6 +42,30 @@ CREATE INDEX IF NOT EXISTS task_scheduled ON task (namespace, at, queue) WHERE p
 CREATE INDEX IF NOT EXISTS task_leased ON task (namespace, at, queue) WHERE place = 'leased';
 CREATE INDEX IF NOT EXISTS task_settled ON task (namespace, at) WHERE place = 'settled';
 CREATE INDEX IF NOT EXISTS task_told ON task (namespace, client, told) WHERE client <> '';
+
+-- What a task waits for that is `waiting`.
+CREATE TABLE IF NOT EXISTS node (
+    namespace  INTEGER NOT NULL,
+    id         TEXT    NOT NULL,                -- of the task
+    condition  TEXT    NOT NULL,                -- its trigger: one of aqueue.message.Trigger
+    missing    INTEGER NOT NULL,                -- inputs that are not there yet
+    size       INTEGER NOT NULL DEFAULT 0,      -- bytes of those that are
+    delay      INTEGER NOT NULL,                -- how long after the last of them it is due
+    eta        INTEGER NOT NULL,                -- or when; 0 for the delay
+    client     TEXT    NOT NULL,                -- who is told when it is cancelled
+    PRIMARY KEY (namespace, id)
+) STRICT, WITHOUT ROWID;
+
+-- What a waiting task gets of each of those before it.
+CREATE TABLE IF NOT EXISTS edge (
+    namespace  INTEGER NOT NULL,
+    source     TEXT    NOT NULL,                -- the id of the task before
+    target     TEXT    NOT NULL,                -- the id of the task that waits
+    position   INTEGER NOT NULL,                -- where among its inputs this one stands
+    input      BLOB    NOT NULL DEFAULT x'',
+    UNIQUE (namespace, target, position)
+) STRICT;
+CREATE INDEX IF NOT EXISTS edge_source ON edge (namespace, source, target);
 
 -- Who is told of a task beside the client that enqueued it.
 CREATE TABLE IF NOT EXISTS watch (

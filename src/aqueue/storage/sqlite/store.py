@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import marks, operations
+from . import marks, operations, workflows
 from .cells import SqliteCells
 from .connection import Link
 from .location import Location
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ...clock import Clock
     from ...lifecycle import Settlement
-    from ...message import Delivery, Envelope, Receipt
+    from ...message import Delivery, Envelope, Node, Receipt
     from ..protocol import Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
@@ -152,6 +152,9 @@ class SqliteStorage:
             new += await self._session().writer.submit(operations.push, part)
         return new
 
+    async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
+        return await self._session().writer.submit(workflows.push, nodes)
+
     # -- the way out
 
     async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
@@ -182,7 +185,8 @@ class SqliteStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         accepted: list[bool] = []
         for part in _parts(settlements):
-            accepted += await self._do(operations.settle, part)
+            linked = any(settlement.linked for settlement in part)
+            accepted += await self._do(workflows.settle if linked else operations.settle, part)
         return accepted
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
@@ -203,8 +207,8 @@ class SqliteStorage:
         self, task_id: str, result: bytes, ttl_ms: int, reply: str, instead: Envelope | None = None
     ) -> bool:
         if instead is None:
-            return await self._do(operations.cancel, task_id, result, ttl_ms, reply, None)
-        return await self._session().writer.submit(operations.cancel, task_id, result, ttl_ms, reply, instead)
+            return await self._do(workflows.cancel, task_id, result, ttl_ms, reply, None)
+        return await self._session().writer.submit(workflows.cancel, task_id, result, ttl_ms, reply, instead)
 
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
         return await self._look(operations.envelopes, task_ids)

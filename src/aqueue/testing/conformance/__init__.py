@@ -16,10 +16,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    calling_off,
+    cascading,
     cells,
     edges,
     events,
     inspection,
+    joining,
     leasing,
     overseeing,
     owning,
@@ -44,6 +47,9 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *pushing.CHECKS,
     *pulling.CHECKS,
     *settling.CHECKS,
+    *joining.CHECKS,
+    *cascading.CHECKS,
+    *calling_off.CHECKS,
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,

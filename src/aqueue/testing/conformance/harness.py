@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ...lifecycle import Settlement, State
-from ...message import DEFAULT_QUEUE, Envelope
+from ...message import DEFAULT_QUEUE, JOINED, Envelope, Node, Trigger, parted
 from ...storage.protocol import Connected
 
 if TYPE_CHECKING:
@@ -143,6 +143,52 @@ def put_back(
     """The return of a task to the store, with as many failures as it came with unless told otherwise."""
     kept = delivery.failures if failures is None else failures
     return Settlement(delivery.receipt, delivery.id, state, delay_ms=delay_ms, eta_ms=eta_ms, failures=kept)
+
+
+# -- workflows
+
+
+def node(
+    task_id: str,
+    *after: str,
+    trigger: Trigger = Trigger.DONE,
+    queue: str = DEFAULT_QUEUE,
+    priority: int = 0,
+    delay_ms: int = 0,
+    eta_ms: int = 0,
+    reply: str = "",
+) -> Node:
+    """A task that waits for others, by their ids."""
+    envelope = Envelope(task_id, b"payload of " + task_id.encode(), queue, priority, delay_ms, eta_ms)
+    return Node(envelope, after, trigger, reply)
+
+
+async def begin(storage: Storage, *nodes: Node) -> dict[str, Delivery]:
+    """A new workflow, and what can start of it, by id."""
+    assert await storage.push_workflow(nodes) == [True] * len(nodes)
+    return await started_by_id(storage)
+
+
+async def started_by_id(storage: Storage) -> dict[str, Delivery]:
+    """What is ready now."""
+    return {delivery.id: delivery for delivery in await pull(storage, 1000)}
+
+
+async def end(
+    storage: Storage, delivery: Delivery, result: bytes = b"1", *, state: State = State.DONE, ttl_ms: int = KEEP_MS
+) -> None:
+    """The verdict on a task that others wait for."""
+    settlement = verdict(delivery, result, state=state, ttl_ms=ttl_ms)._replace(linked=True)
+    assert await storage.settle([settlement]) == [True]
+
+
+def inputs_of(delivery: Delivery) -> list[tuple[str, bytes]]:
+    """What a node got of those before it: how they ended, and with which result."""
+    assert delivery.payload.startswith(JOINED)
+    payload, due_ms, inputs = parted(delivery.payload)
+    assert payload == b"payload of " + delivery.id.encode()
+    assert due_ms > 0
+    return inputs
 
 
 # -- what happens meanwhile

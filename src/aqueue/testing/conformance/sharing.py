@@ -17,8 +17,12 @@ from .harness import (
     SHORT_LEASE_MS,
     SharedHarness,
     background,
+    begin,
+    end,
+    inputs_of,
     lend,
     listening,
+    node,
     opened,
     outcome,
     promote,
@@ -33,6 +37,7 @@ from .harness import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ...message import Delivery
     from ...storage.protocol import Storage
 
 
@@ -156,6 +161,37 @@ async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> N
         assert [record and record.state for record in await a.records(ids)] == [State.DONE] * 200
 
 
+async def check_a_workflow_moves_on_between_processes(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(client, "me") as mailbox:
+        nodes = [node("first", reply="me"), node("next", "first", priority=7), node("last", "next", reply="me")]
+        first = (await begin(client, *nodes))["first"]
+        async with background(worker.pull("two", QUEUES, 5, LONG_WAIT_MS)) as task:
+            await harness.advance(20)
+            await end(client, first)
+            [following] = await outcome(task)
+        assert (following.id, inputs_of(following)) == ("next", [("done", b"1")])
+        await end(worker, following, b"oops", state=State.FAILED)
+        await mailbox.expect(Settled("last", State.CANCELLED, b"oops"))
+        assert await client.records(["last"]) == [Record(State.CANCELLED, b"oops")]
+
+
+async def check_members_that_end_in_several_processes_join_once(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+        members = [node(f"t{number}") for number in range(40)]
+        await a.push_workflow([*members, node("last", *(member.envelope.id for member in members))])
+
+        async def work(storage: Storage, consumer: str) -> None:
+            while deliveries := await pull(storage, 3, consumer=consumer):
+                batch = [verdict(delivery, delivery.id.encode())._replace(linked=True) for delivery in deliveries]
+                await storage.settle([item for item in batch if item.id != "last"])
+                joined.extend(delivery for delivery in deliveries if delivery.id == "last")
+
+        joined: list[Delivery] = []
+        await asyncio.gather(*(work(storage, f"c{number}") for number, storage in enumerate((a, b, c, d))))
+        [last] = joined
+        assert inputs_of(last) == [("done", member.envelope.id.encode()) for member in members]
+
+
 async def check_closing_one_handle_leaves_the_others_alone(harness: SharedHarness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as stays:
         async with opened(harness.join(stays)) as leaves:
@@ -173,5 +209,7 @@ CHECKS = (
     check_what_is_stopped_elsewhere_is_heard_here,
     check_a_vanished_process_is_replaced,
     check_concurrent_processes_share_the_work,
+    check_a_workflow_moves_on_between_processes,
+    check_members_that_end_in_several_processes_join_once,
     check_closing_one_handle_leaves_the_others_alone,
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 # Columns of the statements that take rows.
-COLUMNS = {"push": 9, "end": 9}
+COLUMNS = {"push": 9, "end": 9, "add_nodes": 7, "add_edges": 4}
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def _plan(database: sqlite3.Connection, name: str) -> str:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_statement_finds_its_tasks_by_an_index(database: sqlite3.Connection, name: str) -> None:
-    assert "SCAN task" not in _plan(database, name)
+    assert not re.search(r"SCAN (task|node|edge)", _plan(database, name))
 
 
 @pytest.mark.parametrize("name", ["claim", "due", "reclaim", "forget", "news"])
@@ -47,6 +47,20 @@ def test_a_statement_with_a_limit_sorts_no_more_than_that(database: sqlite3.Conn
     """A sort comes before the limit: only what a line was cut to may be sorted."""
     plan = _plan(database, name)
     assert plan.count("USE TEMP B-TREE FOR ORDER BY") == (1 if name == "claim" else 0), plan
+
+
+@pytest.mark.parametrize(
+    ("name", "found_by"),
+    [
+        ("successors", "source=?"),
+        ("give", "source=?"),
+        ("inputs", "target=?"),
+        ("drop_edges", "target=?"),
+        ("free_ids", "id=?"),
+    ],
+)
+def test_a_verdict_meets_only_those_who_wait_for_it(database: sqlite3.Connection, name: str, found_by: str) -> None:
+    assert f"(namespace=? AND {found_by})" in _plan(database, name)
 
 
 def test_the_schema_can_be_run_again(database: sqlite3.Connection) -> None:
