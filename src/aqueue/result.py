@@ -150,6 +150,10 @@ class Result(Generic[R_co]):
         except TaskException as error:
             return Error(error.metadata)
 
+    def reset(self) -> None:
+        """Forget the verdict that this handle has seen: the task may have been run again since, or have expired."""
+        self.verdict = None
+
     async def status(self) -> State:
         """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,
         ``failed``, ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
