@@ -56,6 +56,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def cases(session: nox.Session) -> None:
+    """Hundreds of times as many random crontabs as a run of the tests tries."""
+    install(session, "test")
+    session.run(
+        "pytest", "--timeout", "3600", "tests/unit/test_when.py", *session.posargs, env={"AQUEUE_CASES": "80000"}
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The figures that we promise ourselves, against their limits and the last release."""
     install(session, "test")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .result import ChordResult, Progress, Result, ResultGroup
     from .serializers import JSONSerializer, PickleSerializer, Serializer
     from .task import Call, Task
+    from .when import cron, crontab, every
     from .workflow.groups import Chord, Group, chord, group
     from .workflow.steps import Pipeline, Step
 
@@ -87,7 +88,10 @@ __all__ = [
     "TaskView",
     "__version__",
     "chord",
+    "cron",
+    "crontab",
     "current_task",
+    "every",
     "group",
 ]
 
@@ -121,6 +125,7 @@ _HOMES = {
     "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
     "task": ("Call", "Task"),
+    "when": ("cron", "crontab", "every"),
     "workflow.groups": ("Chord", "Group", "chord", "group"),
     "workflow.steps": ("Pipeline", "Step"),
 }

@@ -23,6 +23,7 @@ from .options import TaskOptions, check_known
 from .registry import Registry
 from .resources import Resource
 from .result import Result
+from .schedules import PeriodicTasks
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, SyncTask, Task
 from .values import Values
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .serializers import Serializer
     from .storage.protocol import Record, Storage
     from .sync import SyncHuey
+    from .task import TaskDecorator
     from .worker.immediate import Immediate
     from .worker.worker import Worker
 
@@ -46,16 +48,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 if TYPE_CHECKING:
-
-    class _TaskDecorator(Protocol):
-        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
-
-        @overload
-        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
-            self, function: Callable[P, Coroutine[Any, Any, R]], /
-        ) -> AsyncTask[P, R]: ...
-        @overload
-        def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
 
     class _ResourceDecorator(Protocol):
         """The type of ``huey.context_task(resource, True)``: callers do not pass the first argument."""
@@ -71,7 +63,7 @@ if TYPE_CHECKING:
 URL_VARIABLE = "AQUEUE_URL"
 
 
-class Huey(HookDecorators, Enqueueing, Control, Inspection, Locks, Limits, Values):
+class Huey(HookDecorators, Enqueueing, PeriodicTasks, Control, Inspection, Locks, Limits, Values):
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
@@ -122,7 +114,7 @@ class Huey(HookDecorators, Enqueueing, Control, Inspection, Locks, Limits, Value
     @overload
     def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
     @overload
-    def task(self, /, *, name: str | None = None, **options: Any) -> _TaskDecorator: ...
+    def task(self, /, *, name: str | None = None, **options: Any) -> TaskDecorator: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
         """Declare a task, with or without parentheses. Times are seconds or timedeltas.
@@ -160,7 +152,7 @@ class Huey(HookDecorators, Enqueueing, Control, Inspection, Locks, Limits, Value
     @overload
     def context_task(
         self, resource: Any, as_argument: Literal[False] = False, *, name: str | None = None, **options: Any
-    ) -> _TaskDecorator: ...
+    ) -> TaskDecorator: ...
     @overload
     def context_task(
         self, resource: Any, as_argument: Literal[True], *, name: str | None = None, **options: Any

@@ -16,7 +16,7 @@ from .group_commit import GroupCommit
 from .ids import kind_key, new_token
 from .lifecycle import VERDICTS
 from .permits import Permits
-from .storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Record, Settled
+from .storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Record, ScheduleChanged, Settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -34,7 +34,8 @@ class Client:
 
     `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for. `on_due` is called
     with the milliseconds after which a task is due that was just scheduled before all others; a worker in the same loop
-    sets it, and `on_cancel`, which is called with the id of a task that has to stop wherever it runs.
+    sets it, and `on_cancel`, which is called with the id of a task that has to stop wherever it runs. It also sets
+    `on_schedule`, which is called when a schedule of periodic tasks may have changed.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -56,6 +57,7 @@ class Client:
         self._running: asyncio.Task[None] | None = None
         self.on_due: Callable[[int], None] | None = None
         self.on_cancel: Callable[[str], None] | None = None
+        self.on_schedule: Callable[[], None] | None = None
         self.permits = Permits(storage, self.start_listening)
 
     # -- lifetime
@@ -230,6 +232,9 @@ class Client:
             case CancelAsked(task_id):
                 if self.on_cancel is not None:
                     self.on_cancel(task_id)
+            case ScheduleChanged():
+                if self.on_schedule is not None:
+                    self.on_schedule()
             case Connected():
                 self._listening.set()
                 self._recent.clear()
@@ -238,6 +243,8 @@ class Client:
                 if self.on_due is not None:
                     # What was scheduled while nobody listened here may be due before all that is known of.
                     self.on_due(0)
+                if self.on_schedule is not None:
+                    self.on_schedule()
 
     def _look_soon(self, task_ids: Iterable[str]) -> None:
         waited_for = self._waiters.keys() & task_ids

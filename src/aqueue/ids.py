@@ -15,6 +15,7 @@ if hasattr(os, "register_at_fork"):
 _TASK_ID = re.compile(r"[A-Za-z0-9_.:@/+=-]{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _TASK_NAME = re.compile(r"[A-Za-z0-9_.:<>-]{1,200}")
+_SCHEDULE_NAME = re.compile(r"[A-Za-z0-9_.:<>-]{1,180}")
 
 
 def new_task_id() -> str:
@@ -75,6 +76,16 @@ def check_task_name(value: str) -> str:
         ValueError: it is empty, longer than 200 characters or has a character outside ``A-Z a-z 0-9 _ . : < > -``.
     """
     return _check(value, _TASK_NAME, "task name", "1 to 200 characters out of A-Z a-z 0-9 _ . : < > -")
+
+
+def check_schedule_name(value: str) -> str:
+    """Return `value` when it can name a schedule: with an instant behind it, it becomes a task id.
+
+    Raises:
+        TypeError: it is no str.
+        ValueError: it is empty, longer than 180 characters or has a character outside ``A-Z a-z 0-9 _ . : < > -``.
+    """
+    return _check(value, _SCHEDULE_NAME, "schedule name", "1 to 180 characters out of A-Z a-z 0-9 _ . : < > -")
 
 
 def _check(value: str, pattern: re.Pattern[str], what: str, accepted: str) -> str:

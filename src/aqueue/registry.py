@@ -1,20 +1,27 @@
-"""The tasks of one application, by name."""
+"""The tasks and the schedules of one application, by name."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .periodic import restored
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .periodic import Schedule, ScheduleState
     from .task import Task
 
 
 class Registry:
-    """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name."""
+    """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name.
+
+    `schedules` are those that the code declares.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
+        self.schedules: dict[str, Schedule] = {}
 
     def __iter__(self) -> Iterator[Task[..., Any]]:
         return iter(self._tasks.values())
@@ -37,6 +44,18 @@ class Registry:
 
     def get(self, name: str) -> Task[..., Any] | None:
         return self._tasks.get(name)
+
+    def schedule(self, name: str, state: ScheduleState | None) -> Schedule | None:
+        """The schedule that is declared under `name`, else the one that was added, if its task is known here.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was added in a way that is not understood here.
+        """
+        declared = self.schedules.get(name)
+        if declared is not None or state is None or state.added is None:
+            return declared
+        task = self.get(state.added["task"])
+        return None if task is None else restored(name, state.added, task)
 
     def nearest(self, name: str) -> str | None:
         """The registered name that looks most like `name`."""

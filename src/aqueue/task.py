@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from .clock import instant_ms, span_ms
 from .exceptions import ConfigurationError
@@ -329,6 +329,19 @@ class SyncTask(Task[P, R]):
 
         def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
         def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+if TYPE_CHECKING:
+
+    class TaskDecorator(Protocol):
+        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
+
+        @overload
+        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
 
 
 class ConfiguredTask(Generic[P, R]):

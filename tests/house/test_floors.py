@@ -71,7 +71,10 @@ PUBLIC = [
     "TaskView",
     "__version__",
     "chord",
+    "cron",
+    "crontab",
     "current_task",
+    "every",
     "group",
 ]
 
@@ -111,6 +114,11 @@ def test_every_public_name_is_there() -> None:
     namespace: dict[str, object] = {}
     exec("from aqueue import *", namespace)
     assert set(namespace) - {"__builtins__"} == set(PUBLIC)
+
+
+def test_no_public_name_is_that_of_a_module() -> None:
+    """Whoever imports the module first would find it under the name."""
+    assert {path.stem for path in PACKAGE.iterdir()} & {*PUBLIC} == set()
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -14,7 +14,7 @@ from aqueue.testing.conformance import harness as suite
 from aqueue.testing.conformance import overseeing as checks_of_oversight
 
 from .conftest import MemoryHarness
-from .mutants import cells, joining, looking, overseeing, ownership, settling, stopping, ways
+from .mutants import advancing, cells, joining, looking, overseeing, ownership, settling, stopping, ways
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -41,7 +41,9 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "mutant", _mutants(ways, settling, joining, ownership, stopping, looking), ids=lambda mutant: mutant.__name__
+    "mutant",
+    _mutants(ways, settling, joining, ownership, stopping, looking, advancing),
+    ids=lambda mutant: mutant.__name__,
 )
 async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
     await _caught(mutant, mutant, CHECKS)

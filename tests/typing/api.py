@@ -35,9 +35,13 @@ from aqueue import (
     TaskRun,
     TaskView,
     chord,
+    cron,
+    crontab,
     current_task,
+    every,
     group,
 )
+from aqueue.schedules import ScheduleInfo
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.sync import SyncResult
 from aqueue.testing import virtual_clock
@@ -104,6 +108,42 @@ def given_too(connection: Connection, order: int) -> float:
 @huey.task(context=True)
 async def attempt(number: int, task: TaskRun | None = None) -> bool:
     return task is not None and task.attempt == number
+
+
+@huey.periodic_task(
+    crontab(minute="*/5"), misfire="all", window=timedelta(hours=1), overlap="queue", jitter=5, queue="q"
+)
+async def sweep(room: str = "hall") -> int:
+    return len(room)
+
+
+@huey.periodic_task(cron("0 3 * * *", tz="Europe/Berlin"), name="nightly")
+def nightly() -> None: ...
+
+
+@huey.periodic_task(lambda moment: moment.day == 1)
+async def monthly() -> None: ...
+
+
+async def is_business_day(moment: datetime) -> bool:
+    return moment.weekday() < 5
+
+
+@huey.periodic_task(is_business_day)
+async def daily() -> None: ...
+
+
+async def scheduling() -> None:
+    assert_type(await sweep("attic"), int)
+    assert_type(await sweep.enqueue("attic"), Result[int])
+    assert_type(await nightly.enqueue(), Result[None])
+    assert_type(crontab.daily(hour=3)(datetime(2026, 1, 1)), bool)
+    for schedule in await huey.schedules.list():
+        assert_type(schedule, ScheduleInfo)
+        assert_type((schedule.name, schedule.paused, schedule.next), tuple[str, bool, datetime | None])
+    await huey.schedules.add("mine", every(minutes=5), greet.s("me"), overlap="parallel")
+    assert_type(await huey.schedules.run("mine"), Result[Any])
+    assert_type(await huey.schedules.remove("mine"), bool)
 
 
 async def calling() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aqueue import Huey, MemoryHuey, RetryTask, State
+from aqueue import Huey, MemoryHuey, RetryTask, State, crontab, current_task, every
 from aqueue.testing import virtual_clock
 
 
@@ -178,3 +178,120 @@ async def test_time_does_not_go_back(huey: Huey) -> None:
             await clock.advance(-1)
         with pytest.raises(TypeError, match="seconds must be seconds"):
             await clock.advance("60")  # type: ignore[arg-type]
+
+
+# -- periodic tasks
+
+
+def declare_beat(huey: Huey, runs: list[float], **options: Any) -> Any:
+    """A task that notes of each of its runs which second of its minute the tick was."""
+
+    @huey.periodic_task(every(seconds=15), name="beat", **options)
+    async def beat() -> None:
+        run = current_task()
+        assert run is not None
+        runs.append(int(run.id.removeprefix("beat@")) % 60_000 / 1000)
+
+    return beat
+
+
+async def test_periodic_tasks_run_at_their_instants_where_a_test_asks_for_them(huey: Huey) -> None:
+    runs: list[float] = []
+    declare_beat(huey, runs)
+    async with virtual_clock(huey, periodic=True) as clock:
+        await clock.advance(3600)
+        assert len(runs) == 240
+        assert set(runs) == {0, 15, 30, 45}
+        [beat] = await huey.schedules.list()
+        assert beat.last is not None
+        assert beat.next == beat.last + timedelta(seconds=15)
+        assert beat.last <= clock.now() < beat.next
+
+
+async def test_without_being_asked_for_they_do_not_run(huey: Huey) -> None:
+    """As in Huey: the tests of something else are not disturbed."""
+    runs: list[float] = []
+    declare_beat(huey, runs)
+    async with virtual_clock(huey) as clock:
+        await clock.advance(3600)
+        assert runs == []
+        assert (await huey.schedules.list())[0].last is None
+
+
+async def test_a_revoked_periodic_task_does_not_run_until_it_is_restored(huey: Huey) -> None:
+    """As in Huey its ticks are enqueued all the same, and what would run them drops them."""
+    runs: list[float] = []
+    heard: list[str] = []
+    beat = declare_beat(huey, runs)
+
+    @huey.signal()
+    def hear(signal: str, task: Any) -> None:
+        heard.append(signal)
+
+    async with virtual_clock(huey, periodic=True) as clock:
+        await beat.revoke()
+        await clock.advance(60)
+        assert runs == []
+        assert heard == ["enqueued", "revoked"] * 4
+        await beat.restore()
+        await clock.advance(60)
+        assert len(runs) == 4
+        await beat.revoke(revoke_once=True)
+        await clock.advance(60)
+        assert len(runs) == 7
+        await beat.revoke(revoke_until=clock.now() + timedelta(seconds=30))
+        await clock.advance(60)
+        assert len(runs) == 9
+
+
+async def test_a_schedule_that_a_task_adds_is_served(huey: Huey) -> None:
+    runs: list[str] = []
+
+    @huey.task(name="greet")
+    async def greet(name: str) -> None:
+        runs.append(name)
+
+    @huey.task
+    async def begin() -> None:
+        await huey.schedules.add("greeting", every(seconds=15), greet.s("you"))
+
+    async with virtual_clock(huey, periodic=True) as clock:
+        await begin.options(delay=60).enqueue()
+        await clock.advance(59)
+        assert runs == []
+        await clock.advance(31)
+        assert runs == ["you"] * 2
+        await huey.schedules.pause("greeting")
+        await clock.advance(60)
+        assert runs == ["you"] * 2
+
+
+async def test_a_function_is_asked_what_a_tick_is(huey: Huey) -> None:
+    runs: list[datetime] = []
+
+    @huey.periodic_task(lambda now: now.minute % 20 == 0, name="asked")
+    async def asked() -> None:
+        runs.append(clock.now())
+
+    @huey.periodic_task(crontab(minute="*/20"), name="told")
+    async def told() -> None:
+        runs.append(clock.now())
+
+    async with virtual_clock(huey, periodic=True) as clock:
+        await clock.advance(3600)
+    assert len(runs) == 6
+    assert runs[::2] == runs[1::2]
+
+
+async def test_a_periodic_task_that_fails_does_not_disturb_who_moves_the_clock(huey: Huey) -> None:
+    """``raise_exceptions`` is for who enqueues, and nobody enqueued this."""
+    huey.raise_exceptions = True
+
+    @huey.periodic_task(every(minutes=1), name="fails")
+    async def fails() -> None:
+        raise ValueError("no")
+
+    async with virtual_clock(huey, periodic=True) as clock:
+        await clock.advance(60)
+        with pytest.raises(ValueError, match="no"):
+            await huey.schedules.run("fails")

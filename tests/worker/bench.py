@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from aqueue import Task
     from aqueue.lifecycle import Settlement, State
-    from aqueue.message import Delivery, Receipt
-    from aqueue.storage.protocol import Promotion, Renewal
+    from aqueue.message import Delivery, Envelope, Receipt
+    from aqueue.storage.protocol import Advance, Promotion, Record, Renewal
 
 LEASE_MS = 60_000
 
@@ -40,9 +40,18 @@ class FaultyStorage(MemoryStorage):
         self.adopted = 0
         self.reclaimed: list[tuple[int, int]] = []
         self.promoted: list[int] = []
+        self.looks = 0
+        self.steps: list[list[str]] = []
+        self.new_ids: list[str] = []
         self.after_pull: Callable[[], object] = lambda: None
         self.on_beat: Callable[[], object] = lambda: None
         self.on_pulse_closed: Callable[[], object] = lambda: None
+
+    def _push(self, envelope: Envelope) -> bool:
+        new = super()._push(envelope)
+        if new:
+            self.new_ids.append(envelope.id)
+        return new
 
     def _answer(self) -> None:
         if self.is_down:
@@ -79,6 +88,23 @@ class FaultyStorage(MemoryStorage):
         self.reclaimed.append((limit, most_suspects))
         self._answer()
         return await super().reclaim(consumer, queues, limit, suspect_count, most_suspects)
+
+    async def schedules(self) -> dict[str, bytes]:
+        self.looks += 1
+        self._answer()
+        return await super().schedules()
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._answer()
+        made = await super().advance(name, seen, state, envelopes)
+        self.steps.append([envelope.id for envelope in envelopes])
+        if self.loses_replies:
+            raise QueueUnavailable("the reply was lost")
+        return made
+
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        self._answer()
+        return await super().records(task_ids, watcher)
 
     async def workers(self) -> Any:
         self._answer()

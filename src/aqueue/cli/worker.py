@@ -79,6 +79,7 @@ _DEFAULTS = WorkerOptions()
     metavar="DURATION",
     help="How long running tasks may go on after a stop.",
 )
+@variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
 @variable_option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="Of our records.")
 @variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
 @click.option("--lifeline", type=int, hidden=True)
@@ -108,7 +109,8 @@ def worker(
     configure_logging(log_level, log_format)
     _warn_of_repeated(names)
     _warn_of_undeclared(huey, options["queues"] or ())
-    _serve(huey, options, lifeline)
+    periodic = not options.pop("no_periodic")
+    _serve(huey, {**options, "periodic": periodic}, lifeline)
     return 0
 
 

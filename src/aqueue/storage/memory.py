@@ -23,8 +23,10 @@ from .marks import Marks
 from .memory_cells import MemoryCells
 from .memory_oversight import MemoryOversight
 from .memory_pulse import MemoryPulse
+from .memory_schedules import Schedules
 from .memory_tasks import Level, Task
 from .protocol import (
+    Advance,
     CancelAsked,
     Description,
     Due,
@@ -69,6 +71,7 @@ class MemoryStorage:
         places = (self._tasks, self._ready, self._lent, self._scheduled)
         self.oversight = MemoryOversight(*places, self._forget_expired)
         self._expiring: list[tuple[int, str]] = []
+        self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
         self._marks = Marks()
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
@@ -110,6 +113,13 @@ class MemoryStorage:
             return False
         self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
         return True
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._forget_expired()
+        return self._schedules.advance(name, seen, state, envelopes)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return self._schedules.states.copy()
 
     def _add(self, envelope: Envelope) -> Task:
         task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))

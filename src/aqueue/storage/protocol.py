@@ -5,16 +5,17 @@ policy and no exception of the user. What passes ``aqueue.testing.conformance`` 
 
 Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Where a batch
 names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a
-delivery by its receipt, which a later delivery of the same task voids. So a caller whose reply was lost simply calls
-again.
+delivery by its receipt, which a later delivery of the same task voids, `advance` by the state that it leads to. So a
+caller whose reply was lost simply calls again.
 
-A call that cannot reach the store within a few seconds raises ``QueueUnavailable``; ``push`` on a store without room
-raises ``QueueFull``. No other error leaves a storage in normal operation.
+A call that cannot reach the store within a few seconds raises ``QueueUnavailable``; ``push`` and ``advance`` on a store
+without room raise ``QueueFull``. No other error leaves a storage in normal operation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from ..causes import said
@@ -87,7 +88,21 @@ class CancelAsked(NamedTuple):
     id: str
 
 
-Event: TypeAlias = Connected | Settled | Progressed | Due | Freed | CancelAsked
+class ScheduleChanged(NamedTuple):
+    """The schedule `name` was begun, changed or forgotten by other means than firing a tick: told to everyone."""
+
+    name: str
+
+
+Event: TypeAlias = Connected | Settled | Progressed | Due | Freed | CancelAsked | ScheduleChanged
+
+
+class Advance(IntEnum):
+    """What became of a step of a schedule. Only a step that was refused is false."""
+
+    REFUSED = 0
+    KNOWN = 1
+    MADE = 2
 
 
 class Renewal(NamedTuple):
@@ -223,6 +238,25 @@ class Storage(Protocol):
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
         """Keep and announce the progress of a running task; False when `receipt` does not hold any more."""
+
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        """Replace the state of the schedule `name`, if that still is `seen`, and keep `envelopes`, all in one step.
+
+        No bytes are the state of a schedule that is not known: as `seen` to begin it, as `state` to forget it.
+        ``REFUSED`` when its state is neither of the two; nothing happened then. ``KNOWN`` when it is `state` already;
+        nothing happened then either, because the step that led to it was made with its envelopes. So envelopes need a
+        state that no other step leads to. Like `push`, this keeps no envelope whose id is known.
+
+        A step without envelopes is told to everyone who listens, as ``ScheduleChanged``.
+
+        Raises:
+            QueueFull: the store has no room. Nothing happened.
+        """
+
+    async def schedules(self) -> dict[str, bytes]:
+        """The state of each schedule, by name."""
 
     # -- the way out of it all
     #

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..clock import SystemClock, span_ms
 from ..worker.immediate import Immediate
+from ..worker.timekeeper import Timekeeper
 from .clock import ManualClock
 
 if TYPE_CHECKING:
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def virtual_clock(huey: Huey) -> AsyncIterator[VirtualClock]:
+async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[VirtualClock]:
     """Put `huey` into immediate mode, on an empty store and on a clock that begins now and stands still.
 
-    At the end of the block `huey` is as it was before.
+    With `periodic`, whoever moves the clock runs periodic tasks, too. At the end of the block `huey` is as it was
+    before.
     """
     clock = ManualClock(SystemClock().now_ms())
     immediate = Immediate(huey, clock)
     before = huey.switch(immediate)
     try:
-        yield VirtualClock(clock, immediate)
+        yield VirtualClock(clock, immediate, Timekeeper(immediate.storage, huey, clock) if periodic else None)
     finally:
         await huey.close()
         huey.switch(before)
@@ -36,9 +38,10 @@ async def virtual_clock(huey: Huey) -> AsyncIterator[VirtualClock]:
 class VirtualClock:
     """The time of an application: of delays, etas, retries and expiry. Made by ``virtual_clock``."""
 
-    def __init__(self, clock: ManualClock, immediate: Immediate) -> None:
+    def __init__(self, clock: ManualClock, immediate: Immediate, timekeeper: Timekeeper | None) -> None:
         self._clock = clock
         self._immediate = immediate
+        self._timekeeper = timekeeper
 
     def now(self) -> datetime:
         """The instant at which it stands, in UTC."""
@@ -51,9 +54,23 @@ class VirtualClock:
             TypeError, ValueError: `seconds` is no span of time.
         """
         left_ms = span_ms(seconds, "seconds")
-        next_ms = await self._immediate.run_due()
+        next_ms = await self._run_due()
         while left_ms:
             step_ms = left_ms if next_ms is None else min(next_ms, left_ms)
             self._clock.advance(step_ms / 1000)
             left_ms -= step_ms
-            next_ms = await self._immediate.run_due()
+            next_ms = await self._run_due()
+
+    async def _run_due(self) -> int | None:
+        """Run what is due by now; return in how many milliseconds something is due again, None if nothing is."""
+        await self._fire_due()
+        next_task_ms = await self._immediate.run_due()
+        # Once more: a task may have changed the schedules.
+        next_tick_ms = await self._fire_due()
+        return min((wait for wait in (next_task_ms, next_tick_ms) if wait is not None), default=None)
+
+    async def _fire_due(self) -> int | None:
+        if self._timekeeper is None:
+            return None
+        self._timekeeper.look_again()
+        return await self._timekeeper.fire_due()

@@ -26,7 +26,8 @@ class WorkerOptions:
     may be plain functions in child processes (None: one per CPU), `queues` which queues are read (None: those of the
     registered tasks), `burst` whether to stop when nothing is left to do, `lease` how long a task stays with a worker
     that gives no sign of life, `shutdown_timeout` how long running tasks may go on after the worker was asked to stop,
-    `max_crashes` how many deliveries of one task may end without a verdict.
+    `max_crashes` how many deliveries of one task may end without a verdict,
+    `periodic` whether to enqueue periodic tasks when they are due.
     """
 
     concurrency: int = 100
@@ -37,6 +38,7 @@ class WorkerOptions:
     lease: float | timedelta = DEFAULT_LEASE_MS / 1000
     shutdown_timeout: float | timedelta = 25.0
     max_crashes: int = 3
+    periodic: bool = True
 
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
@@ -44,6 +46,8 @@ class WorkerOptions:
         if self.children is not None:
             _check_count("children", self.children, 1000)
         _check_count("max_crashes", self.max_crashes, 1000)
+        if not isinstance(self.periodic, bool):
+            raise TypeError(f"periodic must be True or False, not {self.periodic!r}")
         if self.queues is not None:
             if not isinstance(self.queues, (tuple, list)):
                 raise TypeError(f"queues must be a tuple of names, not {self.queues!r}")

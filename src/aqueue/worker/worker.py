@@ -1,7 +1,7 @@
 """One worker: its services, and the order in which they start and stop.
 
-Pulling, promoting and reclaiming bring work in; they stop first. Settling and the heartbeat serve the work that is
-still running; they stop last. They meet in the store, in the dispatcher's deliveries and in the settler's batches.
+Pulling, promoting, reclaiming and firing bring work in; they stop first. Settling and the heartbeat serve the work that
+is still running; they stop last. They meet in the store, in the dispatcher's deliveries and in the settler's batches.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
@@ -29,15 +29,17 @@ from .heartbeat import Heartbeat
 from .promoter import Promoter
 from .reclaimer import Reclaimer
 from .settler import Settler
+from .timekeeper import Timekeeper
 
 if TYPE_CHECKING:
     from ..client import Client
     from ..clock import Clock
     from ..codec import Codec
     from ..hooks import Hooks
-    from ..message import Delivery, Receipt
+    from ..message import Delivery, Envelope, Receipt
     from ..registry import Registry
     from ..storage.protocol import Description
+    from ..task import Call
     from .options import WorkerOptions
 
 logger = logging.getLogger("aqueue.worker")
@@ -60,6 +62,8 @@ class Application(Protocol):
     def codec(self) -> Codec: ...
 
     async def client(self) -> Client: ...
+    async def prepare(self, call: Call[Any]) -> Envelope: ...
+    async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
 
 
 class Worker:
@@ -132,19 +136,22 @@ class Worker:
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
         fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
         promoter = Promoter(storage, clock)
+        timekeeper = Timekeeper(storage, self._application, clock)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
         heartbeat = Heartbeat(
             storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
         )
         self._fetcher = fetcher
-        client.on_due = promoter.expect
-        client.on_cancel = dispatcher.cancel
+        client.on_due, client.on_cancel = promoter.expect, dispatcher.cancel
+        client.on_schedule = timekeeper.look_again
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
                 services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
                 async with asyncio.TaskGroup() as supplying:
                     suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
+                    if self.options.periodic:
+                        suppliers.append(supplying.create_task(timekeeper.run()))
                     self.ready.set()
                     if not self._stopping:
                         await fetcher.run()
@@ -155,7 +162,7 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            client.on_due = client.on_cancel = None
+            client.on_due = client.on_cancel = client.on_schedule = None
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
@@ -201,6 +208,11 @@ class Worker:
             }
         )
 
+    def _when(self, name: str) -> str:
+        """What the banner says of when a periodic task is fired."""
+        schedule = self._application.registry.schedules.get(name) if self.options.periodic else None
+        return "" if schedule is None else f"  {schedule.text}"
+
     def _log_banner(self, store: Description) -> None:
         names = sorted(task.name for task in self._application.registry)
         threads, children = self.options.threads, self.options.most_children
@@ -213,7 +225,7 @@ class Worker:
             f"  concurrency  {self.options.concurrency} tasks, {threads} of them in threads, {children} in processes",
             f"  lease        {self.options.lease_ms / 1000:g} s",
             f"  tasks        {len(names)}" + ("" if names else ": is the module that declares them imported?"),
-            *(f"    + {name}" for name in names),
+            *(f"    + {name}{self._when(name)}" for name in names),
         ]
         logger.info("%s", "\n".join(lines))
         for warning in store.warnings:

@@ -130,6 +130,36 @@ def test_an_option_outranks_its_environment_variable(shell: Shell) -> None:
     assert "8 tasks" in worker.err
 
 
+# -- periodic tasks
+
+CLOCK = """
+from pathlib import Path
+
+from aqueue import Huey, every
+
+huey = Huey("shop")
+
+
+@huey.periodic_task(every(seconds=1), name="tick")
+async def tick():
+    Path("ticked").touch()
+"""
+
+
+def test_a_worker_runs_periodic_tasks_when_they_are_due(shell: Shell) -> None:
+    shell.write("clock.py", CLOCK)
+    worker = shell.start("worker", "clock")
+    worker.wait_for("+ tick  every(seconds=1)")
+    shell.wait_for_file("ticked")
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_can_leave_periodic_tasks_to_others(shell: Shell, processes: str) -> None:
+    shell.write("clock.py", CLOCK)
+    worker = shell.start("worker", "clock", "--no-periodic", "--processes", processes)
+    worker.wait_for("+ tick\n", int(processes))
+
+
 # -- logging
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from ...exceptions import QueueUnavailable
 from ...lifecycle import State
-from ..protocol import CancelAsked, Connected, Due, Freed, Progressed, Settled
+from ..protocol import CancelAsked, Connected, Due, Freed, Progressed, ScheduleChanged, Settled
 from .commands import BROKEN, REPLY_SECONDS
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class EventStream:
 
 
 def _hints(data: bytes) -> Iterator[Event]:
-    """The events in one message of the control channel; put_back, schedule, release and cancel.lua are where it is
-    written."""
+    """The events in one message of the control channel; advance, put_back, schedule, release and cancel.lua are
+    where it is written."""
     kind, _, rest = data.partition(b" ")
     if kind == b"due":
         yield Due(int(rest))
@@ -107,6 +107,8 @@ def _hints(data: bytes) -> Iterator[Event]:
         yield Freed(rest.decode())
     elif kind == b"cancel":
         yield CancelAsked(rest.decode())
+    elif kind == b"schedule":
+        yield ScheduleChanged(rest.decode())
 
 
 def _replies(data: bytes) -> Iterator[Event]:

@@ -81,6 +81,10 @@ class Insight:
             workers.append(WorkerInfo(consumer.decode(), description, max(now - int(seen), 0)))
         return workers
 
+    async def schedules(self) -> dict[str, bytes]:
+        fields = await self._server.call("HGETALL", self._keys.schedules)
+        return {name.decode(): state for name, state in zip(fields[::2], fields[1::2], strict=True)}
+
     async def _depth(self, queue: str, levels: list[str], now: int) -> QueueDepth:
         ready = running = 0
         oldest = now

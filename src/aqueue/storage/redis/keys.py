@@ -18,6 +18,8 @@ All carry the same hash tag, so that one script may touch any of them on a clust
     Levels, ``<queue>:<priority>``, that ever held a task.
 ``{aq:ns}:b``, a stream with one group
     The bell: an entry wakes a waiting reader, because a level was used for the first time.
+``{aq:ns}:p``, a hash
+    States of periodic schedules by name.
 ``{aq:ns}:n``, a hash
     Clients that asked to be told of a task which they did not enqueue, by id; a verdict removes it.
 ``{aq:ns}:m``, a sorted set
@@ -66,6 +68,7 @@ class Keys:
         self.reply_prefix = f"{tag}:r:"
         self.levels = f"{tag}:l"
         self.bell = f"{tag}:b"
+        self.schedules = f"{tag}:p"
         self.watchers = f"{tag}:n"
         self.marks = f"{tag}:m"
         self.to_cancel = f"{tag}:k"

@@ -20,6 +20,7 @@ class Script:
 
 ACQUIRE = Script("acquire")
 ADOPT = Script("adopt")
+ADVANCE = Script("advance")
 CANCEL = Script("cancel", "follow")
 DELETE = Script("delete")
 ENDED = Script("ended")

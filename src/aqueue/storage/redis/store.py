@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
-from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Promotion, Record
+from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Advance, Promotion, Record
 from .address import Address
 from .cells import RedisCells
 from .events import EventStream
@@ -21,6 +21,7 @@ from .pulse import RedisPulse
 from .reader import Reader, delivery_of, marked_if
 from .scripts import (
     ADOPT,
+    ADVANCE,
     CANCEL,
     ENVELOPES,
     LOOK,
@@ -202,6 +203,21 @@ class RedisStorage:
         keys = (self._keys.stream(receipt.place), self._keys.record(task_id), self._keys.watchers)
         owner = (GROUP, receipt.consumer, receipt.entry, receipt.count)
         return bool(await self._server.run(REPORT, keys, *owner, progress, reply, task_id, self._keys.reply_prefix))
+
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        keys = self._keys
+        arguments: list[Any] = [name, seen, state, keys.control]
+        arguments += (keys.record_prefix, keys.stream_prefix, keys.schedule_prefix)
+        for task_id, payload, queue, priority, delay_ms, eta_ms in envelopes:
+            arguments += (task_id, payload, level_of(queue, priority), delay_ms, eta_ms)
+        names = (keys.schedules, keys.levels, keys.bell)
+        answer, repeated = await self._server.run_noting_repeats(ADVANCE, names, *arguments)
+        return Advance.MADE if answer and repeated else Advance(answer)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return await self._insight.schedules()
 
     # -- the way out of it all
 

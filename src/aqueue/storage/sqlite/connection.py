@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 
 _APPLICATION_ID = 0x61717565
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 _OLDEST_SQLITE = (3, 37, 0)
 _SETUP_SECONDS = 5.0
 # SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits

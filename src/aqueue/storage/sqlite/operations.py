@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ...lifecycle import VERDICTS, State
 from ...message import Delivery, Envelope, Receipt
-from ..protocol import CancelAsked, Freed, Progressed, Promotion, QueueDepth, Record, Renewal, Settled, WorkerInfo
+from ..protocol import (
+    CancelAsked,
+    Freed,
+    Progressed,
+    Promotion,
+    QueueDepth,
+    Record,
+    Renewal,
+    ScheduleChanged,
+    Settled,
+    WorkerInfo,
+)
 from . import marks
 from .queries import QUERIES
 from .wakeup import READY, client_topic
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ...lifecycle import Settlement
+    from ..protocol import Event
     from .connection import Transaction
 
 _Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
@@ -46,7 +58,7 @@ class News(NamedTuple):
     """
 
     connection: int
-    events: list[Settled | Progressed | Freed | CancelAsked]
+    events: list[Event]
     last: int
     next_due_ms: int | None
     is_partial: bool = False
@@ -400,13 +412,15 @@ def news(transaction: Transaction, client: str, last: int) -> News:
         "largest": _LARGEST_TOLD,
         "limit": _MOST_TOLD,
     }
-    events: list[Settled | Progressed | Freed | CancelAsked] = []
+    events: list[Event] = []
     for number, name, state, result, progress in transaction.execute(QUERIES["news"], arguments):
         last = number
         if state == "freed":
             events.append(Freed(name))
         elif state == "cancel":
             events.append(CancelAsked(name))
+        elif state == "schedule":
+            events.append(ScheduleChanged(name))
         elif State(state) in VERDICTS:
             events.append(Settled(name, State(state), result))
         else:

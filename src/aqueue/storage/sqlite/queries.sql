@@ -147,6 +147,19 @@ DELETE FROM task WHERE seq IN (
     SELECT seq FROM task WHERE namespace = ? AND place = 'settled' AND at <= ? ORDER BY at LIMIT ?
 )
 
+-- schedule_state: the state of a schedule
+SELECT state FROM schedule WHERE namespace = ? AND name = ?
+
+-- save_schedule: the new state of a schedule
+INSERT INTO schedule (namespace, name, state, changed) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET state = excluded.state, changed = max(changed, excluded.changed)
+
+-- drop_forgotten: what is left of a schedule that was forgotten, for which that is news no more
+DELETE FROM schedule WHERE namespace = ? AND state = x''
+
+-- schedules: all that have a state
+SELECT name, state FROM schedule WHERE namespace = ? AND state <> x''
+
 -- due: scheduled tasks that are due, the earliest first
 SELECT seq FROM task WHERE namespace = ? AND place = 'scheduled' AND at <= ? ORDER BY at, seq LIMIT ?
 
@@ -210,7 +223,7 @@ SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
 UPDATE watch SET told = ? WHERE namespace = ? AND id = (SELECT id FROM task WHERE seq = ?) AND client <> ?
 RETURNING client
 
--- news: what a client is to be told since a number, of its tasks and others, of permits and cancellations, without large results
+-- news: what a client is to be told since a number: its tasks and others, permits, cancellations, schedules; no large results
 SELECT told, id, state, CASE WHEN length(result) <= :largest THEN result END, progress
 FROM task
 WHERE namespace = :namespace AND client = :client AND client <> '' AND told > :last
@@ -223,6 +236,8 @@ UNION ALL
 SELECT number, name, 'freed', NULL, NULL FROM cell WHERE namespace = :namespace AND kind = 'waiting' AND number > :last
 UNION ALL
 SELECT asked, id, 'cancel', NULL, x'' FROM cancellation WHERE namespace = :namespace AND asked > :last
+UNION ALL
+SELECT changed, name, 'schedule', NULL, x'' FROM schedule WHERE namespace = :namespace AND changed > :last
 ORDER BY told
 LIMIT :limit
 

@@ -80,6 +80,16 @@ CREATE TRIGGER IF NOT EXISTS task_forgotten AFTER DELETE ON task BEGIN
     DELETE FROM watch WHERE namespace = OLD.namespace AND id = OLD.id;
 END;
 
+-- Schedules of periodic tasks.
+CREATE TABLE IF NOT EXISTS schedule (
+    namespace  INTEGER NOT NULL,
+    name       TEXT    NOT NULL,
+    state      BLOB    NOT NULL,                -- empty for the one that was forgotten last
+    changed    INTEGER NOT NULL,                -- the number under which its last change is told
+    PRIMARY KEY (namespace, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS schedule_told ON schedule (namespace, changed);
+
 -- What must not start.
 CREATE TABLE IF NOT EXISTS mark (
     namespace  INTEGER NOT NULL,

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from ...clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import marks, operations, workflows
+from . import marks, operations, schedules, workflows
 from .cells import SqliteCells
 from .connection import Link
 from .location import Location
 from .oversight import SqliteOversight
 from .pulse import SqlitePulse
 from .thread import WriterThread
-from .wakeup import CANCEL, DUE, FREED, READY, Bells, Neighbours, client_topic
+from .wakeup import CANCEL, DUE, FREED, READY, SCHEDULE, Bells, Neighbours, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...clock import Clock
     from ...lifecycle import Settlement
     from ...message import Delivery, Envelope, Node, Receipt
-    from ..protocol import Event, Promotion, QueueDepth, Record, WorkerInfo
+    from ..protocol import Advance, Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
 _T = TypeVar("_T")
@@ -192,6 +192,14 @@ class SqliteStorage:
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
         return await self._do(operations.report, receipt, progress, reply)
 
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        return await self._session().writer.submit(schedules.advance, name, seen, state, envelopes)
+
+    async def schedules(self) -> dict[str, bytes]:
+        return await self._look(schedules.schedules)
+
     # -- the way out of it all
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
@@ -268,7 +276,7 @@ class SqliteStorage:
                 await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
 
     async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
-        topics = (client_topic(client), DUE, FREED, CANCEL)
+        topics = (client_topic(client), DUE, FREED, CANCEL, SCHEDULE)
         with session.bells.waiting(*topics) as bell:
             for topic in topics:
                 session.neighbours.listen_for(topic)

@@ -28,6 +28,7 @@ READY = "ready"
 DUE = "due"
 FREED = "freed"
 CANCEL = "cancel"
+SCHEDULE = "schedule"
 
 # Some systems have room for 104 bytes.
 _LONGEST_ADDRESS = 100
@@ -37,7 +38,7 @@ _LONGEST_NAME = len("/01234567.01234567.sock")
 def client_topic(client: str) -> str:
     """What those wait for who are to be told of the tasks of `client`.
 
-    Other topics are `READY`, `DUE`, `FREED` and `CANCEL`.
+    Other topics are `READY`, `DUE`, `FREED`, `CANCEL` and `SCHEDULE`.
     """
     return f"client {client}"
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import (
+    advancing,
     calling_off,
     cascading,
     cells,
@@ -53,6 +54,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *owning.CHECKS,
     *leasing.CHECKS,
     *scheduling.CHECKS,
+    *advancing.CHECKS,
     *stopping.CHECKS,
     *results.CHECKS,
     *events.CHECKS,

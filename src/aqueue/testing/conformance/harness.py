@@ -127,6 +127,15 @@ async def state_of(storage: Storage, task_id: str) -> State | None:
     return record and record.state
 
 
+async def wait_until_unknown(harness: Harness, storage: Storage, task_id: str) -> None:
+    """Wait until the result of a task has expired."""
+    for _ in range(500):
+        if await storage.records([task_id]) == [None]:
+            return
+        await harness.advance(20)
+    raise AssertionError(f"the result of {task_id} should have expired long ago")
+
+
 # -- settlements
 
 

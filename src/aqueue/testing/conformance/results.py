@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...lifecycle import VERDICTS, State
 from ...message import Envelope
 from ...storage.protocol import Record
-from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, pull_one, put_back, state_of, verdict
-
-if TYPE_CHECKING:
-    from ...storage.protocol import Storage
+from .harness import (
+    LONG_LEASE_MS,
+    Harness,
+    lend,
+    opened,
+    pull,
+    pull_one,
+    put_back,
+    state_of,
+    verdict,
+    wait_until_unknown,
+)
 
 
 async def check_a_result_is_kept_as_it_is(harness: Harness) -> None:
@@ -35,22 +41,14 @@ async def check_a_result_expires_and_frees_its_id(harness: Harness) -> None:
             delivery = await lend(storage, "task")
             assert delivery.fence == 1
             assert await storage.settle([verdict(delivery, b"result", state=state, ttl_ms=50)]) == [True]
-            await _wait_until_unknown(harness, storage, "task")
-
-
-async def _wait_until_unknown(harness: Harness, storage: Storage, task_id: str) -> None:
-    for _ in range(500):
-        if await storage.records([task_id]) == [None]:
-            return
-        await harness.advance(20)
-    raise AssertionError(f"the result of {task_id} should have expired long ago")
+            await wait_until_unknown(harness, storage, "task")
 
 
 async def check_each_result_of_a_batch_expires_in_its_own_time(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         late, soon = await lend(storage, "late"), await lend(storage, "soon")
         await storage.settle([verdict(late, ttl_ms=3_600_000), verdict(soon, ttl_ms=50)])
-        await _wait_until_unknown(harness, storage, "soon")
+        await wait_until_unknown(harness, storage, "soon")
         assert await state_of(storage, "late") is State.DONE
         assert await storage.push([Envelope("late", b""), Envelope("soon", b"")]) == [False, True]
 
@@ -58,7 +56,7 @@ async def check_each_result_of_a_batch_expires_in_its_own_time(harness: Harness)
 async def check_a_new_task_does_not_inherit_the_expiry_of_its_id(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.settle([verdict(await lend(storage, "task"), b"old", ttl_ms=50)])
-        await _wait_until_unknown(harness, storage, "task")
+        await wait_until_unknown(harness, storage, "task")
         assert await storage.push([Envelope("task", b"new")]) == [True]
         await harness.advance(150)
         assert await storage.records(["task"]) == [Record(State.QUEUED)]

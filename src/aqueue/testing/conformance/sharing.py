@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...lifecycle import State
 from ...message import Envelope
-from ...storage.protocol import CancelAsked, Due, Progressed, Record, Settled
+from ...storage.protocol import Advance, CancelAsked, Due, Progressed, Record, ScheduleChanged, Settled
 from .harness import (
     KEEP_MS,
     LONG_LEASE_MS,
@@ -161,6 +161,39 @@ async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> N
         assert [record and record.state for record in await a.records(ids)] == [State.DONE] * 200
 
 
+async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness) -> None:
+    """Four of them serve one schedule, and each takes every tick that it sees for its own."""
+    ticks = 60
+
+    async def serve(storage: Storage, who: int) -> int:
+        made = 0
+        while True:
+            seen = (await storage.schedules()).get("hourly", b"")
+            tick = int(seen.partition(b" ")[0] or 0) + 1
+            if tick > ticks:
+                return made
+            fired = [Envelope(f"{tick}.{who}", b"", priority=tick % 3)]
+            made += await storage.advance("hourly", seen, b"%d %d" % (tick, who), fired) is Advance.MADE
+
+    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+        made = await asyncio.gather(*(serve(storage, number) for number, storage in enumerate((a, b, c, d))))
+        assert sum(made) == ticks
+        fired = [delivery.id for _ in range(3) for delivery in await pull(b, 100)]
+        assert sorted(int(task_id.partition(".")[0]) for task_id in fired) == [*range(1, ticks + 1)]
+
+
+async def check_a_changed_schedule_is_told_elsewhere(harness: SharedHarness) -> None:
+    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "me") as mailbox:
+        assert await client.advance("hourly", b"", b"one", [])
+        await mailbox.expect(ScheduleChanged("hourly"))
+        assert await worker.schedules() == {"hourly": b"one"}
+        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+            await harness.advance(20)
+            assert await client.advance("hourly", b"one", b"two", [Envelope("tick", b"", priority=7)])
+            assert [delivery.id for delivery in await outcome(task)] == ["tick"]
+        assert not await worker.advance("hourly", b"one", b"three", [])
+
+
 async def check_a_workflow_moves_on_between_processes(harness: SharedHarness) -> None:
     async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(client, "me") as mailbox:
         nodes = [node("first", reply="me"), node("next", "first", priority=7), node("last", "next", reply="me")]
@@ -209,6 +242,8 @@ CHECKS = (
     check_what_is_stopped_elsewhere_is_heard_here,
     check_a_vanished_process_is_replaced,
     check_concurrent_processes_share_the_work,
+    check_concurrent_processes_fire_each_tick_once,
+    check_a_changed_schedule_is_told_elsewhere,
     check_a_workflow_moves_on_between_processes,
     check_members_that_end_in_several_processes_join_once,
     check_closing_one_handle_leaves_the_others_alone,

@@ -110,6 +110,17 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         assert await one.workers() == []
 
 
+async def test_a_file_of_an_earlier_version_gets_what_it_lacks(path: Path, opened: Opened) -> None:
+    async with opened() as storage:
+        await storage.push([Envelope("task", b"payload")])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE schedule; PRAGMA user_version = 1")
+    async with opened() as storage:
+        assert await storage.advance("hourly", b"", b"state", [])
+        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        assert delivery.payload == b"payload"
+
+
 async def test_a_file_that_was_removed_is_missed(path: Path, opened: Opened) -> None:
     async with opened() as storage:
         await storage.push([Envelope("task", b"")])

@@ -31,6 +31,9 @@ async def test_a_disk_without_room_for_new_tasks_finishes_the_old_ones(
         request.getfixturevalue("full_disk")
         with pytest.raises(QueueFull, match="MiB left"):
             await storage.push([Envelope("new", b"")])
+        with pytest.raises(QueueFull, match="MiB left"):
+            await storage.advance("hourly", b"", b"state", [Envelope("new", b"")])
+        assert await storage.schedules() == {}
         assert await storage.records(["new"]) == [None]
         a, b = await storage.pull("me", ["default"], 2, 0)
         assert await storage.report(a.receipt, "a", b"half", "")

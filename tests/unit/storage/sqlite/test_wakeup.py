@@ -177,7 +177,7 @@ async def test_only_those_whom_it_concerns_are_woken(path: Path, opened: Opened)
         listener = asyncio.create_task(one.listen("client", events.put_nowait))
         assert await soon(events.get()) == Connected()
         addresses = {file.name.partition(".")[0] for file in sockets(path)}
-        assert len(addresses) == 4, "for its client, for what is due first, for permits, and for what has to stop"
+        assert len(addresses) == 5, "for its client, for what is due first, permits, schedules, and what has to stop"
         heard: list[str] = []
         for address in addresses:
             eavesdropper = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
