@@ -23,9 +23,9 @@ from .limits import Limits
 from .locks import Locks
 from .options import TaskOptions, check_known
 from .registry import Registry
+from .repeating import PeriodicTasks
 from .resources import Resource
 from .result import Result
-from .schedules import PeriodicTasks
 from .storage import DEFAULT_LEASE_MS, open_storage
 from .task import AsyncTask, SyncTask, Task
 from .upkeep import Upkeep

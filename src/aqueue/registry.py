@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .periodic import restored
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,6 +52,8 @@ class Registry:
         declared = self.schedules.get(name)
         if declared is not None or state is None or state.added is None:
             return declared
+        from .periodic import restored  # most applications have none
+
         task = self.get(state.added["task"])
         return None if task is None else restored(name, state.added, task)
 

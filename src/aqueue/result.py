@@ -13,6 +13,7 @@ from .causes import read_error
 from .clock import span_ms
 from .exceptions import DecodeError, ResultTimeout, TaskException
 from .lifecycle import VERDICTS, State
+from .message import Error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
@@ -139,6 +140,19 @@ class Result(Generic[R_co]):
                 record = found
             self.verdict = record
         return self._value(record)
+
+    async def get_raw_result(
+        self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
+    ) -> R_co | Error | None:
+        """``get``, with an ``Error`` in the place of the ``TaskException`` where the task did not end well."""
+        try:
+            return await self.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
+        except TaskException as error:
+            return Error(error.metadata)
+
+    def reset(self) -> None:
+        """Forget the verdict that this handle has seen: the task may have been run again since, or have expired."""
+        self.verdict = None
 
     async def status(self) -> State:
         """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,

@@ -19,7 +19,7 @@ from aqueue.result import ResultGroup
 
 from .app import declare
 from .ledger import Ledger
-from .leftovers import leftovers
+from .outside import can_be_written, leftovers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -153,6 +153,13 @@ class Rig:
         """Wait until these workers are about to work."""
         pids = {worker.pid for worker in workers}
         await until(lambda: pids <= {entry.pid for entry in self.ledger.entries("up")}, "all workers up")
+
+    def freeze(self, worker: WorkerProcess) -> None:
+        """Stop this process where it stands, but not while it writes to a file: that would hold up everybody."""
+        worker.freeze()
+        while not can_be_written(self.url):
+            worker.wake()
+            worker.freeze()
 
     async def stop(self, *workers: WorkerProcess) -> None:
         """Stop these workers; each has to end well."""

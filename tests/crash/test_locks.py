@@ -70,7 +70,7 @@ async def test_who_waits_in_another_process_is_woken_by_the_release(rig: Rig, mo
 async def test_a_frozen_holder_loses_its_lock_and_learns_it_when_it_wakes(rig: Rig) -> None:
     worker, result = await _hold(rig, ttl=2)
     waiting = _wait_for_it(rig)
-    worker.freeze()
+    rig.freeze(worker)
     assert (await waiting).is_held
     worker.wake()
     await until(lambda: "Lock shared was lost" in worker.said, "the loss noticed")

@@ -40,7 +40,7 @@ async def test_a_task_whose_worker_is_killed_with_the_request_does_not_run_again
     cancelled, other = await rig.enqueue("hold", rig.gate("never")), await rig.enqueue("hold", rig.gate())
     await rig.started([cancelled, other])
     # It is frozen, so that the request finds it alive and unable to answer.
-    victim.freeze()
+    rig.freeze(victim)
     assert await cancelled.cancel()
     victim.kill()
     heir = rig.start_worker()
@@ -69,7 +69,7 @@ async def test_a_worker_that_wakes_after_its_task_was_cancelled_elsewhere_change
     frozen = rig.start_worker()
     result = await rig.enqueue("hold", gate)
     await rig.started([result])
-    frozen.freeze()
+    rig.freeze(frozen)
     assert await result.cancel()
     other = rig.start_worker()
     await ends_cancelled(result)

@@ -8,8 +8,8 @@ import pytest
 
 from aqueue import Huey, TaskException
 
-from .leftovers import leftovers
 from .misdeeds import MISDEEDS
+from .outside import leftovers
 from .rig import until
 
 if TYPE_CHECKING:

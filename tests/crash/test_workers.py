@@ -63,7 +63,7 @@ async def test_a_worker_that_wakes_after_its_lease_changes_nothing(rig: Rig, whe
     results += [await rig.enqueue("stun", gate, how, **options) for how, options in ends]
     await rig.started(results)
     for worker in frozen:
-        worker.freeze()
+        rig.freeze(worker)
     rig.open(gate)
     other = rig.start_worker(concurrency=20)
     if when == "after another ended its tasks":
@@ -96,8 +96,8 @@ async def test_workers_that_were_suspended_together_go_on_with_what_they_ran(rig
     fast = rig.start_worker(concurrency=20)
     results += await rig.enqueue_many(5, "hold", rig.gate())
     await rig.started(results)
-    slow.freeze()
-    fast.freeze()
+    rig.freeze(slow)
+    rig.freeze(fast)
     await asyncio.sleep(1.2 * LEASE)
     fast.wake()
     # Meanwhile it looks for lost tasks, has room for them, and hears nothing of the other one.

@@ -5,6 +5,7 @@ A comment directly above a fence says what its block is: ``<!-- file: tasks.py -
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -79,4 +80,27 @@ def section(page: Path, heading: str) -> str:
 def rows(text: str) -> list[list[str]]:
     """The cells of the first table in `text`, its two head lines left out."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]
+    return [_cells(line) for line in lines[2:]]
+
+
+def tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """The head and the rows of each table in `text`."""
+    for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        head, _, *lines = found[0].splitlines()
+        yield _cells(head), [_cells(line) for line in lines]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def is_held(page: Path, cell: str) -> bool:
+    """Whether `cell` names the tests that hold something, and each of them exists."""
+    named = re.findall(r"\[`(\w+)`\]\(([^)]+)\)", cell)
+    return bool(named) and all(name in _tests_of(page.parent / file) for name, file in named)
+
+
+@functools.cache
+def _tests_of(file: Path) -> frozenset[str]:
+    text = file.read_text("utf-8") if file.is_file() else ""
+    return frozenset(re.findall(r"^(?:async )?def ((?:test|check)_\w+)\(", text, re.MULTILINE))

@@ -157,7 +157,7 @@ def obey(
     where: str,
 ) -> None:
     """Run `command`; a worker becomes one of the `programs` that go on."""
-    if "worker" in command:
+    if {"worker", "huey.bin.huey_consumer"}.intersection(command):
         programs.enter_context(working(command, directory, env, shown, where))
     else:
         compare(shown, run(command, directory, env), where)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 60
 
-PROGRAMS = {"python": [sys.executable], "aqueue": [sys.executable, "-m", "aqueue"]}
+PROGRAMS = {
+    "python": [sys.executable],
+    "aqueue": [sys.executable, "-m", "aqueue"],
+    "huey_consumer": [sys.executable, "-m", "huey.bin.huey_consumer"],
+}
 
 
 def program(*words: str) -> list[str]:

@@ -142,7 +142,11 @@ def test_there_is_one_version() -> None:
     ("statement", "unwanted"),
     [
         ("import aqueue", ["redis", "hiredis", "uvloop", "click", "sqlite3", "cronsim", "anyio"]),
-        ("import aqueue; aqueue.MemoryHuey('shop')", ["redis", "hiredis", "uvloop", "click", "sqlite3"]),
+        (
+            "import aqueue; aqueue.MemoryHuey('shop')",
+            ["redis", "hiredis", "uvloop", "click", "sqlite3", "aqueue.periodic"],
+        ),
+        ("import aqueue; aqueue.crontab(); aqueue.every(hours=1)", ["cronsim", "zoneinfo", "aqueue.app"]),
         ("import aqueue; aqueue.SqliteHuey('shop')", ["redis", "hiredis", "uvloop", "click"]),
         ("import aqueue; aqueue.RedisHuey('shop')", ["uvloop", "click", "sqlite3"]),
         ("import aqueue, aqueue.testing", ["redis", "hiredis", "uvloop", "click", "sqlite3", "pytest"]),

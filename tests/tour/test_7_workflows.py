@@ -223,6 +223,15 @@ async def test_a_chord_can_leave_failures_out_or_give_up(
         assert await strict.results[0] == 3
 
 
+async def test_cancelling_a_stage_ends_what_is_behind_it(huey: Huey, add: Task[..., int], mul: Task[..., int]) -> None:
+    """What is before it goes on. A chord would go on too, with ``SKIPPED`` in its place."""
+    async with running(huey):
+        first, second, third = await add.options(delay=0.2).s(1, 2).then(mul, 10).then(add, 4).enqueue()
+        assert await second.cancel()
+        assert [await second.status(), await third.status()] == [State.CANCELLED, State.CANCELLED]
+        assert await first == 3
+
+
 # -- any graph
 
 

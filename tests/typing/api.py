@@ -207,6 +207,7 @@ async def getting(result: Result[int], group: ResultGroup[str]) -> None:
     assert_type(await result.get(timeout=5), int)
     assert_type(await result.get(blocking=True), int)
     assert_type(await result.get(blocking=False), int | None)
+    assert_type(await result.get_raw_result(timeout=5), int | Error | None)
     assert_type(await result.status(), State)
     assert_type(await result.is_ready(), bool)
     assert_type((result.id, result.created), tuple[str, bool])

@@ -11,6 +11,7 @@ import pytest
 
 from aqueue import (
     CancelExecution,
+    Error,
     MemoryHuey,
     Progress,
     ResultGroup,
@@ -70,6 +71,14 @@ async def test_a_handle_keeps_the_verdict_that_it_has_seen(bench: Bench) -> None
     assert (await result, await result.status(), await result.is_ready()) == (3, State.DONE, True)
 
 
+async def test_a_handle_that_is_reset_looks_again(bench: Bench) -> None:
+    result = await bench.add.enqueue(1, 2)
+    assert await result == 3
+    result.reset()
+    assert repr(result) == f"<Result {result.id}>"
+    assert await result == 3
+
+
 async def test_a_result_is_what_was_sent_each_time_it_is_read(bench: Bench) -> None:
     """A reader that changes what it got changes it for nobody else."""
     echo = bench.huey.task(name="echo")(lambda value: value)
@@ -89,6 +98,18 @@ async def test_none_is_a_result_like_any_other(bench: Bench) -> None:
         False,
         None,
     )
+
+
+async def test_a_failure_can_be_had_without_raising_it(bench: Bench) -> None:
+    result = await bench.wait.enqueue("c")
+    assert await result.get_raw_result(blocking=False) is None
+    with pytest.raises(ResultTimeout):
+        await result.get_raw_result(timeout=0)
+    bench.may_end["c"].set()
+    failure = await result.get_raw_result(timeout=5)
+    assert isinstance(failure, Error)
+    assert (failure.metadata["type"], failure.metadata["state"]) == ("ValueError", "failed")
+    assert await (await bench.add.enqueue(1, 2)).get_raw_result(timeout=5) == 3
 
 
 async def test_a_failure_that_is_retried_leaves_no_error_behind(bench: Bench) -> None:

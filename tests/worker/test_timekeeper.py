@@ -93,7 +93,7 @@ def schedules_of(bench: Bench) -> Schedules:
         async def client(self) -> Any:
             return self
 
-        async def _after_push(self, *pushed: Any) -> None: ...
+        async def follow_up(self, *pushed: Any) -> None: ...
 
     return Schedules(Application())  # type: ignore[arg-type]
 

@@ -34,7 +34,7 @@ from aqueue.worker.options import WorkerOptions
 from aqueue.workflow.graph import plan_of
 from aqueue.workflow.inputs import Passing
 
-from ..crash.leftovers import leftovers
+from ..crash.outside import leftovers
 from .mortal import KEEP_MS, Fate, Mishap, MortalStorage, live_and_die
 
 if TYPE_CHECKING:

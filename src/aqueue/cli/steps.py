@@ -1,4 +1,4 @@
-"""Three steps to the end of a process: stop, insist, exit. Each SIGTERM or SIGINT takes one."""
+"""Three steps to the end of a process: stop, insist, exit. Each SIGTERM, SIGINT or SIGHUP takes one."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ class Steps:
     def catch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._receive)
+        # Under nohup the end of a terminal is nothing to end for.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._receive)
 
     def take(self, step: int) -> None:
         """Go to `step`, unless that has been done already; from any thread."""

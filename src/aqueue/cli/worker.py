@@ -24,9 +24,9 @@ _DEFAULTS = WorkerOptions()
 
 
 @click.command(
-    epilog="Signals: the first SIGTERM or SIGINT stops fetching and lets running tasks finish; the second cancels them "
-    "and gives them back; the third ends the process. Exit codes: 0 stopped or, in a burst, done; 2 usage; 69 store "
-    "unavailable; 78 application or configuration."
+    epilog="Signals: the first SIGTERM, SIGINT or SIGHUP stops fetching and lets running tasks finish; the second "
+    "cancels them and gives them back; the third ends the process. Exit codes: 0 stopped or, in a burst, done; 2 "
+    "usage; 69 store unavailable; 78 application or configuration."
 )
 @click.argument("word", metavar="APP", required=False)
 @app_option

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HEADER = Struct("!Q")
 
 # They are for the worker. A child starts with them blocked.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Request(NamedTuple):

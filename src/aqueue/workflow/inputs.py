@@ -171,6 +171,6 @@ def _extend(message: Message, value: Any) -> None:
     if isinstance(value, tuple):
         message.args += value
     elif isinstance(value, dict):
-        message.kwargs = {**message.kwargs, **value}
+        message.kwargs = {**value, **message.kwargs}
     elif value is not None:
         message.args += (value,)

@@ -129,8 +129,9 @@ class Pipeline(Generic[R_co]):
     def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
         """This, and then `target`: a task, a call or another pipeline, with `args` and the result of this.
 
-        A tuple adds to the positional arguments, a dict to the keyword arguments, None adds nothing, and any other
-        result is one more positional argument. When a stage does not end well, those behind it are cancelled.
+        A tuple adds to the positional arguments, a dict to the keyword arguments that are not there yet, None adds
+        nothing, and any other result is one more positional argument. When a stage does not end well, those behind it
+        are cancelled.
 
         Raises:
             TypeError: `target` cannot follow, or does not take these arguments.

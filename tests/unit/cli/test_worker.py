@@ -21,7 +21,7 @@ def busy_worker(shell: Shell, task: str, *options: str) -> tuple[Running, str]:
     return worker, task_id
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_first_signal_lets_running_tasks_finish(shell: Shell, number: int) -> None:
     worker, running = busy_worker(shell, "hold")
     worker.send(number)
@@ -30,6 +30,20 @@ def test_the_first_signal_lets_running_tasks_finish(shell: Shell, number: int) -
     shell.write("go", "")
     assert worker.wait() == 0
     assert (shell.state(running), shell.state(waiting)) == ("done", "queued")
+
+
+def test_a_worker_under_nohup_outlives_its_terminal(shell: Shell) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        worker, running = busy_worker(shell, "hold")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    worker.send(signal.SIGHUP)
+    shell.write("go", "")
+    assert shell.state(running, "--wait") == "done"
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert worker.said.count("Stopping") == 1
 
 
 def test_the_second_signal_interrupts_and_gives_back(shell: Shell) -> None:

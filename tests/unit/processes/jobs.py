@@ -148,7 +148,7 @@ def inside_async(made: str, a: int, *, task: TaskRun) -> list[Any]:
 @huey.task(**PROCESS)
 def be_told_to_stop() -> list[Any]:
     """Get the signals of a shutdown, and ask what programs that we start do about them."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(os.getpid(), number)
     program = "import signal; print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)"
     started = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import huey.api
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -224,7 +225,7 @@ def test_nobody_changes_what_a_node_waits_for() -> None:
         ((), ("own",), {"a": 1}),
         ([5, 6], ("own", [5, 6]), {"a": 1}),
         ({"b": 2}, ("own",), {"a": 1, "b": 2}),
-        ({"a": 2}, ("own",), {"a": 2}),
+        ({"a": 2}, ("own",), {"a": 1}),
         ({}, ("own",), {"a": 1}),
         (None, ("own",), {"a": 1}),
         (False, ("own", False), {"a": 1}),
@@ -235,7 +236,9 @@ def test_a_stage_is_extended_by_what_the_one_before_returned(
     given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
     message = ready(NodeTerms(passing=Passing.EXTEND), value(given), a=1)
-    assert (message.args, message.kwargs) == (args, kwargs)
+    hueys = huey.api.Task(("own",), {"a": 1})
+    hueys.extend_data(given)
+    assert (message.args, message.kwargs) == (hueys.args, hueys.kwargs) == (args, kwargs)
 
 
 def test_a_callback_gets_one_list() -> None:

@@ -1,4 +1,4 @@
-"""What a store still holds of an application beyond results, dead letters and the few keys that stay for good."""
+"""Looks at a store from outside: what it holds of an application beyond results, dead letters and keys that stay."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ def leftovers(url: str, name: str) -> list[str]:
             return _in_file(connection, name)
     with redis.Redis.from_url(url) as server:
         return _on_server(server, f"{{aq:{name}}}")
+
+
+def can_be_written(url: str) -> bool:
+    """Whether nobody holds the lock on the file; a server has none."""
+    if not url.startswith("sqlite:"):
+        return True
+    with contextlib.closing(sqlite3.connect(urlsplit(url).path, timeout=1, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 def _in_file(connection: sqlite3.Connection, name: str) -> list[str]:
