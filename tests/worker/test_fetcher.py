@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 LEASE = LEASE_MS / 1000
 
 
-def fetcher_of(bench: Bench, burst: bool = False) -> Fetcher:
-    return Fetcher(bench.storage, bench.dispatcher, bench.settler, bench.clock, "worker", ["default"], burst)
+def fetcher_of(bench: Bench, burst: bool = False, most: int | None = None) -> Fetcher:
+    return Fetcher(bench.storage, bench.dispatcher, bench.settler, bench.clock, "worker", ["default"], burst, most)
 
 
 @pytest.fixture
@@ -50,6 +50,24 @@ async def test_it_pulls_what_the_free_slots_can_start() -> None:
         assert all(1 <= limit <= 2 for limit in bench.storage.pulled[1:])
         stage.end(*"def")
         await bench.dispatcher.wait_until_idle()
+
+
+async def test_it_ends_when_so_many_tasks_were_started() -> None:
+    bench = Bench(concurrency=2)
+    stage = Stage(bench)
+    await push_all(bench, stage, "abcdef")
+    fetching = asyncio.create_task(fetcher_of(bench, most=3).run())
+    await until(lambda: set(stage.running) == set("ab"))
+    stage.end("a")
+    await until(lambda: set(stage.running) == set("bc"))
+    # It does not wait for what it has started: whoever stops it does.
+    stage.end("b")
+    await fetching
+    assert stage.running == ["c"]
+    assert bench.storage.pulled == [2, 1]
+    assert [await bench.state(name) for name in "def"] == [State.QUEUED] * 3
+    stage.end("c")
+    await bench.dispatcher.wait_until_idle()
 
 
 async def test_a_new_task_wakes_it(bench: Bench, fetcher: Fetcher, stage: Stage) -> None:

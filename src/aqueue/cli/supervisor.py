@@ -62,11 +62,14 @@ class Supervisor:
         try:
             while not self._stopping.is_set():
                 born = time.monotonic()
-                code = await self._live(place)
+                code, has_worked = await self._live(place)
                 if self._is_last(code):
                     break
                 if time.monotonic() - born > _LONG_LIFE:
                     pause = _FIRST_PAUSE
+                if code == 0 and has_worked:
+                    logger.info("Worker process %d has done its part; another one takes its place", place)
+                    continue
                 logger.warning("Worker process %d %s; it is restarted in %g s", place, _ended(code), pause)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
@@ -75,23 +78,24 @@ class Supervisor:
         finally:
             self._proven.set()
 
-    async def _live(self, place: int) -> int:
-        """The life of one child, up to its exit code."""
+    async def _live(self, place: int) -> tuple[int, bool]:
+        """The life of one child, up to its exit code; and whether it was ready to work at any time."""
         try:
             child = await WorkerProcess.start(self._arguments)
         except OSError as error:
             logger.error("Worker process %d cannot be started: %s", place, error)
-            return OS_ERROR
+            return OS_ERROR, False
         logger.info("Worker process %d of %d is pid %d", place, self._processes, child.pid)
         self._children[place] = child
         if self._stopping.is_set():
             # It was asked of all while this one was being born.
             child.take_step()
-        if await child.is_ready():
+        is_ready = await child.is_ready()
+        if is_ready:
             self._proven.set()
         code = await child.wait()
         del self._children[place]
-        return code
+        return code, is_ready
 
     def _is_last(self, code: int) -> bool:
         """Whether a child that ended with `code` gets no successor."""

@@ -11,7 +11,7 @@ import click
 
 from ..logs import FORMATS, LEVELS, configure_logging
 from ..message import DEFAULT_QUEUE
-from ..worker.options import MOST_CONCURRENCY, SHORTEST_LEASE_SECONDS, WorkerOptions
+from ..worker.options import MOST_CONCURRENCY, MOST_TASKS, SHORTEST_LEASE_SECONDS, WorkerOptions
 from .parameters import count, duration, queue_names, variable_option
 from .target import app_option, app_spec, find_app
 
@@ -78,6 +78,12 @@ _DEFAULTS = WorkerOptions()
     default=_DEFAULTS.shutdown_timeout,
     metavar="DURATION",
     help="How long running tasks may go on after a stop.",
+)
+@variable_option(
+    "--max-tasks",
+    type=count(1, MOST_TASKS),
+    metavar="NUMBER",
+    help="Stop a worker process after so many; with several of them another one takes its place.",
 )
 @variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
 @variable_option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="Of our records.")

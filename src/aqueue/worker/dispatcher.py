@@ -91,6 +91,11 @@ class Dispatcher:
         return len(self._running)
 
     @property
+    def taken(self) -> int:
+        """How many deliveries were started so far, or wait to be."""
+        return self.started + len(self._waiting) + len(self._suspects)
+
+    @property
     def has_suspect(self) -> bool:
         """Whether a suspect runs, or waits for its turn to."""
         return self._suspect is not None or bool(self._suspects)

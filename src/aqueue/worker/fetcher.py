@@ -28,7 +28,7 @@ _PAUSE_SECONDS = 0.5
 
 
 class Fetcher:
-    """Feeds the dispatcher until it is stopped or, in a burst, until there is nothing left to do."""
+    """Feeds the dispatcher until it is stopped, has started `most` tasks or, in a burst, nothing is left to do."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class Fetcher:
         consumer: str,
         queues: Sequence[str],
         burst: bool,
+        most: int | None = None,
     ) -> None:
         self._storage = storage
         self._dispatcher = dispatcher
@@ -47,6 +48,7 @@ class Fetcher:
         self._consumer = consumer
         self._queues = queues
         self._burst = burst
+        self._most = most
         self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, storage.lease_ms // 3)
         self._stopped = asyncio.Event()
 
@@ -61,8 +63,11 @@ class Fetcher:
         unheard = False
         while not self._stopped.is_set():
             await self._wait_for_room()
+            if self._left <= 0:
+                logger.info("Stopping, as asked to after %d tasks", self._dispatcher.taken)
+                break
             asked = self._clock.monotonic()
-            room = min(self._dispatcher.free, LARGEST_PULL)
+            room = min(self._dispatcher.free, LARGEST_PULL, self._left)
             try:
                 deliveries = await (self._adopt() if unheard else self._pull(room))
             except HueyException as error:
@@ -80,6 +85,11 @@ class Fetcher:
                 await asyncio.sleep(0)
             if self._burst and not deliveries and await self._is_over():
                 break
+
+    @property
+    def _left(self) -> int:
+        """How many more tasks may be started here."""
+        return LARGEST_PULL if self._most is None else self._most - self._dispatcher.taken
 
     async def _wait_for_room(self) -> None:
         while not self._stopped.is_set() and self._dispatcher.free <= 0:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SHORTEST_LEASE_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
+MOST_TASKS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,8 @@ class WorkerOptions:
     registered tasks), `burst` whether to stop when nothing is left to do, `lease` how long a task stays with a worker
     that gives no sign of life, `shutdown_timeout` how long running tasks may go on after the worker was asked to stop,
     `max_crashes` how many deliveries of one task may end without a verdict,
-    `periodic` whether to enqueue periodic tasks when they are due.
+    `periodic` whether to enqueue periodic tasks when they are due, `max_tasks` after how many tasks to stop (None:
+    never).
     """
 
     concurrency: int = 100
@@ -39,6 +41,7 @@ class WorkerOptions:
     shutdown_timeout: float | timedelta = 25.0
     max_crashes: int = 3
     periodic: bool = True
+    max_tasks: int | None = None
 
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
@@ -46,6 +49,8 @@ class WorkerOptions:
         if self.children is not None:
             _check_count("children", self.children, 1000)
         _check_count("max_crashes", self.max_crashes, 1000)
+        if self.max_tasks is not None:
+            _check_count("max_tasks", self.max_tasks, MOST_TASKS)
         if not isinstance(self.periodic, bool):
             raise TypeError(f"periodic must be True or False, not {self.periodic!r}")
         if self.queues is not None:

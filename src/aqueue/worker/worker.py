@@ -102,7 +102,7 @@ class Worker:
         await self.stop()
 
     async def run(self) -> None:
-        """Work until stopped or, in a burst, until nothing is left to do.
+        """Work until stopped, until `max_tasks` were started or, in a burst, until nothing is left to do.
 
         Raises:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
@@ -137,7 +137,8 @@ class Worker:
         )
         concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
-        fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, self.options.burst)
+        burst, most = self.options.burst, self.options.max_tasks
+        fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, burst, most)
         promoter = Promoter(storage, clock)
         timekeeper = Timekeeper(storage, self._application, clock)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)

@@ -58,6 +58,18 @@ def test_a_child_that_dies_is_replaced(shell: Shell) -> None:
     assert parent.wait() == 0
 
 
+def test_a_child_that_has_done_its_tasks_is_replaced_at_once(shell: Shell) -> None:
+    parent = start(shell, "--max-tasks", "2")
+    for number in range(5):
+        shell.enqueue("add", f"[{number}]")
+    # Of five tasks one process does two, so there is a third one.
+    parent.wait_for(READY, times=3)
+    parent.wait_for("has done its part; another one takes its place")
+    assert "restarted in" not in parent.said
+    parent.send(signal.SIGTERM)
+    assert parent.wait() == 0
+
+
 def test_children_end_with_a_parent_that_is_killed(shell: Shell) -> None:
     parent = start(shell)
     handles = [os.pidfd_open(pid) for pid in children(parent)]

@@ -227,3 +227,11 @@ def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: S
     assert shell.run("enqueue", "app", "add", "[1, 2]", "--wait", "20s").code == 0
     worker.send(signal.SIGTERM)
     assert worker.wait() == 0
+
+
+def test_a_worker_ends_after_so_many_tasks(shell: Shell) -> None:
+    ids = [shell.enqueue("add", f"[{number}]") for number in range(3)]
+    worker = shell.start_worker("--max-tasks", "2")
+    assert worker.wait() == 0
+    assert "Stopping, as asked to after 2 tasks" in worker.said
+    assert [shell.state(task_id) for task_id in ids] == ["done", "done", "queued"]
