@@ -236,7 +236,8 @@ def test_what_fails_for_good_leaves_a_dead_letter_with_its_error() -> None:
 # -- the table of states
 
 
-def test_nothing_follows_a_verdict_except_that_a_failed_task_is_run_again() -> None:
+def test_nothing_follows_a_verdict() -> None:
+    # Except that somebody runs a failed task again, from its dead letter.
     followed = {state: TRANSITIONS[state] for state in VERDICTS if TRANSITIONS[state]}
     assert followed == dict.fromkeys(BURIED, frozenset({State.QUEUED}))
 

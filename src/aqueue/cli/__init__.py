@@ -24,6 +24,7 @@ from .failures import INTERNAL, INTERRUPTED, explain
 from .groups import Commands
 from .listing import pending, running, scheduled, tasks, waiting, workers
 from .readers import info, result, version
+from .schedule import schedule
 from .top import top
 from .upkeep import flush, pause, purge, resume
 from .worker import worker
@@ -46,7 +47,7 @@ def commands() -> None:
 
 
 _LISTS = (tasks, pending, scheduled, waiting, running, workers)
-_CONTROLS = (revoke, restore, cancel, retry, dead, purge, flush, pause, resume)
+_CONTROLS = (revoke, restore, cancel, retry, dead, schedule, purge, flush, pause, resume)
 
 for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, doctor, top, demo, version):
     commands.add_command(_command)
