@@ -131,7 +131,7 @@ class _Host:
 
     def __init__(self, huey: Huey, storage: MortalStorage) -> None:
         self.name, self.registry, self.hooks, self.codec = huey.name, huey.registry, huey.hooks, huey.codec
-        self.result_ttl_ms = KEEP_MS
+        self.result_ttl_ms, self.dead_ttl_ms = KEEP_MS, 0
         self._client = Client(storage)  # type: ignore[arg-type]  # a storage in all that is asked of it
 
     async def client(self) -> Client:
@@ -144,10 +144,14 @@ async def live_and_die(huey: Huey, storage: MortalStorage, clock: Clock, options
     client = await host.client()
     await client.open()
     work = asyncio.create_task(Worker(host, options, clock).run())
+    dies = asyncio.create_task(storage.dead.wait())
     try:
-        await storage.dead.wait()
+        await asyncio.wait([work, dies], return_when=asyncio.FIRST_COMPLETED)
+        if not storage.dead.is_set():
+            raise AssertionError("a worker ended by itself") from work.exception()
     finally:
         storage.dead.set()
+        dies.cancel()
         work.cancel()
         await asyncio.wait([work])
         await client.close()

@@ -215,6 +215,8 @@ class Stage:
         async with asyncio.timeout(60):
             while not work.done() and not handles.done():
                 await self._let_time_pass()
+        if work.done():
+            work.result()
         work.cancel()
         await asyncio.wait([work])
         await mortal.last_words()
