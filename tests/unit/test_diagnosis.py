@@ -36,6 +36,7 @@ async def test_a_healthy_store_has_no_faults(huey_on_any_store: Huey) -> None:
     add = declared(huey)
     assert (await huey.examine()).examined == 0
     async with running(huey):
+        await until(huey.workers)
         await add.map([(1,), (2,)])
         await (await add.enqueue(3)).get(timeout=10)
         await add.options(delay=60).enqueue(4)

@@ -169,7 +169,7 @@ def fresh(consumer: str, level: str, entries: Iterable[Any]) -> list[Delivery]:
     """Deliveries of entries that nobody was given before."""
     deliveries = []
     for entry, fields in entries:
-        if len(fields) == 4 and fields[0] == b"i" and fields[2] == b"p":
+        if len(fields) == 4 and fields[0] == b"i" and fields[1] and fields[2] == b"p":
             receipt = Receipt(consumer, level, entry.decode(), 1)
             deliveries.append(Delivery(fields[1].decode("utf-8", "replace"), fields[3], receipt))
         else:
@@ -191,7 +191,10 @@ def delivery_of(consumer: str, level: str, entry: bytes, count: int, fields: lis
     named = dict(zip(fields[::2], fields[1::2], strict=False))
     receipt = Receipt(consumer, level, entry.decode(), count)
     try:
+        task_id, payload = named[b"i"].decode(), named[b"p"]
         base, failures = int(named.get(b"b", 0)), int(named.get(b"f", 0))
-        return Delivery(named[b"i"].decode(), named[b"p"], receipt, failures, base + count)
     except (KeyError, ValueError):
+        task_id = ""
+    if not task_id:
         return Delivery(f"stray-{entry.decode()}", b" ".join(fields), receipt, 0, count)
+    return Delivery(task_id, payload, receipt, failures, base + count)
