@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.ids import new_token
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 
 if TYPE_CHECKING:

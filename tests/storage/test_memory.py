@@ -12,7 +12,7 @@ import pytest
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
 from aqueue.storage import open_storage
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 from aqueue.testing.conformance import simulate
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing.conformance import CHECKS, burying, overseeing, pausing
 from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import ModuleType
 
-    from aqueue.storage.memory_cells import MemoryCells
-    from aqueue.storage.memory_oversight import MemoryOversight
+    from aqueue.storage.memory.cells import MemoryCells
+    from aqueue.storage.memory.oversight import MemoryOversight
     from aqueue.testing.conformance import Harness
 
 

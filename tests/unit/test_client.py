@@ -13,7 +13,7 @@ from aqueue import QueueUnavailable, ResultNotFound, ResultTimeout
 from aqueue.client import Client
 from aqueue.lifecycle import Settlement, State
 from aqueue.message import Envelope
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Connected, Due, Progressed, Record, Settled
 
 from .facts import until

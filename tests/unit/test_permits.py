@@ -12,8 +12,8 @@ import pytest
 
 from aqueue import QueueUnavailable, TaskLockedException, permits
 from aqueue.permits import Permit, Permits
-from aqueue.storage.memory import MemoryStorage
-from aqueue.storage.memory_cells import MemoryCells
+from aqueue.storage.memory.cells import MemoryCells
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Freed
 from aqueue.testing import ManualClock
 

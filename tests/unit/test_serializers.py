@@ -34,7 +34,7 @@ from aqueue import (
 from aqueue.codec import COMPRESSED, MAX_BYTES, SIGNED, Codec
 from aqueue.ids import new_token
 from aqueue.message import Envelope, Message
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 from aqueue.worker.options import WorkerOptions
 from aqueue.worker.worker import Worker

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from aqueue import MemoryHuey, QueueUnavailable
 from aqueue.ids import kind_key
 from aqueue.runner import Runner
-from aqueue.storage.memory import MemoryStorage
-from aqueue.storage.memory_pulse import MemoryPulse
+from aqueue.storage.memory.pulse import MemoryPulse
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 from aqueue.worker.dispatcher import Dispatcher
 from aqueue.worker.settler import Settler

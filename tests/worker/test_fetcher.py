@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.lifecycle import State
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.worker.fetcher import LARGEST_PULL, Fetcher
 
 from ..unit.facts import until

@@ -8,7 +8,7 @@ import pytest
 
 from aqueue.lifecycle import State
 from aqueue.message import Envelope
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.worker.promoter import LARGEST_STEP, LONGEST_SLEEP_SECONDS, Promoter
 
 from ..unit.facts import until

@@ -15,7 +15,7 @@ from aqueue import CancelExecution, Serializer, codec, crontab, every
 from aqueue.lifecycle import Settlement, State
 from aqueue.periodic import ScheduleState
 from aqueue.schedules import Schedules
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.worker import timekeeper
 from aqueue.worker.timekeeper import LONGEST_SLEEP_SECONDS, Timekeeper
 

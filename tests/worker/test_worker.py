@@ -25,7 +25,7 @@ from aqueue import (
 )
 from aqueue.lifecycle import State
 from aqueue.message import Envelope
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 
 from ..tour.running import running
 from ..unit.facts import until

@@ -26,7 +26,7 @@ from aqueue import (
 from aqueue.clock import SystemClock
 from aqueue.ids import new_token
 from aqueue.lifecycle import TRIGGERING
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.redis.store import RedisStorage
 from aqueue.storage.sqlite.store import SqliteStorage
 from aqueue.testing import ManualClock

@@ -30,7 +30,7 @@ def open_storage(url: str, namespace: str, lease_ms: int) -> Storage:
 
         return SqliteStorage(url, namespace, lease_ms)
     if scheme == "memory":
-        from .memory import MemoryStorage
+        from .memory.store import MemoryStorage
 
         return MemoryStorage(namespace, lease_ms)
     # Only its beginning is shown: a URL may carry a password.

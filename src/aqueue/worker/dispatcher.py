@@ -126,7 +126,7 @@ class Dispatcher:
             if delivery.receipt in self.held:
                 # Reclaimed and adopted in one moment.
                 continue
-            if delivery.id in self._overtaken:
+            if self._overtaken and delivery.id in self._overtaken:
                 delivery = delivery._replace(is_marked=True)
             self.held[delivery.receipt] = delivery
             if delivery.receipt.count == self._max_crashes > 1:

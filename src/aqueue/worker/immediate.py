@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..lifecycle import State
 from ..runner import Runner
 from ..storage import DEFAULT_LEASE_MS
-from ..storage.memory import MemoryStorage
+from ..storage.memory.store import MemoryStorage
 from .dispatcher import Dispatcher
 from .options import WorkerOptions
 from .promoter import LARGEST_STEP

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.storage.listeners import Listeners
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.listeners import Listeners
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Advance, ScheduleChanged
 
 if TYPE_CHECKING:

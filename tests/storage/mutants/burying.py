@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqueue.lifecycle import State
-from aqueue.storage.memory_oversight import MemoryOversight
+from aqueue.storage.memory.oversight import MemoryOversight
 from aqueue.storage.oversight import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aqueue.storage.memory_tables import Task
-
+    from aqueue.storage.memory.tasks import Task
     from aqueue.storage.oversight import Kept
 
 

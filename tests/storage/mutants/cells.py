@@ -7,14 +7,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from aqueue.storage.cells import Grant
-from aqueue.storage.memory_cells import MemoryCells, _Cell
+from aqueue.storage.memory.cells import MemoryCells, _Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aqueue.clock import Clock
     from aqueue.storage.cells import Holder
-    from aqueue.storage.memory_cells import _Fact
+    from aqueue.storage.memory.cells import _Fact
     from aqueue.storage.protocol import Event
 
 _LONG_MS = 10**13

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aqueue.lifecycle import State
 from aqueue.message import Trigger
-from aqueue.storage.joins import Joins, Ready, Refused
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.joins import Joins, Ready, Refused
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Record
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Envelope, Node
-    from aqueue.storage.memory_tasks import Task
+    from aqueue.storage.memory.tasks import Task
 
 
 class _WithJoins(MemoryStorage):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Due, Settled
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Receipt
-    from aqueue.storage.memory_tasks import Task
+    from aqueue.storage.memory.tasks import Task
     from aqueue.storage.protocol import Event, Record
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqueue.lifecycle import VERDICTS
-from aqueue.storage.memory_oversight import MemoryOversight
+from aqueue.storage.memory.oversight import MemoryOversight
 from aqueue.storage.oversight import Kept, Place
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aqueue.message import Receipt
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Delivery
-    from aqueue.storage.memory_tasks import Task
+    from aqueue.storage.memory.tasks import Task
     from aqueue.storage.protocol import Renewal, WorkerInfo
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.storage.memory_oversight import MemoryOversight
+from aqueue.storage.memory.oversight import MemoryOversight
 from aqueue.storage.oversight import EVERYTHING
 
 if TYPE_CHECKING:

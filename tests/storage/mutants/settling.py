@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqueue.lifecycle import State
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.lifecycle import Settlement
-    from aqueue.storage.memory_tasks import Task
+    from aqueue.storage.memory.tasks import Task
     from aqueue.storage.protocol import Promotion
 
 

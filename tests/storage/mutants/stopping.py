@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aqueue.lifecycle import VERDICTS
-from aqueue.storage.memory import MemoryStorage
+from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import CancelAsked
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aqueue.lifecycle import Settlement
     from aqueue.message import Delivery, Envelope, Receipt
-    from aqueue.storage.memory_tasks import Task
+    from aqueue.storage.memory.tasks import Task
     from aqueue.storage.protocol import Event, Renewal
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..lifecycle import TRIGGERING, State
-from ..message import as_input
-from .protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Record
+from ...lifecycle import TRIGGERING, State
+from ...message import as_input
+from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..message import Node
+    from ...message import Node
 
 
 class Ready(NamedTuple):

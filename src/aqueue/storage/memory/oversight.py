@@ -5,17 +5,17 @@ from __future__ import annotations
 from heapq import heapify
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..lifecycle import BURIED, State
-from .memory_checkup import findings
-from .memory_tasks import Level, Task
-from .oversight import EVERYTHING, MOST_LETTERS, PAGE, Examined, Kept, Place
+from ...lifecycle import BURIED, State
+from ..oversight import EVERYTHING, MOST_LETTERS, PAGE, Examined, Kept, Place
+from .checkup import findings
+from .tasks import Level, Task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
-    from ..clock import Clock
-    from .memory_cells import MemoryCells
-    from .memory_tasks import Tables
+    from ...clock import Clock
+    from .cells import MemoryCells
+    from .tasks import Tables
 
 
 class _Letter(NamedTuple):

@@ -6,13 +6,13 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..lifecycle import State
+from ...lifecycle import State
+from ..protocol import QueueDepth
 from .joins import Joins
 from .marks import Marks
-from .protocol import QueueDepth
 
 if TYPE_CHECKING:
-    from ..message import Receipt
+    from ...message import Receipt
 
 
 class Level(NamedTuple):

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..exceptions import QueueUnavailable
-from .protocol import Connected
+from ...exceptions import QueueUnavailable
+from ..protocol import Connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from .protocol import Event
+    from ..protocol import Event
 
 
 class _Listener(NamedTuple):

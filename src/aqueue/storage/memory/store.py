@@ -12,18 +12,11 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ..clock import SystemClock
-from ..exceptions import QueueUnavailable
-from ..lifecycle import VERDICTS, State
-from ..message import Delivery, Envelope, Receipt, joined
-from .joins import Ready
-from .listeners import Listeners
-from .memory_cells import MemoryCells
-from .memory_oversight import MemoryOversight
-from .memory_pulse import MemoryPulse
-from .memory_schedules import Schedules
-from .memory_tasks import Level, Tables, Task
-from .protocol import (
+from ...clock import SystemClock
+from ...exceptions import QueueUnavailable
+from ...lifecycle import VERDICTS, State
+from ...message import Delivery, Envelope, Receipt, joined
+from ..protocol import (
     Advance,
     CancelAsked,
     Description,
@@ -36,15 +29,22 @@ from .protocol import (
     Settled,
     WorkerInfo,
 )
+from .cells import MemoryCells
+from .joins import Ready
+from .listeners import Listeners
+from .oversight import MemoryOversight
+from .pulse import MemoryPulse
+from .schedules import Schedules
+from .tasks import Level, Tables, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from ..clock import Clock
-    from ..lifecycle import Settlement
-    from ..message import Node
+    from ...clock import Clock
+    from ...lifecycle import Settlement
+    from ...message import Node
+    from ..protocol import Event
     from .joins import Refused
-    from .protocol import Event
 
 
 class MemoryStorage:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..message import Receipt
-    from .memory import MemoryStorage
-    from .protocol import Renewal
+    from ...message import Receipt
+    from ..protocol import Renewal
+    from .store import MemoryStorage
 
 
 class MemoryPulse:

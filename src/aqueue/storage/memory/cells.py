@@ -12,14 +12,14 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .cells import REMEMBERED_MS, Grant, Holder, increased
-from .protocol import Freed
+from ..cells import REMEMBERED_MS, Grant, Holder, increased
+from ..protocol import Freed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..clock import Clock
-    from .protocol import Event
+    from ...clock import Clock
+    from ..protocol import Event
 
 _VALUE = "value"
 _ANSWER = "answer"

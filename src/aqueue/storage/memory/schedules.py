@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .protocol import Advance, ScheduleChanged
+from ..protocol import Advance, ScheduleChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..message import Envelope
-    from .protocol import Event
+    from ...message import Envelope
+    from ..protocol import Event
 
 
 class Schedules:
