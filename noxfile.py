@@ -60,7 +60,7 @@ def cases(session: nox.Session) -> None:
     """Hundreds of times as many random crontabs as a run of the tests tries."""
     install(session, "test")
     session.run(
-        "pytest", "--timeout", "3600", "tests/unit/test_when.py", *session.posargs, env={"AQUEUE_CASES": "80000"}
+        "pytest", "--timeout", "3600", "tests/unit/tasks/test_cron.py", *session.posargs, env={"AQUEUE_CASES": "80000"}
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aqueue import Huey, chord, group
-from aqueue.clients import Clients
+from aqueue.client.loops import Clients
 from benchmarks.server import Server
 
 if TYPE_CHECKING:

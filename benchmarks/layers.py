@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from aqueue import MemoryHuey
-from aqueue.clock import SystemClock
-from aqueue.codec import decode_message, encode_value
-from aqueue.group_commit import GroupCommit
-from aqueue.hooks import Hooks
-from aqueue.lifecycle import Returned, Terms, decide
-from aqueue.retry import RetryPolicy
-from aqueue.runner import Runner
-from aqueue.storage.redis.reader import fresh
+from aqueue.client.group_commit import GroupCommit
+from aqueue.core.clock import SystemClock
+from aqueue.core.codec import decode_message, encode_value
+from aqueue.core.lifecycle import Returned, Terms, decide
+from aqueue.core.retry import RetryPolicy
+from aqueue.storage.redis.connections.reader import fresh
 from aqueue.storage.redis.store import RedisStorage
-from aqueue.task import Call
-from aqueue.worker.dispatcher import Dispatcher
-from aqueue.worker.settler import Settler
+from aqueue.tasks.hooks import Hooks
+from aqueue.tasks.task import Call
+from aqueue.worker.execution.dispatcher import Dispatcher
+from aqueue.worker.execution.runner import Runner
+from aqueue.worker.execution.settler import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.message import Delivery, Receipt
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.core.message import Delivery, Receipt
 
 BATCH = 500
 ROUNDS = 30

@@ -45,10 +45,10 @@ def _machine(session: Session) -> str:
 def _table(session: Session, scenario: Scenario, table: Table) -> str:
     rows = []
     for contestant in CONTESTANTS:
-        cells = [_cell(session, scenario.name, contestant, column) for column in table.columns]
-        if any(cells):
+        shared = [_cell(session, scenario.name, contestant, column) for column in table.columns]
+        if any(shared):
             name = f"**{contestant.name}**" if contestant.adapter == "aqueue" else contestant.name
-            rows.append(f"| {name} | {' | '.join(cell or '-' for cell in cells)} |")
+            rows.append(f"| {name} | {' | '.join(cell or '-' for cell in shared)} |")
     if not rows:
         return ""
     head = f"| | {' | '.join(column.heading for column in table.columns)} |"

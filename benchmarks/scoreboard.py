@@ -17,7 +17,7 @@ DIRECTORY = "BENCH_SCOREBOARD"
 """Environment variable that names the directory of the cards."""
 
 FIRST, LAST, COUNT, CPU_AT_FIRST = range(4)
-"""The cells of a card: first tick (ns), last tick (ns), number of ticks, CPU of the process at the first tick (ns)."""
+"""The shared of a card: first tick (ns), last tick (ns), number of ticks, CPU of the process at the first tick (ns)."""
 
 CARD_BYTES = 4 * 8
 
@@ -25,7 +25,7 @@ CARD_BYTES = 4 * 8
 class _Local(threading.local):
     """The calling thread's card, once it has one."""
 
-    cells: memoryview | None = None
+    shared: memoryview | None = None
 
 
 _local = _Local()
@@ -41,28 +41,28 @@ def _new_card() -> memoryview:
     card = Path(os.environ[DIRECTORY]) / f"{os.getpid()}-{threading.get_native_id()}.card"
     draft = card.with_suffix(".draft")
     draft.write_bytes(bytes(CARD_BYTES))
-    _local.cells = cells = _map(draft)
+    _local.shared = shared = _map(draft)
     draft.rename(card)
-    return cells
+    return shared
 
 
 def begin() -> None:
     """The body of a task begins.  Only tasks that take time call it; for the others `tick` is the beginning, too."""
-    cells = _local.cells or _new_card()
-    if not cells[FIRST]:
-        cells[FIRST] = time.perf_counter_ns()
-        cells[CPU_AT_FIRST] = time.process_time_ns()
+    shared = _local.shared or _new_card()
+    if not shared[FIRST]:
+        shared[FIRST] = time.perf_counter_ns()
+        shared[CPU_AT_FIRST] = time.process_time_ns()
 
 
 def tick() -> None:
     """The body of a task ends."""
-    cells = _local.cells or _new_card()
+    shared = _local.shared or _new_card()
     now = time.perf_counter_ns()
-    if not cells[FIRST]:
-        cells[FIRST] = now
-        cells[CPU_AT_FIRST] = time.process_time_ns()
-    cells[LAST] = now
-    cells[COUNT] += 1
+    if not shared[FIRST]:
+        shared[FIRST] = now
+        shared[CPU_AT_FIRST] = time.process_time_ns()
+    shared[LAST] = now
+    shared[COUNT] += 1
 
 
 def late(seconds: float) -> None:
@@ -82,27 +82,27 @@ class Scoreboard:
         for path in self.directory.glob("*.card"):
             if path not in self._cards:
                 self._cards[path] = _map(path)
-        return [cells for cells in self._cards.values() if cells[FIRST]]
+        return [shared for shared in self._cards.values() if shared[FIRST]]
 
     def count(self) -> int:
         """How many tasks have ended."""
-        return sum(cells[COUNT] for cells in self._read())
+        return sum(shared[COUNT] for shared in self._read())
 
     def first(self) -> int:
         """When the first task began, in ns; only once there was one."""
-        return min(cells[FIRST] for cells in self._read())
+        return min(shared[FIRST] for shared in self._read())
 
     def last(self) -> int:
         """When the last task so far ended, in ns."""
-        return max(cells[LAST] for cells in self._read())
+        return max(shared[LAST] for shared in self._read())
 
     def cpu_at_first(self) -> dict[int, int]:
         """Per process id: the CPU (ns) that the process had used when its first task began."""
         self._read()
         used: dict[int, int] = {}
-        for path, cells in self._cards.items():
+        for path, shared in self._cards.items():
             pid = int(path.name.partition("-")[0])
-            used[pid] = min(used.get(pid, cells[CPU_AT_FIRST]), cells[CPU_AT_FIRST])
+            used[pid] = min(used.get(pid, shared[CPU_AT_FIRST]), shared[CPU_AT_FIRST])
         return used
 
     def lateness(self) -> list[float]:

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .app import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .context import TaskRun, TaskView, current_task
-    from .diagnosis import Diagnosis
+    from .app.doctor import Diagnosis
+    from .app.huey import Huey, MemoryHuey, RedisHuey, SqliteHuey
+    from .app.listed import DeadLetter, ResultInfo, TaskInfo
+    from .client.permits import Permit
+    from .client.results import ChordResult, Progress, Result, ResultGroup
+    from .coordination.locks import TaskLock
+    from .coordination.rate_limits import RateLimit
+    from .core.lifecycle import State
+    from .core.message import SKIPPED, Error
+    from .core.serializers import JSONSerializer, PickleSerializer, Serializer
     from .exceptions import (
         CancelExecution,
         ConfigurationError,
@@ -30,18 +37,11 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
-    from .lifecycle import State
-    from .limits import RateLimit
-    from .listed import DeadLetter, ResultInfo, TaskInfo
-    from .locks import TaskLock
-    from .message import SKIPPED, Error
-    from .permits import Permit
-    from .result import ChordResult, Progress, Result, ResultGroup
-    from .serializers import JSONSerializer, PickleSerializer, Serializer
-    from .task import Call, Task
-    from .when import cron, crontab, every
-    from .workflow.groups import Chord, Group, chord, group
-    from .workflow.steps import Pipeline, Step
+    from .tasks.context import TaskRun, TaskView, current_task
+    from .tasks.cron import cron, crontab, every
+    from .tasks.task import Call, Task
+    from .tasks.workflow.groups import Chord, Group, chord, group
+    from .tasks.workflow.steps import Pipeline, Step
 
 __all__ = [
     "SKIPPED",
@@ -99,9 +99,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "app": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
-    "context": ("TaskRun", "TaskView", "current_task"),
-    "diagnosis": ("Diagnosis",),
+    "app.huey": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
+    "tasks.context": ("TaskRun", "TaskView", "current_task"),
+    "app.doctor": ("Diagnosis",),
     "exceptions": (
         "CancelExecution",
         "ConfigurationError",
@@ -120,18 +120,18 @@ _HOMES = {
         "TaskLockedException",
         "TaskTimeout",
     ),
-    "lifecycle": ("State",),
-    "limits": ("RateLimit",),
-    "listed": ("DeadLetter", "ResultInfo", "TaskInfo"),
-    "locks": ("TaskLock",),
-    "message": ("SKIPPED", "Error"),
-    "permits": ("Permit",),
-    "result": ("ChordResult", "Progress", "Result", "ResultGroup"),
-    "serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
-    "task": ("Call", "Task"),
-    "when": ("cron", "crontab", "every"),
-    "workflow.groups": ("Chord", "Group", "chord", "group"),
-    "workflow.steps": ("Pipeline", "Step"),
+    "core.lifecycle": ("State",),
+    "coordination.rate_limits": ("RateLimit",),
+    "app.listed": ("DeadLetter", "ResultInfo", "TaskInfo"),
+    "coordination.locks": ("TaskLock",),
+    "core.message": ("SKIPPED", "Error"),
+    "client.permits": ("Permit",),
+    "client.results": ("ChordResult", "Progress", "Result", "ResultGroup"),
+    "core.serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
+    "tasks.task": ("Call", "Task"),
+    "tasks.cron": ("cron", "crontab", "every"),
+    "tasks.workflow.groups": ("Chord", "Group", "chord", "group"),
+    "tasks.workflow.steps": ("Pipeline", "Step"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -18,7 +18,7 @@ from .ledger import Ledger
 from .misdeeds import MISDEEDS
 
 if TYPE_CHECKING:
-    from aqueue.context import TaskRun
+    from aqueue.tasks.context import TaskRun
 
 
 def declare(huey: Huey, ledger: Ledger) -> Huey:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aqueue.context import TaskRun
+    from aqueue.tasks.context import TaskRun
 
 
 class Entry(NamedTuple):

@@ -1,7 +1,7 @@
 """A TCP proxy in front of a Redis server that loses what it is told to lose.
 
 The connections of aqueue name themselves (``CLIENT SETNAME aq:<namespace>:<role>``), so a fault can hit one role alone:
-``commands``, ``reader``, ``pulse`` or ``events``.
+``commands``, ``reader``, ``keeper`` or ``events``.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aqueue import Huey, QueueUnavailable
-from aqueue.ids import new_token
-from aqueue.result import ResultGroup
+from aqueue.client.results import ResultGroup
+from aqueue.core.ids import new_token
 
 from .app import declare
 from .ledger import Ledger
@@ -24,7 +24,7 @@ from .outside import can_be_written, leftovers
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from aqueue.result import Result
+    from aqueue.client.results import Result
 
 # The shortest lease that a worker accepts.
 LEASE = 5

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue import TaskLockedException, permits
+from aqueue import TaskLockedException
+from aqueue.client.client import permits
 
 from .rig import until
 

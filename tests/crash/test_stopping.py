@@ -11,7 +11,7 @@ from aqueue import TaskException
 from .rig import until
 
 if TYPE_CHECKING:
-    from aqueue.result import Result
+    from aqueue.client.results import Result
 
     from .rig import Rig
 

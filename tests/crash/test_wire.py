@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aqueue.result import Result
-    from aqueue.task import Call
+    from aqueue.client.results import Result
+    from aqueue.tasks.task import Call
 
 
 @pytest.fixture
@@ -198,8 +198,8 @@ async def test_a_call_whose_reply_is_lost_counts_once(proxy: FaultProxy, produce
     assert permit.is_held
     assert await producer.get("sum") == 2
     assert await producer.rate_limit("api", 1000, 3600).current_usage() == 2
-    cells = (await producer.client()).storage.cells
-    assert [holder.name for holder in await cells.holders()] == ["lock-1", "lock-2"]
+    shared = (await producer.client()).storage.shared
+    assert [holder.name for holder in await shared.holders()] == ["lock-1", "lock-2"]
 
 
 async def test_connections_that_break_anywhere_lose_nothing_and_start_nothing_twice(

@@ -13,7 +13,7 @@ import pytest
 
 from aqueue import Huey, ResultNotFound, signals
 from aqueue.cli import commands as cli
-from aqueue.options import TaskOptions
+from aqueue.tasks.options import TaskOptions
 
 from .pages import PAGES, ROOT, blocks, name_of, rows, section
 from .test_snippets import split

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from aqueue.lifecycle import TRANSITIONS, VERDICTS, State
+from aqueue.core.lifecycle import TRANSITIONS, VERDICTS, State
 
 from .pages import ROOT, blocks, rows, section
 

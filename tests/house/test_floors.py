@@ -144,7 +144,7 @@ def test_there_is_one_version() -> None:
         ("import aqueue", ["redis", "hiredis", "uvloop", "click", "sqlite3", "cronsim", "anyio"]),
         (
             "import aqueue; aqueue.MemoryHuey('shop')",
-            ["redis", "hiredis", "uvloop", "click", "sqlite3", "aqueue.periodic"],
+            ["redis", "hiredis", "uvloop", "click", "sqlite3", "aqueue.tasks.schedule"],
         ),
         ("import aqueue; aqueue.crontab(); aqueue.every(hours=1)", ["cronsim", "zoneinfo", "aqueue.app"]),
         ("import aqueue; aqueue.SqliteHuey('shop')", ["redis", "hiredis", "uvloop", "click"]),

@@ -14,7 +14,7 @@ import pytest
 
 import aqueue
 from aqueue import Huey, RedisHuey
-from aqueue.ids import new_token
+from aqueue.core.ids import new_token
 from aqueue.testing import virtual_clock
 
 from ..examples.processes import environment, program, run, running

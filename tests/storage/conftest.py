@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue.ids import new_token
+from aqueue.core.ids import new_token
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 

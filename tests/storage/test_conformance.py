@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue.message import Envelope
+from aqueue.core.message import Envelope
 from aqueue.storage.protocol import Connected
 from aqueue.testing import conformance
 from aqueue.testing.conformance import CHECKS, SHARED_CHECKS

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
-from aqueue.message import Envelope
 
 from .conftest import RedisHarness
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
 from aqueue.storage import open_storage
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
@@ -66,9 +66,9 @@ async def test_many_threads_may_renew_while_tasks_come_and_go() -> None:
     [kept] = await storage.pull("one", ["default"], 1, 0)
 
     def beat(consumer: str) -> None:
-        pulse = storage.pulse()
+        keeper = storage.lease_keeper()
         while not stop.is_set():
-            assert pulse.renew([kept.receipt], consumer, b"").lost == []
+            assert keeper.renew([kept.receipt], consumer, b"").lost == []
 
     with ThreadPoolExecutor() as threads:
         beats = [threads.submit(beat, f"w{number}") for number in range(3)]
@@ -103,7 +103,7 @@ async def test_an_examination_finds_what_is_in_no_place_or_in_two(meddle: Any, f
     done, _ = await storage.pull("one", ["default"], 2, 0)
     await storage.settle([Settlement(done.receipt, "done", State.DONE, ttl_ms=60_000)])
     await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=60_000)])
-    assert [step async for step in storage.oversight.examine()] == [(4, [])]
+    assert [step async for step in storage.admin.examine()] == [(4, [])]
     meddle(storage._tables)
-    [step] = [step async for step in storage.oversight.examine()]
+    [step] = [step async for step in storage.admin.examine()]
     assert [(finding.what, finding.id) for finding in step.findings] == found

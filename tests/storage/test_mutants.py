@@ -9,11 +9,11 @@ import pytest
 
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing.conformance import CHECKS, burying, overseeing, pausing
-from aqueue.testing.conformance import cells as checks_of_cells
 from aqueue.testing.conformance import harness as suite
+from aqueue.testing.conformance import shared_state as checks_of_shared_state
 
 from .conftest import MemoryHarness
-from .mutants import advancing, cells, joining, looking, ownership, settling, stopping, ways
+from .mutants import advancing, joining, looking, ownership, settling, shared_state, stopping, ways
 from .mutants import burying as burying_mutants
 from .mutants import overseeing as overseeing_mutants
 from .mutants import pausing as pausing_mutants
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import ModuleType
 
-    from aqueue.storage.memory.cells import MemoryCells
-    from aqueue.storage.memory.oversight import MemoryOversight
+    from aqueue.storage.memory.admin import MemoryAdmin
+    from aqueue.storage.memory.shared import MemorySharedState
     from aqueue.testing.conformance import Harness
 
 
@@ -51,25 +51,25 @@ async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
     await _caught(mutant, mutant, CHECKS)
 
 
-@pytest.mark.parametrize("mutant", _mutants(cells), ids=lambda mutant: mutant.__name__)
-async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemoryCells]) -> None:
+@pytest.mark.parametrize("mutant", _mutants(shared_state), ids=lambda mutant: mutant.__name__)
+async def test_a_broken_rule_of_what_is_shared_is_caught(mutant: type[MemorySharedState]) -> None:
     class Storage(MemoryStorage):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
-            self.cells = mutant(self._clock, self._listeners.tell_everyone)
+            self.shared = mutant(self._clock, self._listeners.tell_everyone)
 
-    await _caught(mutant, Storage, checks_of_cells.CHECKS)
+    await _caught(mutant, Storage, checks_of_shared_state.CHECKS)
 
 
 @pytest.mark.parametrize(
     "mutant", _mutants(overseeing_mutants, burying_mutants, pausing_mutants), ids=lambda mutant: mutant.__name__
 )
-async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[MemoryOversight]) -> None:
+async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[MemoryAdmin]) -> None:
     class Storage(MemoryStorage):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             # Over the same tables.
-            self.oversight.__class__ = mutant
+            self.admin.__class__ = mutant
 
     await _caught(mutant, Storage, (*overseeing.CHECKS, *burying.CHECKS, *pausing.CHECKS))
 

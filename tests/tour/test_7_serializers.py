@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aqueue import ConfigurationError, JSONSerializer, MemoryHuey, PickleSerializer, Serializer
-from aqueue.message import Envelope
+from aqueue.core.message import Envelope
 
 from .running import running
 

@@ -43,15 +43,15 @@ from aqueue import (
     every,
     group,
 )
-from aqueue.schedules import ScheduleInfo
+from aqueue.app.schedules import ScheduleInfo
+from aqueue.client.sync import SyncResult
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
-from aqueue.sync import SyncResult
 from aqueue.testing import virtual_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aqueue.task import AsyncTask, SyncTask
+    from aqueue.tasks.task import AsyncTask, SyncTask
 
 huey = Huey("shop", result_ttl=timedelta(hours=1))
 applications: list[Huey] = [RedisHuey("a", host="b", port=1), SqliteHuey("a", filename="b"), MemoryHuey("a")]

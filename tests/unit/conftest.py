@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from aqueue import Huey, MemoryHuey, RedisHuey, SqliteHuey
-from aqueue.ids import new_token
+from aqueue.core.ids import new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from .. import __version__
-from .control import cancel, restore, retry, revoke
-from .dead import dead
-from .demo import demo
-from .doctor import doctor
-from .enqueue import enqueue
+from .commands.control import cancel, restore, retry, revoke
+from .commands.dead import dead
+from .commands.demo import demo
+from .commands.doctor import doctor
+from .commands.enqueue import enqueue
+from .commands.info import info, result, version
+from .commands.listing import pending, running, scheduled, tasks, waiting, workers
+from .commands.queues import flush, pause, purge, resume
+from .commands.schedule import schedule
+from .commands.top import top
+from .commands.worker import worker
 from .failures import INTERNAL, INTERRUPTED, explain
 from .groups import Commands
-from .listing import pending, running, scheduled, tasks, waiting, workers
-from .readers import info, result, version
-from .schedule import schedule
-from .top import top
-from .upkeep import flush, pause, purge, resume
-from .worker import worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..ids import check_name
+from ..core.ids import check_name
 from .failures import shown
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ..ids import check_task_id
+from ..core.ids import check_task_id
 from .failures import Failure
 
 

@@ -18,19 +18,19 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
-from ..causes import said
+from ..core.failures import reported_by_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from ..lifecycle import Settlement, State
-    from ..message import Delivery, Envelope, Node, Receipt
-    from .cells import Cells
-    from .oversight import Oversight
+    from ..core.lifecycle import Settlement, State
+    from ..core.message import Delivery, Envelope, Node, Receipt
+    from .admin import StorageAdmin
+    from .shared import SharedState
 
 # What the inputs of one node may take together: stores cannot hold values of any size.
 MOST_INPUT_BYTES = 256 * 2**20
-TOO_MUCH_INPUT = said(
+TOO_MUCH_INPUT = reported_by_store(
     "EncodeError",
     "the results that it waited for take more than 256 MiB together: store them elsewhere and pass references",
 )
@@ -146,7 +146,7 @@ class Description:
     warnings: tuple[str, ...] = field(default=())
 
 
-class Pulse(Protocol):
+class LeaseKeeper(Protocol):
     """A worker's sign of life, driven from a thread of its own so that a blocked event loop cannot stop it.
 
     Its methods block; an instance belongs to one thread.
@@ -167,11 +167,11 @@ class Storage(Protocol):
     lease_ms: int
 
     @property
-    def cells(self) -> Cells:
+    def shared(self) -> SharedState:
         """What the namespace shares beside its tasks."""
 
     @property
-    def oversight(self) -> Oversight:
+    def admin(self) -> StorageAdmin:
         """What it does for those who look after it."""
 
     async def open(self) -> None:
@@ -298,8 +298,8 @@ class Storage(Protocol):
 
         The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`; it may be
         a node that waits, and what follows for those that wait for it is part of the same step. The latter is announced
-        with ``CancelAsked``; until its verdict its deliveries are marked, ``Pulse.renew`` reports it, and a put-back of
-        it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
+        with ``CancelAsked``; until its verdict its deliveries are marked, ``LeaseKeeper.renew`` reports it, and a
+        put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
 
         Raises:
             QueueFull: the store has no room for `instead`. Nothing happened.
@@ -325,7 +325,7 @@ class Storage(Protocol):
         lease to say so before anything is taken from them.
         """
 
-    def pulse(self) -> Pulse:
+    def lease_keeper(self) -> LeaseKeeper:
         """A new sign of life for one worker."""
 
     async def retire(self, consumer: str) -> None:

@@ -23,7 +23,7 @@ class _Waiter:
 
 
 class ManualClock:
-    """Implements ``aqueue.clock.Clock``. Belongs to one event loop at a time.
+    """Implements ``aqueue.core.clock.Clock``. Belongs to one event loop at a time.
 
     What waits on it sleeps until its event is set or until `advance` has moved time far enough, however long that takes
     in the world outside. `now_ms` is the first instant that it shows, milliseconds since the epoch.

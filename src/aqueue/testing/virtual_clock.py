@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..clock import SystemClock, span_ms
+from ..core.clock import SystemClock, span_ms
 from ..worker.immediate import Immediate
-from ..worker.timekeeper import Timekeeper
+from ..worker.services.scheduler import Scheduler
 from .clock import ManualClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import timedelta
 
-    from ..app import Huey
+    from ..app.huey import Huey
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[
     immediate = Immediate(huey, clock)
     before = huey.switch(immediate)
     try:
-        yield VirtualClock(clock, immediate, Timekeeper(immediate.storage, huey, clock) if periodic else None)
+        yield VirtualClock(clock, immediate, Scheduler(immediate.storage, huey, clock) if periodic else None)
     finally:
         await huey.close()
         huey.switch(before)
@@ -38,10 +38,10 @@ async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[
 class VirtualClock:
     """The time of an application: of delays, etas, retries and expiry. Made by ``virtual_clock``."""
 
-    def __init__(self, clock: ManualClock, immediate: Immediate, timekeeper: Timekeeper | None) -> None:
+    def __init__(self, clock: ManualClock, immediate: Immediate, scheduler: Scheduler | None) -> None:
         self._clock = clock
         self._immediate = immediate
-        self._timekeeper = timekeeper
+        self._timekeeper = scheduler
 
     def now(self) -> datetime:
         """The instant at which it stands, in UTC."""

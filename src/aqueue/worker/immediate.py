@@ -9,23 +9,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..lifecycle import State
-from ..runner import Runner
+from ..core.lifecycle import State
 from ..storage import DEFAULT_LEASE_MS
 from ..storage.memory.store import MemoryStorage
-from .dispatcher import Dispatcher
+from .execution.dispatcher import Dispatcher
+from .execution.runner import Runner
+from .execution.settler import Settler
 from .options import WorkerOptions
-from .promoter import LARGEST_STEP
-from .settler import Settler
+from .services.promoter import LARGEST_STEP
 from .worker import Application
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..client import Client
-    from ..clock import Clock
-    from ..message import Delivery, Receipt
-    from ..runner import Ran
+    from ..client.client import Client
+    from ..core.clock import Clock
+    from ..core.message import Delivery, Receipt
+    from .execution.runner import Ran
 
 _CONSUMER = "immediate"
 

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..clock import span_ms
-from ..ids import check_name
+from ..core.clock import span_ms
+from ..core.ids import check_name
 from ..storage import DEFAULT_LEASE_MS
 
 if TYPE_CHECKING:

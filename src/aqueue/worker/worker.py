@@ -17,29 +17,29 @@ from typing import TYPE_CHECKING, Any, Protocol
 import orjson
 
 from .._version import __version__
-from ..clock import SystemClock
+from ..core.clock import SystemClock
+from ..core.ids import new_token
+from ..core.message import DEFAULT_QUEUE
 from ..exceptions import HueyException
-from ..ids import new_token
-from ..message import DEFAULT_QUEUE
-from ..processes.target import check_processes
-from ..runner import Runner
-from .dispatcher import Dispatcher
-from .fetcher import Fetcher
-from .heartbeat import Heartbeat
-from .promoter import Promoter
-from .reclaimer import Reclaimer
-from .settler import Settler
-from .timekeeper import Timekeeper
+from .execution.dispatcher import Dispatcher
+from .execution.processes.target import check_processes
+from .execution.runner import Runner
+from .execution.settler import Settler
+from .services.fetcher import Fetcher
+from .services.heartbeat import Heartbeat
+from .services.promoter import Promoter
+from .services.reclaimer import Reclaimer
+from .services.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from ..client import Client
-    from ..clock import Clock
-    from ..codec import Codec
-    from ..hooks import Hooks
-    from ..message import Delivery, Envelope, Receipt
-    from ..registry import Registry
+    from ..client.client import Client
+    from ..core.clock import Clock
+    from ..core.codec import Codec
+    from ..core.message import Delivery, Envelope, Receipt
     from ..storage.protocol import Description
-    from ..task import Call
+    from ..tasks.hooks import Hooks
+    from ..tasks.registry import Registry
+    from ..tasks.task import Call
     from .options import WorkerOptions
 
 logger = logging.getLogger("aqueue.worker")
@@ -140,14 +140,14 @@ class Worker:
         burst, most = self.options.burst, self.options.max_tasks
         fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, burst, most)
         promoter = Promoter(storage, clock)
-        timekeeper = Timekeeper(storage, self._application, clock)
+        scheduler = Scheduler(storage, self._application, clock)
         reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
         heartbeat = Heartbeat(
             storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
         )
         self._fetcher = fetcher
         client.on_due, client.on_cancel = promoter.expect, dispatcher.cancel
-        client.on_schedule = timekeeper.look_again
+        client.on_schedule = scheduler.look_again
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
@@ -155,7 +155,7 @@ class Worker:
                 async with asyncio.TaskGroup() as supplying:
                     suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
                     if self.options.periodic:
-                        suppliers.append(supplying.create_task(timekeeper.run()))
+                        suppliers.append(supplying.create_task(scheduler.run()))
                     self.ready.set()
                     if not self._stopping:
                         await fetcher.run()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.storage.memory.listeners import Listeners
+from aqueue.storage.memory.events import Listeners
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Advance, ScheduleChanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aqueue.message import Envelope
+    from aqueue.core.message import Envelope
 
 
 class WhatWasSeenIsNotCompared(MemoryStorage):

@@ -4,57 +4,57 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.lifecycle import State
-from aqueue.storage.memory.oversight import MemoryOversight
-from aqueue.storage.oversight import Place
+from aqueue.core.lifecycle import State
+from aqueue.storage.admin import Place
+from aqueue.storage.memory.admin import MemoryAdmin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aqueue.storage.memory.tasks import Task
-    from aqueue.storage.oversight import Kept
+    from aqueue.storage.admin import StoredTask
+    from aqueue.storage.memory.tables import Task
 
 
-class NothingIsBuried(MemoryOversight):
+class NothingIsBuried(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         pass
 
 
-class ALetterHasNoError(MemoryOversight):
+class ALetterHasNoError(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         super().bury(task, state, b"", ttl_ms)
 
 
-class EveryDeathIsAFailure(MemoryOversight):
+class EveryDeathIsAFailure(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         super().bury(task, State.FAILED, result, ttl_ms)
 
 
-class ALetterNeverLapses(MemoryOversight):
+class ALetterNeverLapses(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         super().bury(task, state, result, 10**12)
 
 
-class AnEarlierLetterStays(MemoryOversight):
+class AnEarlierLetterStays(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         if task.id not in self._letters:
             super().bury(task, state, result, ttl_ms)
 
 
-class LettersPileUp(MemoryOversight):
+class LettersPileUp(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
         oldest = dict(list(self._letters.items())[:1])
         super().bury(task, state, result, ttl_ms)
         self._letters = {**oldest, **self._letters}
 
 
-class TheEarliestLetterComesFirst(MemoryOversight):
-    def _all_in(self, place: Place) -> Iterator[Kept]:
+class TheEarliestLetterComesFirst(MemoryAdmin):
+    def _all_in(self, place: Place) -> Iterator[StoredTask]:
         listed = super()._all_in(place)
         return reversed(list(listed)) if place is Place.DEAD else listed
 
 
-class RetryingKeepsTheLetter(MemoryOversight):
+class RetryingKeepsTheLetter(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         letter = self._letters.get(task_id)
         revived = super()._retry(task_id, payload)
@@ -63,28 +63,28 @@ class RetryingKeepsTheLetter(MemoryOversight):
         return revived
 
 
-class RetryingAlwaysWorked(MemoryOversight):
+class RetryingAlwaysWorked(MemoryAdmin):
     async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
         await super().retry(calls)
         return [True] * len(calls)
 
 
-class OneOfManyIsRetried(MemoryOversight):
+class OneOfManyIsRetried(MemoryAdmin):
     async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
         return [*await super().retry(calls[:1]), *[False] * (len(calls) - 1)]
 
 
-class AnotherPayloadIsIgnored(MemoryOversight):
+class AnotherPayloadIsIgnored(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         return super()._retry(task_id, None)
 
 
-class NoPayloadIsTheOldOne(MemoryOversight):
+class NoPayloadIsTheOldOne(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         return super()._retry(task_id, payload or None)
 
 
-class AnIdInUseIsRetried(MemoryOversight):
+class AnIdInUseIsRetried(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         task = self._tables.tasks.get(task_id)
         if task is not None and task_id in self._letters:
@@ -92,7 +92,7 @@ class AnIdInUseIsRetried(MemoryOversight):
         return super()._retry(task_id, payload)
 
 
-class FailuresComeBackToo(MemoryOversight):
+class FailuresComeBackToo(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         letter = self._letters.get(task_id)
         revived = super()._retry(task_id, payload)
@@ -101,7 +101,7 @@ class FailuresComeBackToo(MemoryOversight):
         return revived
 
 
-class TheFenceBeginsAnew(MemoryOversight):
+class TheFenceBeginsAnew(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         revived = super()._retry(task_id, payload)
         if revived:
@@ -109,7 +109,7 @@ class TheFenceBeginsAnew(MemoryOversight):
         return revived
 
 
-class WhatCameBackExpires(MemoryOversight):
+class WhatCameBackExpires(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         expiring = list(self._tables.expiring)
         revived = super()._retry(task_id, payload)
@@ -117,7 +117,7 @@ class WhatCameBackExpires(MemoryOversight):
         return revived
 
 
-class WhatCameBackIsInNoLine(MemoryOversight):
+class WhatCameBackIsInNoLine(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         revived = super()._retry(task_id, payload)
         if revived:
@@ -125,25 +125,25 @@ class WhatCameBackIsInNoLine(MemoryOversight):
         return revived
 
 
-class DroppingDoesNothing(MemoryOversight):
+class DroppingDoesNothing(MemoryAdmin):
     async def drop(self, task_ids: Sequence[str]) -> list[bool]:
         return [letter is not None for letter in await self.letters(task_ids)]
 
 
-class DroppingAlwaysWorked(MemoryOversight):
+class DroppingAlwaysWorked(MemoryAdmin):
     async def drop(self, task_ids: Sequence[str]) -> list[bool]:
         await super().drop(task_ids)
         return [True] * len(task_ids)
 
 
-class DroppingForgetsTheVerdict(MemoryOversight):
+class DroppingForgetsTheVerdict(MemoryAdmin):
     async def drop(self, task_ids: Sequence[str]) -> list[bool]:
         for task_id in task_ids:
             self._tables.tasks.pop(task_id, None)
         return await super().drop(task_ids)
 
 
-class WhatCameBackIsNewsToThoseWhoWaited(MemoryOversight):
+class WhatCameBackIsNewsToThoseWhoWaited(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         revived = super()._retry(task_id, payload)
         if revived:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aqueue.lifecycle import State
-from aqueue.message import Trigger
-from aqueue.storage.memory.joins import Joins, Ready, Refused
+from aqueue.core.lifecycle import State
+from aqueue.core.message import Trigger
 from aqueue.storage.memory.store import MemoryStorage
+from aqueue.storage.memory.workflows import Joins, Ready, Refused
 from aqueue.storage.protocol import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.message import Envelope, Node
-    from aqueue.storage.memory.tasks import Task
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.core.message import Envelope, Node
+    from aqueue.storage.memory.tables import Task
 
 
 class _WithJoins(MemoryStorage):

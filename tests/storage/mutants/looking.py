@@ -10,9 +10,9 @@ from aqueue.storage.protocol import Due, Settled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.message import Receipt
-    from aqueue.storage.memory.tasks import Task
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.core.message import Receipt
+    from aqueue.storage.memory.tables import Task
     from aqueue.storage.protocol import Event, Record
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aqueue.message import Receipt
+from aqueue.core.message import Receipt
 from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.message import Delivery
-    from aqueue.storage.memory.tasks import Task
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.core.message import Delivery
+    from aqueue.storage.memory.tables import Task
     from aqueue.storage.protocol import Renewal, WorkerInfo
 
 
@@ -180,23 +180,23 @@ class AnyoneLeavesALetter(MemoryStorage):
     def _settle(self, settlement: Settlement) -> bool:
         task = self._tasks.get(settlement.id)
         if settlement.dead_ttl_ms and task is not None:
-            self.oversight.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
+            self.admin.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
         return super()._settle(settlement)
 
 
 class APauseDoesNotHinderATakeOver(MemoryStorage):
     async def reclaim(self, *arguments: Any) -> list[Delivery]:
-        paused, self.oversight._paused = self.oversight._paused, set()
+        paused, self.admin._paused = self.admin._paused, set()
         try:
             return await super().reclaim(*arguments)
         finally:
-            self.oversight._paused = paused
+            self.admin._paused = paused
 
 
 class APauseDoesNotHinderAnAdoption(MemoryStorage):
     async def adopt(self, *arguments: Any) -> list[Delivery]:
-        paused, self.oversight._paused = self.oversight._paused, set()
+        paused, self.admin._paused = self.admin._paused, set()
         try:
             return await super().adopt(*arguments)
         finally:
-            self.oversight._paused = paused
+            self.admin._paused = paused

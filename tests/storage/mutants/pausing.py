@@ -4,71 +4,71 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.storage.memory.oversight import MemoryOversight
-from aqueue.storage.oversight import EVERYTHING
+from aqueue.storage.admin import EVERYTHING
+from aqueue.storage.memory.admin import MemoryAdmin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 
-class NothingIsPaused(MemoryOversight):
+class NothingIsPaused(MemoryAdmin):
     def is_paused(self, queue: str) -> bool:
         return False
 
 
-class EverythingIsNoQueue(MemoryOversight):
+class EverythingIsNoQueue(MemoryAdmin):
     def is_paused(self, queue: str) -> bool:
         return queue in self._paused
 
 
-class OneQueueIsEverything(MemoryOversight):
+class OneQueueIsEverything(MemoryAdmin):
     def is_paused(self, queue: str) -> bool:
         return bool(self._paused)
 
 
-class APauseIsForEver(MemoryOversight):
+class APauseIsForEver(MemoryAdmin):
     async def resume(self, queue: str) -> bool:
         return queue in self._paused
 
 
-class ResumingEndsAllPauses(MemoryOversight):
+class ResumingEndsAllPauses(MemoryAdmin):
     async def resume(self, queue: str) -> bool:
         resumed = await super().resume(queue)
         self._paused.clear()
         return resumed
 
 
-class NobodyIsToldThatItGoesOn(MemoryOversight):
+class NobodyIsToldThatItGoesOn(MemoryAdmin):
     async def resume(self, queue: str) -> bool:
         self._wake = lambda: None
         return await super().resume(queue)
 
 
-class PausingAlwaysWorked(MemoryOversight):
+class PausingAlwaysWorked(MemoryAdmin):
     async def pause(self, queue: str) -> bool:
         await super().pause(queue)
         return True
 
 
-class ResumingAlwaysWorked(MemoryOversight):
+class ResumingAlwaysWorked(MemoryAdmin):
     async def resume(self, queue: str) -> bool:
         await super().resume(queue)
         return True
 
 
-class APauseIsNotTold(MemoryOversight):
+class APauseIsNotTold(MemoryAdmin):
     async def paused(self) -> set[str]:
         return {queue for queue in self._paused if queue == EVERYTHING}
 
 
-class AFlushEndsPauses(MemoryOversight):
+class AFlushEndsPauses(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
         self._paused.clear()
         async for forgotten in super().flush():
             yield forgotten
 
 
-class AFlushSparesWhatIsLent(MemoryOversight):
+class AFlushSparesWhatIsLent(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
         lent = dict(self._tables.lent)
         async for forgotten in super().flush():
@@ -77,7 +77,7 @@ class AFlushSparesWhatIsLent(MemoryOversight):
         self._tables.tasks.update((task.id, task) for task in lent.values())
 
 
-class AFlushSparesLetters(MemoryOversight):
+class AFlushSparesLetters(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
         letters = dict(self._letters)
         async for forgotten in super().flush():
@@ -85,7 +85,7 @@ class AFlushSparesLetters(MemoryOversight):
         self._letters.update(letters)
 
 
-class AFlushSparesMarks(MemoryOversight):
+class AFlushSparesMarks(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
         marks = dict(self._tables.marks._by_key)
         async for forgotten in super().flush():
@@ -93,15 +93,15 @@ class AFlushSparesMarks(MemoryOversight):
         self._tables.marks._by_key.update(marks)
 
 
-class AFlushSparesCells(MemoryOversight):
+class AFlushSparesSharedState(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
-        cells = dict(self._cells._cells)
+        shared = dict(self._shared._shared)
         async for forgotten in super().flush():
             yield forgotten
-        self._cells._cells.update(cells)
+        self._shared._shared.update(shared)
 
 
-class AFlushCountsNothing(MemoryOversight):
+class AFlushCountsNothing(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
         async for _ in super().flush():
             yield 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.lifecycle import State
+from aqueue.core.lifecycle import State
 from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.storage.memory.tasks import Task
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.storage.memory.tables import Task
     from aqueue.storage.protocol import Promotion
 
 

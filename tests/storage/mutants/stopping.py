@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aqueue.lifecycle import VERDICTS
+from aqueue.core.lifecycle import VERDICTS
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import CancelAsked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from aqueue.lifecycle import Settlement
-    from aqueue.message import Delivery, Envelope, Receipt
-    from aqueue.storage.memory.tasks import Task
+    from aqueue.core.lifecycle import Settlement
+    from aqueue.core.message import Delivery, Envelope, Receipt
+    from aqueue.storage.memory.tables import Task
     from aqueue.storage.protocol import Event, Renewal
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aqueue.lifecycle import VERDICTS
-from aqueue.storage.memory.listeners import Listeners
+from aqueue.core.lifecycle import VERDICTS
+from aqueue.storage.memory.events import Listeners
 from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aqueue.message import Delivery, Envelope
-    from aqueue.storage.memory.tasks import Level, Task
+    from aqueue.core.message import Delivery, Envelope
+    from aqueue.storage.memory.tables import Level, Task
 
 
 # -- the way in

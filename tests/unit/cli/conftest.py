@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.cli import main
-from aqueue.ids import new_token
+from aqueue.core.ids import new_token
 
 from .shell import Ran, Shell
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ...lifecycle import VERDICTS
-from ..oversight import Finding
+from ...core.lifecycle import VERDICTS
+from ..admin import Finding
 
 if TYPE_CHECKING:
-    from .tasks import Tables
+    from .tables import Tables
 
 
 def findings(tables: Tables) -> list[Finding]:

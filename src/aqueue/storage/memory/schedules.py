@@ -9,7 +9,7 @@ from ..protocol import Advance, ScheduleChanged
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ...message import Envelope
+    from ...core.message import Envelope
     from ..protocol import Event
 
 

@@ -12,10 +12,10 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
+from ...core.lifecycle import VERDICTS, State
+from ...core.message import Delivery, Envelope, Receipt, joined
 from ...exceptions import QueueUnavailable
-from ...lifecycle import VERDICTS, State
-from ...message import Delivery, Envelope, Receipt, joined
 from ..protocol import (
     Advance,
     CancelAsked,
@@ -29,22 +29,22 @@ from ..protocol import (
     Settled,
     WorkerInfo,
 )
-from .cells import MemoryCells
-from .joins import Ready
-from .listeners import Listeners
-from .oversight import MemoryOversight
-from .pulse import MemoryPulse
+from .admin import MemoryAdmin
+from .events import Listeners
+from .leases import MemoryLeaseKeeper
 from .schedules import Schedules
-from .tasks import Level, Tables, Task
+from .shared import MemorySharedState
+from .tables import Level, Tables, Task
+from .workflows import Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from ...clock import Clock
-    from ...lifecycle import Settlement
-    from ...message import Node
+    from ...core.clock import Clock
+    from ...core.lifecycle import Settlement
+    from ...core.message import Node
     from ..protocol import Event
-    from .joins import Refused
+    from .workflows import Refused
 
 
 class MemoryStorage:
@@ -59,14 +59,14 @@ class MemoryStorage:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._listeners = Listeners()
-        self.cells = MemoryCells(self._clock, self._listeners.tell_everyone)
+        self.shared = MemorySharedState(self._clock, self._listeners.tell_everyone)
         self._serial = count(1)
         self._tables = tables = Tables()
         self._tasks, self._ready, self._lent = tables.tasks, tables.ready, tables.lent
         self._scheduled, self._joins = tables.scheduled, tables.joins
         self._expiring, self._marks = tables.expiring, tables.marks
         self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
-        self.oversight = MemoryOversight(tables, self.cells, self._clock, self._enter, self._wake)
+        self.admin = MemoryAdmin(tables, self.shared, self._clock, self._enter, self._wake)
         self._workers: dict[str, tuple[bytes, int]] = {}
         self._waiting: set[asyncio.Event] = set()
         self._interrupts = 0
@@ -199,7 +199,7 @@ class MemoryStorage:
 
     def _in_order(self, queues: Sequence[str]) -> list[Level]:
         """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
-        levels = [level for level in self._ready if level.queue in queues and not self.oversight.is_paused(level.queue)]
+        levels = [level for level in self._ready if level.queue in queues and not self.admin.is_paused(level.queue)]
         return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
 
     def _lend(self, task: Task, consumer: str) -> Delivery:
@@ -223,7 +223,7 @@ class MemoryStorage:
 
     async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
         known = set(held)
-        queues = [queue for queue in queues if not self.oversight.is_paused(queue)]
+        queues = [queue for queue in queues if not self.admin.is_paused(queue)]
         until_ms = self._clock.now_ms() + self.lease_ms
         adopted = []
         for receipt, task in self._lent.items():
@@ -243,7 +243,7 @@ class MemoryStorage:
         task.receipt = None
         task.state = settlement.state
         if settlement.dead_ttl_ms:
-            self.oversight.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
+            self.admin.bury(task, settlement.state, settlement.result, settlement.dead_ttl_ms)
         if settlement.state in VERDICTS:
             self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
             if settlement.linked:
@@ -381,18 +381,18 @@ class MemoryStorage:
         self._reclaimed_ms = now_ms
         if now_ms < self._grace_until_ms:
             return []
-        queues = [queue for queue in queues if not self.oversight.is_paused(queue)]
+        queues = [queue for queue in queues if not self.admin.is_paused(queue)]
         lent = [task for task in self._lent.values() if task.level.queue in queues]
         expired = [task for task in lent if task.leased_until_ms <= now_ms]
         suspects = [task for task in expired if suspect_count and task.count >= suspect_count]
         others = [task for task in expired if task not in suspects]
         return [self._lend(task, consumer) for task in (others + suspects[:most_suspects])[: max(limit, 0)]]
 
-    def pulse(self) -> MemoryPulse:
-        return MemoryPulse(self)
+    def lease_keeper(self) -> MemoryLeaseKeeper:
+        return MemoryLeaseKeeper(self)
 
     def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        """What ``MemoryPulse.renew`` does, in the thread of its caller.
+        """What ``MemoryLeaseKeeper.renew`` does, in the thread of its caller.
 
         It needs no lock, because it writes nothing but one instant per task. Should a task change hands in between, its
         new owner holds a lease that has just begun, and that is the one that begins again.
@@ -428,7 +428,7 @@ class MemoryStorage:
 
     async def workers(self) -> list[WorkerInfo]:
         now_ms = self._clock.now_ms()
-        # A copy: a pulse may write to the original from its own thread.
+        # A copy: a keeper may write to the original from its own thread.
         seen = self._workers.copy()
         return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
 

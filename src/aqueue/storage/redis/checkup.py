@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ..oversight import PAGE, Examined, Finding
+from ..admin import PAGE, Examined, Finding
 from .keys import GROUP, queue_of
 from .scripts import CHECK_ENTRIES, CHECK_LEFTOVERS, CHECK_PENDING, CHECK_RECORDS, CHECK_SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
+    from .connections.server import Server
     from .keys import Keys
     from .scripts import Script
-    from .server import Server
 
 # What a script found, in the word for it that a script of the user's can rely on, and in a sentence.
 _SENTENCES = {

@@ -8,18 +8,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...lifecycle import VERDICTS, State
-from ...message import Envelope
-from ..oversight import MOST_LETTERS
+from ...core.lifecycle import VERDICTS, State
+from ...core.message import Envelope
+from ..admin import MOST_LETTERS
 from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT, Advance, Promotion, Record
-from .address import Address
-from .cells import RedisCells
-from .events import EventStream
-from .insight import Insight
+from .admin import RedisAdmin
+from .connections.address import Address
+from .connections.events import EventStream
+from .connections.leases import RedisLeaseKeeper
+from .connections.reader import Reader, delivery_of, marked_if
+from .connections.server import Server
 from .keys import GROUP, Keys, level_of, priority_of, queue_of
-from .oversight import RedisOversight
-from .pulse import RedisPulse
-from .reader import Reader, delivery_of, marked_if
 from .scripts import (
     ADOPT,
     ADVANCE,
@@ -40,14 +39,15 @@ from .scripts import (
     SETTLE,
     SETTLE_LINKED,
 )
-from .server import Server
+from .server_info import Insight
+from .shared import RedisSharedState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 
-    from ...lifecycle import Settlement
-    from ...message import Delivery, Node, Receipt
-    from ..protocol import Description, Event, Pulse, QueueDepth, WorkerInfo
+    from ...core.lifecycle import Settlement
+    from ...core.message import Delivery, Node, Receipt
+    from ..protocol import Description, Event, LeaseKeeper, QueueDepth, WorkerInfo
 
 _Item = TypeVar("_Item")
 _Key = TypeVar("_Key")
@@ -76,8 +76,8 @@ class RedisStorage:
         self._server = Server(self._address, f"{self._name}:commands")
         self._insight = Insight(self._address, self._server, self._keys)
         self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
-        self.cells = RedisCells(self._server, self._keys)
-        self.oversight = RedisOversight(self._server, self._insight, self._keys, lambda: self.lease_ms)
+        self.shared = RedisSharedState(self._server, self._keys)
+        self.admin = RedisAdmin(self._server, self._insight, self._keys, lambda: self.lease_ms)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:
@@ -289,8 +289,8 @@ class RedisStorage:
         taken = await self._server.run(RECLAIM, keys, GROUP, consumer, self.lease_ms, *limits)
         return _deliveries(consumer, levels, taken)
 
-    def pulse(self) -> Pulse:
-        return RedisPulse(self._address, f"{self._name}:pulse", self._keys)
+    def lease_keeper(self) -> LeaseKeeper:
+        return RedisLeaseKeeper(self._address, f"{self._name}:leases", self._keys)
 
     async def retire(self, consumer: str) -> None:
         streams = map(self._keys.stream, (await self._insight.levels()).all)

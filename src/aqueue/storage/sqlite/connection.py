@@ -20,7 +20,7 @@ from .wakeup import DUE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ...clock import Clock
+    from ...core.clock import Clock
     from .location import Location
 
 _Row = TypeVar("_Row", bound=tuple[object, ...])

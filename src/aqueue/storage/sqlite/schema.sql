@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS task (
     queue      TEXT    NOT NULL,
     priority   INTEGER NOT NULL,
     place      TEXT    NOT NULL,                -- ready, scheduled, leased, settled or, for others, waiting
-    state      TEXT    NOT NULL,                -- what its record says: one of aqueue.lifecycle.State
+    state      TEXT    NOT NULL,                -- what its record says: one of aqueue.core.lifecycle.State
     at         INTEGER NOT NULL,                -- ready since, scheduled for, leased until, settled and kept until, or 0
     failures   INTEGER NOT NULL DEFAULT 0,      -- runs that failed and were retried
     earlier    INTEGER NOT NULL DEFAULT 0,      -- deliveries under its earlier numbers
@@ -48,7 +48,7 @@ CREATE INDEX IF NOT EXISTS task_told ON task (namespace, client, told) WHERE cli
 CREATE TABLE IF NOT EXISTS node (
     namespace  INTEGER NOT NULL,
     id         TEXT    NOT NULL,                -- of the task
-    condition  TEXT    NOT NULL,                -- its trigger: one of aqueue.message.Trigger
+    condition  TEXT    NOT NULL,                -- its trigger: one of aqueue.core.message.Trigger
     missing    INTEGER NOT NULL,                -- inputs that are not there yet
     size       INTEGER NOT NULL DEFAULT 0,      -- bytes of those that are
     delay      INTEGER NOT NULL,                -- how long after the last of them it is due

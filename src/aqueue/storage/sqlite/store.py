@@ -8,24 +8,26 @@ import sqlite3
 import weakref
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from ...clock import SystemClock
+from ...core.clock import SystemClock
 from ...exceptions import QueueFull, QueueUnavailable
 from ..protocol import Connected, Description, Due
-from . import marks, operations, schedules, workflows
-from .cells import SqliteCells
+from .admin import SqliteAdmin
 from .connection import Link
+from .leases import SqliteLeaseKeeper
 from .location import Location
-from .oversight import SqliteOversight
-from .pulse import SqlitePulse
+from .shared import SqliteSharedState
+from .steps import revocations as marks
+from .steps import schedules, workflows
+from .steps import tasks as operations
 from .thread import WriterThread
-from .wakeup import CANCEL, DUE, FREED, READY, SCHEDULE, Bells, Neighbours, client_topic
+from .wakeup import CANCEL, DUE, FREED, READY, SCHEDULE, LocalWaiters, PeerProcesses, client_topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from ...clock import Clock
-    from ...lifecycle import Settlement
-    from ...message import Delivery, Envelope, Node, Receipt
+    from ...core.clock import Clock
+    from ...core.lifecycle import Settlement
+    from ...core.message import Delivery, Envelope, Node, Receipt
     from ..protocol import Advance, Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
@@ -49,8 +51,8 @@ class _Session:
         self.pid = os.getpid()
         self.is_closed = False
         self.interrupts = 0
-        self.bells = Bells()
-        self.neighbours = Neighbours(location.path, namespace, self.bells.ring)
+        self.bells = LocalWaiters()
+        self.neighbours = PeerProcesses(location.path, namespace, self.bells.ring)
         self.writer = WriterThread(location, namespace, clock, self.bells, self.neighbours, create=create)
         # A storage that was dropped without `close` takes its thread along.
         weakref.finalize(self, self.writer.stop_unheard)
@@ -78,8 +80,8 @@ class SqliteStorage:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._present: _Session | None = None
-        self.cells = SqliteCells(lambda: self._session().writer)
-        self.oversight = SqliteOversight(lambda: self._session().writer)
+        self.shared = SqliteSharedState(lambda: self._session().writer)
+        self.admin = SqliteAdmin(lambda: self._session().writer)
 
     # -- lifetime
 
@@ -240,8 +242,8 @@ class SqliteStorage:
         limits = (limit, suspect_count, most_suspects)
         return await self._do(operations.reclaim, consumer, queues, limits, self.lease_ms)
 
-    def pulse(self) -> SqlitePulse:
-        return SqlitePulse(self._location, self._namespace, self.lease_ms, self._clock)
+    def lease_keeper(self) -> SqliteLeaseKeeper:
+        return SqliteLeaseKeeper(self._location, self._namespace, self.lease_ms, self._clock)
 
     async def retire(self, consumer: str) -> None:
         await self._do(operations.retire, consumer)

@@ -19,10 +19,10 @@ from .connection import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ...clock import Clock
+    from ...core.clock import Clock
     from .connection import Transaction
     from .location import Location
-    from .wakeup import Bells, Neighbours
+    from .wakeup import LocalWaiters, PeerProcesses
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -56,7 +56,14 @@ class WriterThread:
     """
 
     def __init__(
-        self, location: Location, namespace: str, clock: Clock, bells: Bells, neighbours: Neighbours, *, create: bool
+        self,
+        location: Location,
+        namespace: str,
+        clock: Clock,
+        bells: LocalWaiters,
+        neighbours: PeerProcesses,
+        *,
+        create: bool,
     ) -> None:
         self._location = location
         self._namespace = namespace

@@ -19,7 +19,7 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...ids import new_token
+from ...core.ids import new_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -43,7 +43,7 @@ def client_topic(client: str) -> str:
     return f"client {client}"
 
 
-class Bells:
+class LocalWaiters:
     """What the waiting of one process sleep on."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Bells:
                 loop.call_soon_threadsafe(bell.set)
 
 
-class _Door(NamedTuple):
+class _Listener(NamedTuple):
     """A socket, and the event loop that listens to it."""
 
     socket: socket.socket
@@ -92,7 +92,7 @@ class _Door(NamedTuple):
     loop: asyncio.AbstractEventLoop
 
 
-class Neighbours:
+class PeerProcesses:
     """The other processes that use the same file, as far as one namespace goes."""
 
     def __init__(self, database: Path, namespace: str, hear: Callable[[Collection[str]], None]) -> None:
@@ -101,7 +101,7 @@ class Neighbours:
         self._namespace = namespace
         self._hear = hear
         self._token = new_token()
-        self._doors: dict[str, _Door] = {}
+        self._doors: dict[str, _Listener] = {}
         self._sender: socket.socket | None = None
 
     @property
@@ -157,7 +157,7 @@ class Neighbours:
     def _address(self, topic: str) -> str:
         return _digest(f"{self._namespace}/{topic}")
 
-    def _open_door(self, directory: _Directory, topic: str, loop: asyncio.AbstractEventLoop) -> _Door:
+    def _open_door(self, directory: _Directory, topic: str, loop: asyncio.AbstractEventLoop) -> _Listener:
         path = directory.path / f"{self._address(topic)}.{self._token}.sock"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
@@ -173,7 +173,7 @@ class Neighbours:
         except BaseException:
             listener.close()
             raise
-        return _Door(listener, path, loop)
+        return _Listener(listener, path, loop)
 
     def _answer(self, listener: socket.socket, topic: str) -> None:
         with contextlib.suppress(OSError):

@@ -20,7 +20,6 @@ from . import (
     burying,
     calling_off,
     cascading,
-    cells,
     edges,
     events,
     inspection,
@@ -34,6 +33,7 @@ from . import (
     results,
     scheduling,
     settling,
+    shared_state,
     sharing,
     simulation,
     stopping,
@@ -66,7 +66,7 @@ CHECKS: tuple[Callable[[Harness], Awaitable[None]], ...] = (
     *pausing.CHECKS,
     *edges.CHECKS,
     *simulation.CHECKS,
-    *cells.CHECKS,
+    *shared_state.CHECKS,
 )
 
-SHARED_CHECKS: tuple[Callable[[SharedHarness], Awaitable[None]], ...] = (*sharing.CHECKS, *cells.SHARED_CHECKS)
+SHARED_CHECKS: tuple[Callable[[SharedHarness], Awaitable[None]], ...] = (*sharing.CHECKS, *shared_state.SHARED_CHECKS)

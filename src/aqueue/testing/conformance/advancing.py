@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import string
 
-from ...lifecycle import State
-from ...message import Envelope
+from ...core.lifecycle import State
+from ...core.message import Envelope
 from ...storage.protocol import Advance, Due, ScheduleChanged
 from .harness import (
     LONG_LEASE_MS,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope, Node, Trigger, parted
-from ...storage.oversight import MOST_LETTERS, Place
+from ...core.lifecycle import State
+from ...core.message import Envelope, Node, Trigger, parted
+from ...storage.admin import MOST_LETTERS, Place
 from ...storage.protocol import Record
 from .harness import (
     KEEP_MS,
@@ -27,8 +27,8 @@ from .harness import (
 from .overseeing import ids_in, walk
 
 if TYPE_CHECKING:
-    from ...lifecycle import Settlement
-    from ...message import Delivery
+    from ...core.lifecycle import Settlement
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 
@@ -45,7 +45,7 @@ def death(
 
 
 async def _retry(storage: Storage, task_id: str, payload: bytes | None = None) -> bool:
-    [revived] = await storage.oversight.retry([(task_id, payload)])
+    [revived] = await storage.admin.retry([(task_id, payload)])
     return revived
 
 
@@ -59,7 +59,7 @@ async def check_what_failed_or_died_leaves_a_letter(harness: Harness) -> None:
         assert await storage.settle([death(delivery, b"\xffwhy")]) == [True]
         assert await storage.settle([death(await lend(storage, "dead"), state=State.DEAD)]) == [True]
         await storage.settle([verdict(await lend(storage, "unkept"), state=State.FAILED)])
-        failed, dead, *others = await storage.oversight.letters(["failed", "dead", "unkept", "unknown"])
+        failed, dead, *others = await storage.admin.letters(["failed", "dead", "unkept", "unknown"])
         assert others == [None, None]
         assert failed is not None
         assert dead is not None
@@ -81,7 +81,7 @@ async def check_letters_are_listed_the_latest_first(harness: Harness) -> None:
         assert await ids_in(storage, Place.DEAD, "default") == ["third", "second", "first"]
         assert await ids_in(storage, Place.DEAD, "mail") == ["other"]
         assert await ids_in(storage, Place.DEAD) == ["other", "third", "second", "first"]
-        [letter] = await storage.oversight.letters(["first"])
+        [letter] = await storage.admin.letters(["first"])
         assert (await walk(storage, Place.DEAD))[-1] == letter
 
 
@@ -153,7 +153,7 @@ async def check_a_letter_is_good_for_one_retry(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.settle([death(await lend(storage, name)) for name in ("a", "b")])
         asked = [[("a", None), ("unknown", None), ("b", None)], [("b", None), ("a", None)]]
-        answers = await asyncio.gather(*map(storage.oversight.retry, asked))
+        answers = await asyncio.gather(*map(storage.admin.retry, asked))
         assert answers == [[True, False, True], [False, False]]
         assert sorted(delivery.id for delivery in await pull(storage)) == ["a", "b"]
 
@@ -233,16 +233,16 @@ async def check_a_letter_lapses(harness: Harness) -> None:
         await storage.settle([death(await lend(storage, "long"))])
         await harness.advance(60)
         assert not await _retry(storage, "short")
-        assert await storage.oversight.drop(["short"]) == [False]
-        assert await storage.oversight.letters(["short"]) == [None]
+        assert await storage.admin.drop(["short"]) == [False]
+        assert await storage.admin.letters(["short"]) == [None]
         assert await ids_in(storage, Place.DEAD) == ["long"]
 
 
 async def check_a_letter_can_be_dropped(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.settle([death(await lend(storage, name)) for name in ("a", "b")])
-        assert await storage.oversight.drop(["b", "unknown"]) == [True, False]
-        assert await storage.oversight.drop(["b"]) == [False]
+        assert await storage.admin.drop(["b", "unknown"]) == [True, False]
+        assert await storage.admin.drop(["b"]) == [False]
         assert not await _retry(storage, "b")
         assert await ids_in(storage, Place.DEAD) == ["a"]
         assert await state_of(storage, "b") is State.FAILED
@@ -259,7 +259,7 @@ async def check_the_oldest_letters_make_room(harness: Harness) -> None:
         kept = await ids_in(storage, Place.DEAD)
         assert len(kept) == MOST_LETTERS
         assert names[-1] in kept
-        assert await storage.oversight.letters(names[:1]) == [None]
+        assert await storage.admin.letters(names[:1]) == [None]
         assert not await _retry(storage, names[0])
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Trigger
+from ...core.lifecycle import State
+from ...core.message import Trigger
 from ...storage.protocol import CancelAsked, Record, Settled
 from .harness import (
     KEEP_MS,
@@ -25,7 +25,7 @@ from .harness import (
 )
 
 if TYPE_CHECKING:
-    from ...message import Node
+    from ...core.message import Node
     from ...storage.protocol import Storage
 
 _WHY = b"stopped"

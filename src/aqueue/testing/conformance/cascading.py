@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...lifecycle import TRIGGERING, VERDICTS, State
-from ...message import Trigger
+from ...core.lifecycle import TRIGGERING, VERDICTS, State
+from ...core.message import Trigger
 from ...storage.protocol import Record, Settled
 from .harness import LONG_LEASE_MS, begin, end, inputs_of, listening, node, opened, pull, pull_one, state_of
 

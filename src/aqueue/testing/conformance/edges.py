@@ -5,9 +5,9 @@ from __future__ import annotations
 import string
 from typing import TYPE_CHECKING
 
+from ...core.lifecycle import State
+from ...core.message import DEFAULT_QUEUE, Envelope
 from ...exceptions import QueueUnavailable
-from ...lifecycle import State
-from ...message import DEFAULT_QUEUE, Envelope
 from ...storage.protocol import Record
 from .harness import (
     LONG_LEASE_MS,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import asyncio
     from typing import Any
 
-    from ...message import Delivery
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 # More than a storage puts into one transaction or one script.

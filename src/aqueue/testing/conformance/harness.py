@@ -6,14 +6,14 @@ import asyncio
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ...lifecycle import Settlement, State
-from ...message import DEFAULT_QUEUE, JOINED, Envelope, Node, Trigger, parted
+from ...core.lifecycle import Settlement, State
+from ...core.message import DEFAULT_QUEUE, JOINED, Envelope, Node, Trigger, parted
 from ...storage.protocol import Connected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 
-    from ...message import Delivery, Receipt
+    from ...core.message import Delivery, Receipt
     from ...storage.protocol import Event, Promotion, Storage
 
 _T = TypeVar("_T")
@@ -93,8 +93,8 @@ def renew(
     storage: Storage, receipts: Collection[Receipt], *, consumer: str = "one", description: bytes = b""
 ) -> list[Receipt]:
     """One sign of life of `consumer`; those of `receipts` that it does not hold any more."""
-    with closing(storage.pulse()) as pulse:
-        return pulse.renew(receipts, consumer, description).lost
+    with closing(storage.lease_keeper()) as keeper:
+        return keeper.renew(receipts, consumer, description).lost
 
 
 async def take_over(harness: Harness, storage: Storage, consumer: str) -> Delivery:

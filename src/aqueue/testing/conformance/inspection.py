@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope
+from ...core.lifecycle import State
+from ...core.message import Envelope
 from ...storage.protocol import QueueDepth, Record
 from .harness import (
     LONG_LEASE_MS,

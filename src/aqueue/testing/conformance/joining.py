@@ -6,8 +6,8 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...lifecycle import TRIGGERING, VERDICTS, State
-from ...message import Envelope, Node, Trigger, as_input, joined, parted
+from ...core.lifecycle import TRIGGERING, VERDICTS, State
+from ...core.message import Envelope, Node, Trigger, as_input, joined, parted
 from ...storage.protocol import Record, Settled
 from .harness import (
     KEEP_MS,
@@ -35,7 +35,7 @@ from .harness import (
 )
 
 if TYPE_CHECKING:
-    from ...message import Delivery
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope
+from ...core.lifecycle import State
+from ...core.message import Envelope
 from .harness import (
     LONG_LEASE_MS,
     PATIENCE_SECONDS,
@@ -23,7 +23,7 @@ from .harness import (
 )
 
 if TYPE_CHECKING:
-    from ...message import Delivery
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 # -- running out
@@ -129,13 +129,13 @@ async def check_renew_names_what_is_lost_and_keeps_the_rest(harness: Harness) ->
 async def check_a_pulse_beats_while_the_event_loop_stands_still(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         delivery = await lend(storage, "task")
-        pulse = storage.pulse()
+        keeper = storage.lease_keeper()
         with ThreadPoolExecutor(max_workers=1) as thread:
             # The event loop runs in this thread, which waits here for the other one.
             for _ in range(3):
-                renewal = thread.submit(pulse.renew, [delivery.receipt], "one", b"busy").result(PATIENCE_SECONDS)
+                renewal = thread.submit(keeper.renew, [delivery.receipt], "one", b"busy").result(PATIENCE_SECONDS)
                 assert renewal.lost == []
-            thread.submit(pulse.close).result(PATIENCE_SECONDS)
+            thread.submit(keeper.close).result(PATIENCE_SECONDS)
         [worker] = await storage.workers()
         assert (worker.consumer, worker.description) == ("one", b"busy")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope, Node
-from ...storage.oversight import PAGE, Kept, Place
+from ...core.lifecycle import State
+from ...core.message import Envelope, Node
+from ...storage.admin import PAGE, Place, StoredTask
 from .harness import KEEP_MS, LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _HOUR_MS = 3_600_000
 
 
-async def walk(storage: Storage, place: Place, queue: str = "") -> list[Kept]:
+async def walk(storage: Storage, place: Place, queue: str = "") -> list[StoredTask]:
     """All that is in `place`."""
-    found: list[Kept] = []
-    async for page in storage.oversight.walk(place, queue):
+    found: list[StoredTask] = []
+    async for page in storage.admin.walk(place, queue):
         assert 0 < len(page) <= PAGE
         found += page
     return found
@@ -38,14 +38,14 @@ async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
         first, second = Envelope("before", b"", "other"), Envelope("node", b"payload", "mail", 7)
         assert await storage.push_workflow([Node(first), Node(second, ("before",))]) == [True, True]
-        node = Kept("node", State.WAITING, b"payload", "mail", 7)
+        node = StoredTask("node", State.WAITING, b"payload", "mail", 7)
         assert await walk(storage, Place.WAITING) == await walk(storage, Place.WAITING, "mail") == [node]
         assert await walk(storage, Place.WAITING, "other") == []
         assert await ids_in(storage, Place.READY, "other") == ["before"]
         assert await ids_in(storage, Place.READY, "default") == ["ready"]
         assert await ids_in(storage, Place.SCHEDULED) == ["later"]
         assert await ids_in(storage, Place.LENT) == ["running"]
-        ended = [Kept("done", State.DONE, result=b"result"), Kept("failed", State.FAILED, result=b"error")]
+        ended = [StoredTask("done", State.DONE, result=b"result"), StoredTask("failed", State.FAILED, result=b"error")]
         assert sorted(await walk(storage, Place.ENDED)) == ended
 
 
@@ -142,16 +142,16 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
         await storage.push([Envelope("ready", b"", "a", 5), Envelope("later", b"", delay_ms=_HOUR_MS)])
         await storage.push_workflow([Node(Envelope("before", b"")), Node(Envelope("node", b""), ("before",))])
         await storage.revoke("ready", 0, False, 0)
-        await storage.cells.put("key", b"1", "token")
-        await storage.cells.acquire("lock", "token", 1, 60_000)
-        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 7
+        await storage.shared.put("key", b"1", "token")
+        await storage.shared.acquire("lock", "token", 1, 60_000)
+        assert sum([forgotten async for forgotten in storage.admin.flush()]) == 7
         for place in Place:
             assert await walk(storage, place) == []
         assert sum(depth.ready + depth.running + depth.scheduled for depth in await storage.depths()) == 0
         assert await storage.records(["done", "failed", "running", "ready", "later", "node"]) == [None] * 6
         assert await storage.promote(10) == (0, None)
-        assert await storage.cells.get("key") is None
-        assert await storage.cells.holders() == []
+        assert await storage.shared.get("key") is None
+        assert await storage.shared.holders() == []
         assert renew(storage, [running.receipt]) == [running.receipt]
         assert await storage.settle([verdict(running)]) == [False]
         # And it goes on, with the ids that there were, and nothing revoked.
@@ -164,14 +164,14 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
 async def check_pauses_and_schedules_outlive_a_flush(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.advance("hourly", b"", b"state", [Envelope("old", b"")])
-        await storage.oversight.pause("default")
-        assert sum([forgotten async for forgotten in storage.oversight.flush()]) == 1
+        await storage.admin.pause("default")
+        assert sum([forgotten async for forgotten in storage.admin.flush()]) == 1
         await storage.push([Envelope("new", b"")])
-        assert await storage.oversight.paused() == {"default"}
+        assert await storage.admin.paused() == {"default"}
         assert await storage.schedules() == {"hourly": b"state"}
         assert await pull(storage) == []
         assert await ids_in(storage, Place.READY) == ["new"]
-        await storage.oversight.resume("default")
+        await storage.admin.resume("default")
         assert [delivery.id for delivery in await pull(storage)] == ["new"]
 
 

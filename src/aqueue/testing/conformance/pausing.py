@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope
-from ...storage.oversight import EVERYTHING, Place
+from ...core.lifecycle import State
+from ...core.message import Envelope
+from ...storage.admin import EVERYTHING, Place
 from .harness import (
     LONG_LEASE_MS,
     LONG_WAIT_MS,
@@ -41,24 +41,24 @@ async def _pulled(storage: Storage, *queues: str) -> list[str]:
 async def check_nothing_of_a_paused_queue_is_handed_out(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.push([Envelope("a0", b"", "a"), Envelope("b0", b"", "b"), Envelope("a1", b"", "a", 5)])
-        assert await storage.oversight.pause("a")
-        assert await storage.oversight.paused() == {"a"}
+        assert await storage.admin.pause("a")
+        assert await storage.admin.paused() == {"a"}
         await storage.push([Envelope("a2", b"", "a"), Envelope("b1", b"", "b", 9), Envelope("a3", b"", "a", 7)])
         assert await _pulled(storage, "a") == []
         assert sorted(await _pulled(storage, *_BOTH)) == ["b0", "b1"]
-        assert await storage.oversight.resume("a")
-        assert await storage.oversight.paused() == set()
+        assert await storage.admin.resume("a")
+        assert await storage.admin.paused() == set()
         # In the order in which they came: no turn is lost.
         assert await _pulled(storage, *_BOTH) == ["a3", "a1", "a0", "a2"]
 
 
 async def check_a_queue_can_be_paused_before_it_holds_anything(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        await storage.oversight.pause("default")
+        await storage.admin.pause("default")
         assert await pull(storage) == []
         await storage.push([Envelope("low", b""), Envelope("high", b"", priority=7)])
         assert await pull(storage) == []
-        await storage.oversight.resume("default")
+        await storage.admin.resume("default")
         # What nobody has read from before may take a second look.
         assert await _pulled(storage) + await _pulled(storage) == ["high", "low"]
 
@@ -66,36 +66,36 @@ async def check_a_queue_can_be_paused_before_it_holds_anything(harness: Harness)
 async def check_everything_can_be_paused(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.push([Envelope("a0", b"", "a")])
-        assert await storage.oversight.pause(EVERYTHING)
+        assert await storage.admin.pause(EVERYTHING)
         await storage.push([Envelope("b0", b"", "b"), Envelope("default", b"")])
         assert await _pulled(storage, "a", "b", "default") == []
-        assert await storage.oversight.pause("b")
-        assert await storage.oversight.paused() == {EVERYTHING, "b"}
-        assert await storage.oversight.resume(EVERYTHING)
+        assert await storage.admin.pause("b")
+        assert await storage.admin.paused() == {EVERYTHING, "b"}
+        assert await storage.admin.resume(EVERYTHING)
         assert sorted(await _pulled(storage, "a", "b", "default")) == ["a0", "default"]
-        assert await storage.oversight.resume("b")
+        assert await storage.admin.resume("b")
         assert await _pulled(storage, "b") == ["b0"]
 
 
 async def check_one_queue_stays_paused_while_everything_is(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.push([Envelope("a0", b"", "a")])
-        await storage.oversight.pause("a")
-        await storage.oversight.pause(EVERYTHING)
-        assert await storage.oversight.resume("a")
+        await storage.admin.pause("a")
+        await storage.admin.pause(EVERYTHING)
+        assert await storage.admin.resume("a")
         assert await _pulled(storage, "a") == []
-        assert await storage.oversight.resume(EVERYTHING)
+        assert await storage.admin.resume(EVERYTHING)
         assert await _pulled(storage, "a") == ["a0"]
 
 
 async def check_a_pause_is_told_once(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         for queue in ("a", EVERYTHING):
-            assert not await storage.oversight.resume(queue)
-            assert await storage.oversight.pause(queue)
-            assert not await storage.oversight.pause(queue)
-            assert await storage.oversight.resume(queue)
-            assert not await storage.oversight.resume(queue)
+            assert not await storage.admin.resume(queue)
+            assert await storage.admin.pause(queue)
+            assert not await storage.admin.pause(queue)
+            assert await storage.admin.resume(queue)
+            assert not await storage.admin.resume(queue)
 
 
 async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harness) -> None:
@@ -103,11 +103,11 @@ async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harnes
         for queues in (QUEUES, ("default", "other")):
             async with background(storage.pull("one", queues, 10, LONG_WAIT_MS)) as waiting:
                 await harness.advance(50)
-                await storage.oversight.pause("default")
+                await storage.admin.pause("default")
                 await storage.push([Envelope(f"task-{len(queues)}", b"")])
                 await harness.advance(50)
                 assert await ids_in(storage, Place.READY) == [f"task-{len(queues)}"]
-                await storage.oversight.resume("default")
+                await storage.admin.resume("default")
                 deliveries = await outcome(waiting) or await pull(storage, queues=queues)
                 assert [delivery.id for delivery in deliveries] == [f"task-{len(queues)}"]
 
@@ -115,10 +115,10 @@ async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harnes
 async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await storage.push([Envelope("task", b"")])
-        await storage.oversight.pause("default")
+        await storage.admin.pause("default")
         async with background(_pull_until_there_is_one(storage)) as waiting:
             await harness.advance(50)
-            await storage.oversight.resume("default")
+            await storage.admin.resume("default")
             assert await outcome(waiting) == "task"
 
 
@@ -132,24 +132,24 @@ async def _pull_until_there_is_one(storage: Storage) -> str:
 async def check_what_is_lent_is_not_disturbed_by_a_pause(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         done, returned = await lend(storage, "done"), await lend(storage, "returned")
-        await storage.oversight.pause("default")
+        await storage.admin.pause("default")
         assert renew(storage, [done.receipt, returned.receipt]) == []
         assert await storage.settle([verdict(done), put_back(returned)]) == [True, True]
         assert await state_of(storage, "done") is State.DONE
         assert await pull(storage) == []
-        await storage.oversight.resume("default")
+        await storage.admin.resume("default")
         assert (await pull_one(storage)).id == "returned"
 
 
 async def check_nothing_of_a_paused_queue_is_taken_over(harness: Harness) -> None:
     async with opened(harness.make(SHORT_LEASE_MS)) as storage:
         delivery = await lend(storage, "task")
-        await storage.oversight.pause("default")
+        await storage.admin.pause("default")
         for _ in range(12):
             assert await storage.reclaim("two", QUEUES, 10) == []
             await harness.advance(SHORT_LEASE_MS // 4)
         assert await storage.adopt("one", QUEUES, []) == []
-        await storage.oversight.resume("default")
+        await storage.admin.resume("default")
         assert (await take_over(harness, storage, "two")).id == "task"
         assert renew(storage, [delivery.receipt]) == [delivery.receipt]
 
@@ -157,9 +157,9 @@ async def check_nothing_of_a_paused_queue_is_taken_over(harness: Harness) -> Non
 async def check_a_lost_reply_is_adopted_after_the_pause(harness: Harness) -> None:
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await lend(storage, "task")
-        await storage.oversight.pause(EVERYTHING)
+        await storage.admin.pause(EVERYTHING)
         assert await storage.adopt("one", QUEUES, []) == []
-        await storage.oversight.resume(EVERYTHING)
+        await storage.admin.resume(EVERYTHING)
         assert [delivery.id for delivery in await storage.adopt("one", QUEUES, [])] == ["task"]
 
 
@@ -167,7 +167,7 @@ async def check_what_waits_in_a_paused_queue_can_be_seen_and_moved(harness: Harn
     async with opened(harness.make(LONG_LEASE_MS)) as storage:
         await lend(storage, "running")
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=20)])
-        await storage.oversight.pause("default")
+        await storage.admin.pause("default")
         await promote(harness, storage, 1)
         [depth] = [depth for depth in await storage.depths() if depth.queue == "default"]
         assert (depth.ready, depth.running, depth.scheduled) == (2, 1, 0)
@@ -178,7 +178,7 @@ async def check_what_waits_in_a_paused_queue_can_be_seen_and_moved(harness: Harn
             State.CANCELLED,
             State.QUEUED,
         ]
-        await storage.oversight.resume("default")
+        await storage.admin.resume("default")
         assert await _pulled(storage) == ["later"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...message import Envelope
+from ...core.message import Envelope
 from .harness import (
     LONG_LEASE_MS,
     LONG_WAIT_MS,
@@ -21,7 +21,7 @@ from .harness import (
 )
 
 if TYPE_CHECKING:
-    from ...message import Delivery
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 

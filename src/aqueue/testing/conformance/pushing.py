@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Delivery, Envelope
+from ...core.lifecycle import State
+from ...core.message import Delivery, Envelope
 from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, pull_one, put_back, verdict
 
 if TYPE_CHECKING:

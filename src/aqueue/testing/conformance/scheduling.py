@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from ...lifecycle import State
-from ...message import Envelope
-from .harness import (
-    LONG_LEASE_MS,
-    Harness,
-    lend,
-    opened,
-    promote,
-    pull,
-    pull_one,
-    put_back,
-    state_of,
-    verdict,
-)
+from ...core.lifecycle import State
+from ...core.message import Envelope
+from .harness import LONG_LEASE_MS, Harness, lend, opened, promote, pull, pull_one, put_back, state_of, verdict
 
 _HOUR_MS = 3_600_000
 _TEN_YEARS_MS = 10 * 365 * 24 * _HOUR_MS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ...lifecycle import VERDICTS, State
-from ...message import Envelope
+from ...core.lifecycle import VERDICTS, State
+from ...core.message import Envelope
 from ...storage.protocol import Record
 from .harness import (
     LONG_LEASE_MS,

@@ -6,8 +6,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope
+from ...core.lifecycle import State
+from ...core.message import Envelope
 from ...storage.protocol import Advance, CancelAsked, Due, Progressed, Record, ScheduleChanged, Settled
 from .harness import (
     KEEP_MS,
@@ -37,7 +37,7 @@ from .harness import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ...message import Delivery
+    from ...core.message import Delivery
     from ...storage.protocol import Storage
 
 

@@ -14,14 +14,14 @@ from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...lifecycle import BURIED, VERDICTS, State
-from ...message import Envelope
+from ...core.lifecycle import BURIED, VERDICTS, State
+from ...core.message import Envelope
 from ...storage.protocol import Record
 from .harness import KEEP_MS, Harness, opened, put_back, verdict
 
 if TYPE_CHECKING:
-    from ...lifecycle import Settlement
-    from ...message import Delivery, Receipt
+    from ...core.lifecycle import Settlement
+    from ...core.message import Delivery, Receipt
     from ...storage.protocol import Storage
 
 # Short enough to let leases run out all the time, long enough for a sign of life to matter.
@@ -173,7 +173,7 @@ class _Adversary:
     async def finish(self) -> None:
         """Run everything that is left, honestly, and see that it all comes to its end."""
         for queue in sorted(self._ledger.paused):
-            assert await self._storage.oversight.resume(queue)
+            assert await self._storage.admin.resume(queue)
         self._ledger.paused.clear()
         await self._push_these([Envelope(f"t{number}", b"payload %d" % number, _QUEUES[0]) for number in range(_TASKS)])
         for _ in range(500):
@@ -235,8 +235,8 @@ class _Adversary:
         consumer = self._random.choice(_CONSUMERS)
         mine = [delivery for delivery in self._ledger.deliveries if delivery.receipt.consumer == consumer]
         some = self._random.sample(mine, self._random.randint(0, len(mine)))
-        with closing(self._storage.pulse()) as pulse:
-            renewal = pulse.renew([delivery.receipt for delivery in some], consumer, b"")
+        with closing(self._storage.lease_keeper()) as keeper:
+            renewal = keeper.renew([delivery.receipt for delivery in some], consumer, b"")
         held = [delivery for delivery in some if self._ledger.holds(delivery)]
         assert set(renewal.lost) == {delivery.receipt for delivery in some} - {delivery.receipt for delivery in held}
         assert set(renewal.to_cancel) == {each.receipt for each in held if each.id in self._ledger.to_cancel}
@@ -269,18 +269,18 @@ class _Adversary:
     async def _retry(self) -> None:
         ids = [f"t{number}" for number in self._random.sample(range(_TASKS), 4)]
         expected = [self._ledger.retry(task_id) for task_id in ids]
-        assert await self._storage.oversight.retry([(task_id, None) for task_id in ids]) == expected
+        assert await self._storage.admin.retry([(task_id, None) for task_id in ids]) == expected
 
     async def _pause_or_resume(self) -> None:
-        queue, oversight = self._random.choice(_QUEUES), self._storage.oversight
+        queue, admin = self._random.choice(_QUEUES), self._storage.admin
         if queue in self._ledger.paused:
-            assert await oversight.resume(queue)
+            assert await admin.resume(queue)
         else:
-            assert await oversight.pause(queue)
+            assert await admin.pause(queue)
         self._ledger.paused ^= {queue}
 
     async def _examine(self) -> None:
-        steps = [step async for step in self._storage.oversight.examine()]
+        steps = [step async for step in self._storage.admin.examine()]
         assert [finding for step in steps for finding in step.findings] == []
         assert sum(step.tasks for step in steps) == len(self._ledger.pushed)
 

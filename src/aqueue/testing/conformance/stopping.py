@@ -6,8 +6,8 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ...lifecycle import State
-from ...message import Envelope
+from ...core.lifecycle import State
+from ...core.message import Envelope
 from ...storage.protocol import CancelAsked, Record, Settled
 from .harness import (
     KEEP_MS,
@@ -31,7 +31,7 @@ from .harness import (
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ...message import Delivery, Receipt
+    from ...core.message import Delivery, Receipt
     from ...storage.protocol import Storage
 
 _KIND = "all of a kind"
@@ -60,8 +60,8 @@ async def _cancel(storage: Storage, task_id: str, result: bytes = b"", reply: st
 
 def _to_cancel(storage: Storage, receipts: Collection[Receipt]) -> list[Receipt]:
     """Those of `receipts` of which a sign of life says that their tasks have to stop."""
-    with closing(storage.pulse()) as pulse:
-        return pulse.renew(receipts, "one", b"").to_cancel
+    with closing(storage.lease_keeper()) as keeper:
+        return keeper.renew(receipts, "one", b"").to_cancel
 
 
 # -- marks

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from aqueue.ids import new_token
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope, Node
+from aqueue.core.ids import new_token
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope, Node
 from aqueue.storage.redis.store import RedisStorage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from aqueue.message import Delivery
+    from aqueue.core.message import Delivery
 
 _HOUR_MS = 3_600_000
 
@@ -62,7 +62,7 @@ def _verdict(delivery: Delivery, state: State) -> Settlement:
 
 async def examined(storage: RedisStorage) -> tuple[int, list[tuple[str, str]]]:
     """How many tasks were looked at, and what was found: the word, and the task."""
-    steps = [step async for step in storage.oversight.examine()]
+    steps = [step async for step in storage.admin.examine()]
     findings = [finding for step in steps for finding in step.findings]
     assert all(finding.text and "\n" not in finding.text for finding in findings)
     return sum(step.tasks for step in steps), sorted((finding.what, finding.id) for finding in findings)
@@ -72,13 +72,13 @@ async def test_nothing_is_found_where_everything_is_in_its_place(redis_url: str)
     async with inhabited(redis_url) as (storage, _):
         assert await examined(storage) == (7, [])
         await storage.cancel("lent", b"", _HOUR_MS, "")
-        await storage.oversight.pause("q")
-        await storage.cells.put("key", b"1", "token")
-        await storage.cells.acquire("lock", "token", 1, _HOUR_MS)
-        await storage.cells.spend("rate", "token", 5, _HOUR_MS, sliding=True)
+        await storage.admin.pause("q")
+        await storage.shared.put("key", b"1", "token")
+        await storage.shared.acquire("lock", "token", 1, _HOUR_MS)
+        await storage.shared.spend("rate", "token", 5, _HOUR_MS, sliding=True)
         await storage.revoke("ready", 0, False, 0)
         await storage.records(["ready"], "watcher")
-        storage.pulse().renew([], "one", b"")
+        storage.lease_keeper().renew([], "one", b"")
         await storage.reclaim("one", ["q"], 1)
         assert await examined(storage) == (7, [])
 
@@ -175,7 +175,7 @@ async def test_whatever_a_hand_has_done_is_found(redis_url: str, misdeed: str) -
 
 async def test_a_paused_line_is_not_lost(redis_url: str) -> None:
     async with inhabited(redis_url) as (storage, hand):
-        await storage.oversight.pause("q")
+        await storage.admin.pause("q")
         await storage.push([Envelope("new", b"", "q")])
         hand.server.xgroup_delconsumer(hand.key("s:q:0"), "w", "one")
         assert await examined(storage) == (8, [("lost", "lent")])

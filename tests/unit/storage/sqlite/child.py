@@ -7,9 +7,9 @@ import os
 import resource
 import sys
 
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
 from aqueue.storage.sqlite import thread
 from aqueue.storage.sqlite.store import SqliteStorage
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from aqueue.clock import Clock
+    from aqueue.core.clock import Clock
 
     Opened = Callable[..., AbstractAsyncContextManager[SqliteStorage]]
 

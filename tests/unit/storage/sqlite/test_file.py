@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueUnavailable
-from aqueue.message import Envelope
 from aqueue.storage.sqlite.connection import Link
 from aqueue.storage.sqlite.location import Location
 from aqueue.storage.sqlite.store import SqliteStorage
@@ -67,8 +67,8 @@ async def test_a_file_of_an_earlier_version_is_completed_and_keeps_its_tasks(pat
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript("DROP TABLE cell; PRAGMA user_version = 1")
     async with opened() as storage:
-        assert await storage.cells.put("key", b"value", "token")
-        assert await storage.cells.get("key") == b"value"
+        assert await storage.shared.put("key", b"value", "token")
+        assert await storage.shared.get("key") == b"value"
         assert [delivery.payload for delivery in await storage.pull("me", ["default"], 9, 0)] == [b"payload"]
 
 
@@ -76,13 +76,13 @@ async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Ope
     clock = ManualClock()
     async with opened(clock=clock) as storage:
         for number in range(150):
-            await storage.cells.put(f"key {number}", b"", f"put {number}", ttl_ms=1)
-            await storage.cells.acquire("lock", f"holder {number}", 1, 1)
-            await storage.cells.spend("rate", f"call {number}", 1, 1, sliding=True)
-            await storage.cells.release("lock", f"holder {number - 1}")
+            await storage.shared.put(f"key {number}", b"", f"put {number}", ttl_ms=1)
+            await storage.shared.acquire("lock", f"holder {number}", 1, 1)
+            await storage.shared.spend("rate", f"call {number}", 1, 1, sliding=True)
+            await storage.shared.release("lock", f"holder {number - 1}")
         clock.advance(100)
         for number in range(10):
-            await storage.cells.put("kept", b"", f"last {number}")
+            await storage.shared.put("kept", b"", f"last {number}")
     with closing(sqlite3.connect(path)) as connection:
         kinds = {kind for (kind,) in connection.execute("SELECT kind FROM cell")}
         [(count,)] = connection.execute("SELECT count(*) FROM cell")
@@ -98,15 +98,15 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         assert await other.promote(9) == (0, None)
         assert await other.push([Envelope("task", b"2")]) == [True]
         for storage in (one, other):
-            assert await storage.cells.put("key", b"", "token", only_if_empty=True)
-            assert (await storage.cells.acquire("lock", "holder", 1, 60_000)).fence
-            assert [holder.name for holder in await storage.cells.holders()] == ["lock"]
+            assert await storage.shared.put("key", b"", "token", only_if_empty=True)
+            assert (await storage.shared.acquire("lock", "holder", 1, 60_000)).fence
+            assert [holder.name for holder in await storage.shared.holders()] == ["lock"]
         [delivery] = await one.pull("me", ["default"], 9, 0)
         assert delivery.payload == b"1"
         assert await other.adopt("me", ["default"], []) == []
         assert not await other.report(delivery.receipt, "task", b"half", "")
-        with closing(other.pulse()) as pulse:
-            assert pulse.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
+        with closing(other.lease_keeper()) as keeper:
+            assert keeper.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
         assert await one.workers() == []
 
 
@@ -128,8 +128,8 @@ async def test_a_file_that_was_removed_is_missed(path: Path, opened: Opened) -> 
         for _ in range(2):
             with pytest.raises(QueueUnavailable, match=r"gone|opened"):
                 await storage.push([Envelope("another", b"")])
-            with pytest.raises(QueueUnavailable), closing(storage.pulse()) as pulse:
-                pulse.renew([], "me", b"")
+            with pytest.raises(QueueUnavailable), closing(storage.lease_keeper()) as keeper:
+                keeper.renew([], "me", b"")
         assert [*path.parent.glob("q.db*")] == []
         async with opened():
             assert await storage.push([Envelope("another", b"")]) == [True]
@@ -169,8 +169,8 @@ async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
             blocker.execute("BEGIN IMMEDIATE")
             with pytest.raises(QueueUnavailable, match="locked"):
                 await storage.push([Envelope("task", b"")])
-            with pytest.raises(QueueUnavailable, match="locked"), closing(storage.pulse()) as pulse:
-                pulse.renew([], "me", b"")
+            with pytest.raises(QueueUnavailable, match="locked"), closing(storage.lease_keeper()) as keeper:
+                keeper.renew([], "me", b"")
             assert await storage.records(["task"]) == [None], "a look needs no lock"
         assert await storage.push([Envelope("task", b"")]) == [True]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue.message import Envelope
+from aqueue.core.message import Envelope
 from aqueue.storage.protocol import Connected, Settled
 
 from .facts import sockets, until

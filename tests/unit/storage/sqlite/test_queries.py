@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue.storage.sqlite import operations
+from aqueue.storage.sqlite import queries
 from aqueue.storage.sqlite.queries import QUERIES, SCHEMA, of_rows
 
 if TYPE_CHECKING:
@@ -70,6 +70,6 @@ def test_the_schema_can_be_run_again(database: sqlite3.Connection) -> None:
 
 
 def test_every_statement_is_used() -> None:
-    package = Path(operations.__file__).parent
-    code = "".join(file.read_text() for file in package.glob("*.py"))
+    package = Path(queries.__file__).parent
+    code = "".join(file.read_text() for file in package.rglob("*.py"))
     assert [name for name in QUERIES if not re.search(rf'QUERIES\["{name}"\]|execute_rows\("{name}"', code)] == []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
 
 if TYPE_CHECKING:
     from .conftest import Opened
@@ -33,5 +33,5 @@ async def test_a_foreign_receipt_holds_nothing(opened: Opened, change: dict[str,
         receipt = delivery.receipt._replace(**change)
         assert await storage.settle([Settlement(receipt, "task", State.DONE, b"", 60_000)]) == [False]
         assert not await storage.report(receipt, "task", b"half", "")
-        with closing(storage.pulse()) as pulse:
-            assert pulse.renew([receipt, delivery.receipt], "me", b"").lost == [receipt]
+        with closing(storage.lease_keeper()) as keeper:
+            assert keeper.renew([receipt, delivery.receipt], "me", b"").lost == [receipt]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
 from aqueue.storage.protocol import Record
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ async def test_a_disk_without_room_for_new_tasks_finishes_the_old_ones(
         assert await storage.records(["new"]) == [None]
         a, b = await storage.pull("me", ["default"], 2, 0)
         assert await storage.report(a.receipt, "a", b"half", "")
-        with closing(storage.pulse()) as pulse:
-            assert pulse.renew([a.receipt, b.receipt], "me", b"").lost == []
+        with closing(storage.lease_keeper()) as keeper:
+            assert keeper.renew([a.receipt, b.receipt], "me", b"").lost == []
         done = Settlement(a.receipt, "a", State.DONE, b"r", 60_000)
         retry = Settlement(b.receipt, "b", State.RETRYING, failures=1)
         assert await storage.settle([done, retry]) == [True, True]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueUnavailable
-from aqueue.message import Envelope
 from aqueue.storage.sqlite.store import SqliteStorage
 
 from .facts import soon, until
@@ -152,11 +152,11 @@ async def test_a_storage_that_failed_to_open_can_be_opened_later(tmp_path: Path)
 async def test_a_pulse_goes_on_after_its_storage_was_closed(opened: Opened) -> None:
     """A worker closes its storage in one thread while its heart beats in another."""
     async with opened() as storage:
-        pulse = storage.pulse()
-        with closing(pulse):
-            pulse.renew([], "me", b"before")
+        keeper = storage.lease_keeper()
+        with closing(keeper):
+            keeper.renew([], "me", b"before")
             await storage.close()
-            pulse.renew([], "me", b"after")
+            keeper.renew([], "me", b"after")
         await storage.open()
         [worker] = await storage.workers()
         assert worker.description == b"after"

@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
-from aqueue.storage.sqlite import operations
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
+from aqueue.storage.sqlite.steps import tasks as operations
 from aqueue.testing import ManualClock
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ async def test_a_clock_that_is_set_back_neither_takes_nor_keeps_leases(opened: O
 async def test_a_worker_from_the_future_was_seen_just_now(opened: Opened) -> None:
     clock = _SettableClock()
     async with opened(clock=clock) as storage:
-        with closing(storage.pulse()) as pulse:
-            pulse.renew([], "me", b"")
+        with closing(storage.lease_keeper()) as keeper:
+            keeper.renew([], "me", b"")
         clock.set_back(3600)
         [worker] = await storage.workers()
         assert worker.seen_ms == 0

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue.core.lifecycle import Settlement, State
+from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueUnavailable
-from aqueue.lifecycle import Settlement, State
-from aqueue.message import Envelope
 from aqueue.storage.protocol import Connected, Due, Progressed, Settled
 from aqueue.storage.sqlite import wakeup
 from aqueue.storage.sqlite.store import SqliteStorage
-from aqueue.storage.sqlite.wakeup import Neighbours
+from aqueue.storage.sqlite.wakeup import PeerProcesses
 
 from .facts import move_away, sockets, soon, until
 
@@ -87,9 +87,9 @@ async def test_a_task_that_comes_just_before_its_waiter_can_hear_is_not_missed(
         async with opened() as client:
             await client.push([Envelope("task", b"")])
 
-    listen_for = Neighbours.listen_for
+    listen_for = PeerProcesses.listen_for
 
-    def listen_too_late(self: Neighbours, topic: str) -> bool:
+    def listen_too_late(self: PeerProcesses, topic: str) -> bool:
         if not sockets(path):
             thread = threading.Thread(target=asyncio.run, args=(push_elsewhere(),))
             thread.start()
@@ -97,7 +97,7 @@ async def test_a_task_that_comes_just_before_its_waiter_can_hear_is_not_missed(
         return listen_for(self, topic)
 
     async with opened() as worker:
-        monkeypatch.setattr(Neighbours, "listen_for", listen_too_late)
+        monkeypatch.setattr(PeerProcesses, "listen_for", listen_too_late)
         assert await _pull_soon(worker) == ["task"]
 
 
@@ -189,8 +189,8 @@ async def test_only_those_whom_it_concerns_are_woken(path: Path, opened: Opened)
             for delivery in await one.pull("me", ["default"], 9, 0):
                 await one.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"", 60_000, "another")])
             # Of a permit for which nobody waits.
-            await one.cells.acquire("lock", address, 1, 60_000)
-            await one.cells.release("lock", address)
+            await one.shared.acquire("lock", address, 1, 60_000)
+            await one.shared.release("lock", address)
             assert heard == []
             asyncio.get_running_loop().remove_reader(eavesdropper)
             eavesdropper.close()

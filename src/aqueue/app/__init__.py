@@ -1,0 +1,1 @@
+"""The application object, and the parts that it is made of."""

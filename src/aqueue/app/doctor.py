@@ -1,0 +1,113 @@
+"""Whether everything is as it should be: proof that no task is lost, and what else somebody should know."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..storage.admin import EVERYTHING, Place
+from .listed import listed
+
+if TYPE_CHECKING:
+    from ..client.client import Client
+    from ..core.clock import Clock
+    from ..storage.admin import Finding, StorageAdmin
+    from ..storage.protocol import QueueDepth, Storage, WorkerInfo
+
+# Beyond so many findings nobody reads on.
+MOST_FINDINGS = 1000
+# What is due is promoted at once wherever a worker runs; a minute means that none does.
+_OVERDUE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What an examination came to.
+
+    So many tasks and verdicts were `examined`. Each of the `findings` is a fault of the store: a task that is in no
+    place, or in two. The `warnings` are no faults, one sentence each: tasks that nobody is there to run, say.
+    """
+
+    examined: int
+    findings: list[Finding]
+    warnings: list[str]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether every task is in exactly one place."""
+        return not self.findings
+
+
+class Diagnostics:
+    """The part of ``Huey`` that looks for faults."""
+
+    _clock: Clock
+
+    async def examine(self) -> Diagnosis:
+        """Prove that every task of the application is in exactly one place, or say which are not.
+
+        The store is looked at in small steps, as it is used meanwhile, and nothing is changed. What is found is a fault
+        of the store or of a hand that has meddled with it. At most 1,000 findings are told.
+        """
+        storage = (await self.client()).storage
+        examined, findings = await _examine(storage.admin)
+        return Diagnosis(examined, findings, await self._warnings(storage))
+
+    async def _warnings(self, storage: Storage) -> list[str]:
+        attended = _attended(await storage.workers())
+        depths, paused = await storage.depths(), await storage.admin.paused()
+        now_ms = self._clock.now_ms()
+        warnings = [text for depth in depths if (text := _unattended(depth, attended, paused))]
+        for depth in depths:
+            first = await listed(storage.admin, Place.SCHEDULED, 1, depth.queue)
+            if first and first[0].at_ms < now_ms - _OVERDUE_MS:
+                warnings.append(
+                    f"tasks of the queue {depth.queue!r} are due, and nobody puts them in line: no worker runs"
+                )
+        lent = await listed(storage.admin, Place.LENT, None, None)
+        if abandoned := sum(kept.at_ms < now_ms for kept in lent):
+            warnings.append(f"tasks are in the hands of workers that give no sign of life: {abandoned}")
+        return warnings
+
+    # -- what the application brings
+
+    async def client(self) -> Client:
+        raise NotImplementedError
+
+
+async def _examine(admin: StorageAdmin) -> tuple[int, list[Finding]]:
+    """How many tasks were looked at, and what was found, each finding once."""
+    examined = 0
+    findings: dict[Finding, None] = {}
+    async with contextlib.aclosing(admin.examine()) as steps:
+        async for step in steps:
+            examined += step.tasks
+            if len(findings) < MOST_FINDINGS:
+                findings.update(dict.fromkeys(step.findings))
+    return examined, list(findings)[:MOST_FINDINGS]
+
+
+def _attended(workers: list[WorkerInfo]) -> set[str]:
+    """The queues of the workers that gave a sign of life within two leases."""
+    queues: set[str] = set()
+    for worker in workers:
+        # Another version describes itself in its own way.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = orjson.loads(worker.description)
+            if worker.seen_ms <= 2 * told["lease_ms"]:
+                queues.update(told["queues"])
+    return queues
+
+
+def _unattended(depth: QueueDepth, attended: set[str], paused: set[str]) -> str:
+    """Why nobody will run what is in line in a queue; '' where somebody will."""
+    if not depth.ready:
+        return ""
+    if not paused.isdisjoint((depth.queue, EVERYTHING)):
+        return f"tasks wait in the queue {depth.queue!r}, which is paused: {depth.ready}"
+    if depth.queue not in attended:
+        return f"tasks wait in the queue {depth.queue!r}, which no worker reads: {depth.ready}"
+    return ""

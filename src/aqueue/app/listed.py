@@ -1,0 +1,163 @@
+"""Tasks in a list: what stands there of each, read from what a store has kept."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core.failures import read_error
+from ..core.ids import check_name
+from ..core.lifecycle import State
+from ..exceptions import DecodeError
+from ..tasks.workflow.inputs import read_call, read_ready
+
+if TYPE_CHECKING:
+    from ..core.codec import Codec
+    from ..core.message import Message
+    from ..storage.admin import Place, StorageAdmin, StoredTask
+
+# A list that nobody limited is no longer than this: it is for people, and a queue may hold millions.
+LIST_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """One task that has no verdict yet, as it was when somebody looked.
+
+    `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; where the message
+    cannot be read they are empty, and `problem` says why. Of the instants (UTC) one is set: `since` when it has been in
+    line, `due` when it gets in line, `lease_until` when others take it over from its `worker` unless that gives a sign
+    of life. `attempt` is 1 for the first run.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    worker: str = ""
+    since: datetime | None = None
+    due: datetime | None = None
+    lease_until: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultInfo:
+    """The verdict on one task, while it is kept: its `value` if it is done, else the `metadata` of its failure.
+
+    Where they cannot be read `problem` says why.
+    """
+
+    id: str
+    state: State
+    value: Any = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One task that is ``failed`` or ``dead``, with all that it takes to run it again.
+
+    `name`, `args` and `kwargs` are those of the call, `metadata` is that of the ``TaskException`` which awaiting its
+    result raises; where they cannot be read they are empty, and `problem` says why. It `died` at that instant (UTC) in
+    run number `attempt`.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    died: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+class _Call(NamedTuple):
+    name: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}  # noqa: RUF012  # nobody writes to it
+    problem: str = ""
+
+
+async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
+    """What is in `place`, each task once, as it was last seen; at most `limit` of them.
+
+    Raises:
+        ValueError: `limit` is no number of tasks, or `queue` no name of one.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
+    found: dict[str, StoredTask] = {}
+    async with aclosing(admin.walk(place, queue_as_asked(queue))) as pages:
+        async for page in pages:
+            found.update((kept.id, kept) for kept in page)
+            if limit is not None and len(found) >= limit:
+                break
+    return list(found.values())[:limit]
+
+
+def queue_as_asked(queue: str | None) -> str:
+    """The name of a queue as a store is asked for it: '' for all of them.
+
+    Raises:
+        TypeError, ValueError: it can be no name.
+    """
+    return "" if queue is None else check_name(queue, "the name of a queue")
+
+
+def task_info(codec: Codec, kept: StoredTask, instant: str = "") -> TaskInfo:
+    """A task that waits or runs; `instant` is the field that its instant belongs to, if it has one."""
+    name, args, kwargs, problem = _call(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, kept.consumer)
+    when: dict[str, Any] = {instant: _instant(kept)} if instant else {}
+    return TaskInfo(kept.id, kept.state, name, args, kwargs, *where, problem=problem, **when)
+
+
+def result_info(codec: Codec, kept: StoredTask) -> ResultInfo:
+    """A verdict."""
+    if not kept.result:
+        return ResultInfo(kept.id, kept.state)
+    try:
+        if kept.state is State.DONE:
+            return ResultInfo(kept.id, kept.state, codec.decode_value(kept.result, "result", kept.id))
+        return ResultInfo(kept.id, kept.state, metadata=read_error(codec, kept.id, kept.result))
+    except DecodeError as error:
+        return ResultInfo(kept.id, kept.state, problem=str(error))
+
+
+def dead_letter(codec: Codec, kept: StoredTask) -> DeadLetter:
+    """What was kept of a task that failed or died."""
+    name, args, kwargs, problem = _call(codec, kept)
+    told = result_info(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, _instant(kept))
+    return DeadLetter(kept.id, kept.state, name, args, kwargs, *where, told.metadata, problem or told.problem)
+
+
+def _call(codec: Codec, kept: StoredTask) -> _Call:
+    # Of one that waits for others its own arguments are known.
+    read = read_call if kept.state is State.WAITING else _read_with_inputs
+    try:
+        message = read(codec, kept.id, kept.payload)
+    except DecodeError as error:
+        return _Call(problem=str(error))
+    return _Call(message.task, message.args, message.kwargs)
+
+
+def _read_with_inputs(codec: Codec, task_id: str, payload: bytes) -> Message:
+    message, _ = read_ready(codec, task_id, payload)
+    return message
+
+
+def _instant(kept: StoredTask) -> datetime:
+    return datetime.fromtimestamp(kept.at_ms / 1000, UTC)

@@ -1,0 +1,194 @@
+"""``aqueue tasks``, ``pending``, ``scheduled``, ``running`` and ``workers``: lists that change nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..parameters import count, queue_name
+from ..tables import call, from_now, plain, span, table
+from ..target import app_option, find_app, find_store, store_options
+from .info import json_option, worker_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from ... import Huey, Task, TaskInfo
+
+_Row = tuple[Any, ...]
+
+_list_options = (
+    click.argument("word", metavar="[APP]", required=False),
+    store_options,
+    click.option("--queue", type=queue_name, metavar="NAME", help="Only this one.  [default: all]"),
+    click.option(
+        "--limit", type=count(1, 1_000_000), default=100, show_default=True, metavar="NUMBER", help="At most so many."
+    ),
+    json_option,
+)
+
+
+def _lists_tasks(command: Callable[..., None]) -> click.Command:
+    for option in reversed(_list_options):
+        command = option(command)
+    return click.command()(command)
+
+
+@_lists_tasks
+def pending(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks in line, in the order of their turns."""
+    huey = find_store(**target)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY", "STATE", "WAITS")
+    _show(huey, huey.pending(limit, queue=queue), huey.pending_count(queue=queue), as_json, head, _pending_row)
+
+
+@_lists_tasks
+def scheduled(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks that are due later, retries among them."""
+    huey = find_store(**target)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY", "STATE", "DUE")
+    _show(huey, huey.scheduled(limit, queue=queue), huey.scheduled_count(queue=queue), as_json, head, _scheduled_row)
+
+
+@_lists_tasks
+def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks of workflows that wait for others."""
+    huey = find_store(**target)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY")
+    _show(huey, huey.waiting(limit, queue=queue), huey.waiting_count(queue=queue), as_json, head, _waiting_row)
+
+
+@_lists_tasks
+def running(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks that workers hold.
+
+    LEASE says when another worker takes a task over, unless its own gives a sign of life before.
+    """
+    huey = find_store(**target)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "LEASE")
+    _show(huey, huey.running(limit, queue=queue), huey.running_count(queue=queue), as_json, head, _running_row)
+
+
+@click.command()
+@click.argument("word", metavar="[APP]", required=False)
+@app_option
+@json_option
+def tasks(word: str | None, app: str | None, as_json: bool) -> None:
+    """List the tasks that an application declares."""
+    found = asyncio.run(_declared(find_app(word, app)))
+    if as_json:
+        click.echo(json.dumps({"tasks": found}))
+        return
+    rows = [
+        (
+            row["name"],
+            row["queue"],
+            row["priority"],
+            row["retries"],
+            "-" if row["timeout"] is None else f"{row['timeout']:g} s",
+            "yes" if row["revoked"] else "-",
+        )
+        for row in found
+    ]
+    head = ("TASK", "QUEUE", "PRIORITY", "RETRIES", "TIMEOUT", "REVOKED")
+    click.echo("\n".join(table(head, rows) or ["no tasks: is the module that declares them imported?"]))
+
+
+@click.command()
+@click.argument("word", metavar="[APP]", required=False)
+@store_options
+@json_option
+def workers(as_json: bool, **target: Any) -> None:
+    """List the workers that gave a sign of life lately."""
+    found = asyncio.run(_workers(find_store(**target)))
+    if as_json:
+        click.echo(json.dumps({"workers": found}))
+        return
+    rows = [
+        (
+            row["consumer"],
+            row.get("version", "?"),
+            row.get("running", "?"),
+            row.get("concurrency", "?"),
+            ",".join(row.get("queues", "?")),
+            f"{span(row['seen_ms'])} ago",
+        )
+        for row in found
+    ]
+    head = ("WORKER", "VERSION", "RUNNING", "CONCURRENCY", "QUEUES", "SEEN")
+    click.echo("\n".join(table(head, rows) or ["no workers"]))
+
+
+def _show(
+    huey: Huey,
+    listing: Awaitable[list[TaskInfo]],
+    counting: Awaitable[int],
+    as_json: bool,
+    head: Sequence[str],
+    row_of: Callable[[TaskInfo], _Row],
+) -> None:
+    async def look() -> tuple[list[TaskInfo], int]:
+        async with huey:
+            return await listing, await counting
+
+    found, total = asyncio.run(look())
+    if as_json:
+        rows = [plain(asdict(task)) for task in found]
+        click.echo(json.dumps({"total": total, "tasks": rows}))
+        return
+    lines = table(head, [row_of(task) for task in found]) or ["none"]
+    if len(found) < total:
+        lines.append(f"the first {len(found)} of {total}; --limit shows more")
+    click.echo("\n".join(lines))
+
+
+def _pending_row(task: TaskInfo) -> _Row:
+    waits = from_now(task.since).removesuffix(" ago") if task.since else "-"
+    return task.id, _name(task), _call(task), task.queue, task.priority, task.state, waits
+
+
+def _scheduled_row(task: TaskInfo) -> _Row:
+    due = from_now(task.due) if task.due else "-"
+    return task.id, _name(task), _call(task), task.queue, task.priority, task.state, due
+
+
+def _waiting_row(task: TaskInfo) -> _Row:
+    return task.id, _name(task), _call(task), task.queue, task.priority
+
+
+def _running_row(task: TaskInfo) -> _Row:
+    lease = from_now(task.lease_until) if task.lease_until else "-"
+    return task.id, _name(task), _call(task), task.queue, task.attempt, task.worker, lease
+
+
+def _name(task: TaskInfo) -> str:
+    return task.name or "?"
+
+
+def _call(task: TaskInfo) -> str:
+    return task.problem or call(task.args, task.kwargs)
+
+
+async def _declared(huey: Huey) -> list[dict[str, Any]]:
+    async with huey:
+        declared: list[Task[..., Any]] = sorted(huey.registry, key=lambda task: task.name)
+        return [
+            {
+                "name": task.name,
+                "queue": task.declared.queue,
+                "priority": task.declared.priority,
+                "retries": task.declared.retries,
+                "timeout": task.declared.timeout_s,
+                "revoked": await huey.is_revoked(task),
+            }
+            for task in declared
+        ]
+
+
+async def _workers(huey: Huey) -> list[dict[str, Any]]:
+    async with huey:
+        return worker_facts(await huey.workers())

@@ -1,0 +1,164 @@
+"""``aqueue worker``: run the tasks of an application."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...core.message import DEFAULT_QUEUE
+from ...worker.logs import FORMATS, LEVELS, configure_logging
+from ...worker.options import MOST_CONCURRENCY, MOST_TASKS, SHORTEST_LEASE_SECONDS, WorkerOptions
+from ..parameters import count, duration, queue_names, variable_option
+from ..target import app_option, app_spec, find_app
+
+if TYPE_CHECKING:
+    from ... import Huey
+
+logger = logging.getLogger("aqueue.cli")
+
+_DEFAULTS = WorkerOptions()
+
+
+@click.command(
+    epilog="Signals: the first SIGTERM, SIGINT or SIGHUP stops fetching and lets running tasks finish; the second "
+    "cancels them and gives them back; the third ends the process. Exit codes: 0 stopped or, in a burst, done; 2 "
+    "usage; 69 store unavailable; 78 application or configuration."
+)
+@click.argument("word", metavar="APP", required=False)
+@app_option
+@variable_option(
+    "--concurrency",
+    type=count(1, MOST_CONCURRENCY),
+    default=_DEFAULTS.concurrency,
+    metavar="NUMBER",
+    help="How many tasks run at once.",
+)
+@variable_option(
+    "--processes",
+    type=count(1, 1000),
+    default=1,
+    metavar="NUMBER",
+    help="How many worker processes; one that dies is restarted.",
+)
+@variable_option(
+    "--threads",
+    type=count(1, 1000),
+    default=_DEFAULTS.threads,
+    metavar="NUMBER",
+    help="How many plain functions run at once, in threads.",
+)
+@variable_option(
+    "--children",
+    type=count(1, 1000),
+    metavar="NUMBER",
+    help="How many functions of pool='process' run at once, in child processes.  [default: one per CPU]",
+)
+@variable_option(
+    "--queues",
+    type=queue_names,
+    multiple=True,
+    metavar="NAMES",
+    help="Only these: a,b or repeated.  [default: those that the tasks declare]",
+)
+@variable_option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+@variable_option(
+    "--lease",
+    type=duration(SHORTEST_LEASE_SECONDS),
+    default=_DEFAULTS.lease,
+    metavar="DURATION",
+    help="After how long without a sign of life other workers take tasks over.",
+)
+@variable_option(
+    "--shutdown-timeout",
+    type=duration(),
+    default=_DEFAULTS.shutdown_timeout,
+    metavar="DURATION",
+    help="How long running tasks may go on after a stop.",
+)
+@variable_option(
+    "--max-tasks",
+    type=count(1, MOST_TASKS),
+    metavar="NUMBER",
+    help="Stop a worker process after so many; with several of them another one takes its place.",
+)
+@variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
+@variable_option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="Of our records.")
+@variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
+@click.option("--lifeline", type=int, hidden=True)
+def worker(
+    word: str | None,
+    app: str | None,
+    processes: int,
+    queues: tuple[tuple[str, ...], ...],
+    log_level: str,
+    log_format: str,
+    lifeline: int | None,
+    **options: Any,
+) -> int:
+    """Run the tasks of APP.
+
+    APP is module:name, as in app:huey. The name is that of a Huey object or of a function that returns one; it can be
+    left out where the module has one Huey. app.huey works too. The current directory is importable.
+    """
+    names = [name for group in queues for name in group]
+    options["queues"] = tuple(dict.fromkeys(names)) or None
+    if processes > 1:
+        configure_logging(log_level, log_format)
+        _warn_of_repeated(names)
+        arguments = [app_spec(word, app), "--processes", "1", "--log-level", log_level, "--log-format", log_format]
+        return _supervise([*arguments, *_as_arguments(options)], processes, options)
+    huey = find_app(word, app)
+    configure_logging(log_level, log_format)
+    _warn_of_repeated(names)
+    _warn_of_undeclared(huey, options["queues"] or ())
+    periodic = not options.pop("no_periodic")
+    _serve(huey, {**options, "periodic": periodic}, lifeline)
+    return 0
+
+
+def _serve(huey: Huey, options: dict[str, Any], lifeline: int | None) -> None:
+    from ..process.lifeline import Lifeline
+    from ..process.serving import serve
+
+    serve(huey, options, None if lifeline is None else Lifeline(lifeline))
+
+
+def _supervise(arguments: list[str], processes: int, options: dict[str, Any]) -> int:
+    from ..process.supervisor import Supervisor
+
+    async def supervise() -> int:
+        return await Supervisor(arguments, processes, options["shutdown_timeout"], burst=options["burst"]).run()
+
+    return asyncio.run(supervise())
+
+
+def _as_arguments(options: dict[str, Any]) -> list[str]:
+    """`options` as they are written on a command line."""
+    arguments = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            arguments.append(flag)
+        elif isinstance(value, tuple):
+            arguments += [flag, ",".join(value)]
+        elif value is not None and value is not False:
+            arguments += [flag, str(value)]
+    return arguments
+
+
+def _warn_of_repeated(names: list[str]) -> None:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        logger.warning("--queues names %r more than once; it is read once", name)
+
+
+def _warn_of_undeclared(huey: Huey, queues: tuple[str, ...]) -> None:
+    declared = {DEFAULT_QUEUE, *(task.declared.queue for task in huey.registry)}
+    for queue in queues:
+        if queue not in declared:
+            near = difflib.get_close_matches(queue, declared, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            logger.warning("No task of this application declares the queue %r%s", queue, hint)

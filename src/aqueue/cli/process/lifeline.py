@@ -1,0 +1,130 @@
+"""A worker process that ends with the process that started it, however that one ends.
+
+They share a socket pair. Through it the child tells when it works, and the parent each step of stopping: not by a
+signal, which the child may get from elsewhere as well (systemd sends it to both of them) and must not count twice. If
+the parent ends, even by ``kill -9``, the child reads the end of the stream, and stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .shutdown import Steps
+
+OPTION = "--lifeline"
+
+# How much longer than its tasks a worker may take to stop before it is killed.
+STOP_SLACK = 20.0
+
+_READY = b"+"
+_STEP = b"-"
+
+
+class WorkerProcess:
+    """A running ``aqueue worker``, seen from its parent."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+        self._process = process
+        self._line = line
+
+    @classmethod
+    async def start(cls, arguments: Sequence[str], **settings: Any) -> WorkerProcess:
+        """Start ``aqueue worker`` with `arguments`; `settings` are those of a subprocess."""
+        line, theirs = socket.socketpair()
+        line.setblocking(False)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "aqueue", "worker", *arguments, OPTION, str(theirs.fileno())),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                # A Ctrl-C in the terminal is for the parent alone.
+                process_group=0,
+                **settings,
+            )
+        except BaseException:
+            line.close()
+            raise
+        finally:
+            theirs.close()
+        return cls(process, line)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def is_ready(self) -> bool:
+        """Wait until the worker works; False when it ended before."""
+        told = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(self._line, 1))
+        ended = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait([told, ended], return_when=asyncio.FIRST_COMPLETED)
+            return told.done() and told.exception() is None and told.result() == _READY
+        finally:
+            told.cancel()
+            ended.cancel()
+
+    async def wait(self) -> int:
+        """Wait for its end; the exit code, or the negative number of the signal that killed it."""
+        code = await self._process.wait()
+        self._line.close()
+        return code
+
+    async def stop(self, patience: float) -> int:
+        """Ask it to stop, kill it if it still runs `patience` seconds later; its exit code."""
+        self.take_step()
+        try:
+            async with asyncio.timeout(patience):
+                return await self.wait()
+        except TimeoutError:
+            self.kill()
+            return await self.wait()
+
+    def take_step(self) -> None:
+        """The next step of stopping: let it finish, interrupt it, end it. It can be taken before the worker works."""
+        with contextlib.suppress(OSError):
+            self._line.send(_STEP)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+
+class Lifeline:
+    """The child's end, which it was given as the file descriptor `fd`."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._fd = fd
+
+    def tell_ready(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._fd, _READY)
+
+    def follow(self, steps: Steps, patience: float) -> None:
+        """Take the steps that the parent takes. When it ends, stop, and be gone `patience` seconds later.
+
+        A thread does this: a task that blocks the event loop does not block it.
+        """
+        threading.Thread(target=self._follow, args=(steps, patience), name="aqueue-lifeline", daemon=True).start()
+
+    def _follow(self, steps: Steps, patience: float) -> None:
+        taken = 0
+        with contextlib.suppress(OSError):
+            while os.read(self._fd, 1):
+                taken += 1
+                steps.take(taken)
+        steps.take(max(taken, 1))
+        time.sleep(patience)
+        os.kill(os.getpid(), signal.SIGKILL)

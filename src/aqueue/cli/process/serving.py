@@ -1,0 +1,102 @@
+"""One worker in one process: its event loop, its signals, and an end that nothing can hold up."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .lifeline import STOP_SLACK
+from .shutdown import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ... import Huey
+    from ...worker.worker import Worker
+    from .lifeline import Lifeline
+
+logger = logging.getLogger("aqueue.cli")
+
+# What is left to do once a worker has stopped takes no time at all, unless something hangs.
+LAST_SECONDS = 2.0
+
+
+def serve(huey: Huey, options: dict[str, Any], lifeline: Lifeline | None) -> None:
+    """Run a worker until it is stopped by a signal or, in a burst, until nothing is left to do.
+
+    Raises:
+        QueueUnavailable, ConfigurationError: the store cannot be reached, or cannot serve as a queue.
+    """
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    code = 1
+    try:
+        runner.run(_serve(huey, options, lifeline))
+        code = 0
+    finally:
+        _exit_soon(code)
+        runner.close()
+
+
+async def _serve(huey: Huey, options: dict[str, Any], lifeline: Lifeline | None) -> None:
+    worker = huey.create_worker(**options)
+    stopping: set[asyncio.Task[None]] = set()
+
+    def handle(step: int) -> None:
+        if step == 1:
+            patience = worker.options.shutdown_seconds
+            logger.info("Stopping: running tasks have %g s to finish (a second signal interrupts them)", patience)
+            stopping.add(asyncio.ensure_future(worker.stop()))
+        else:
+            logger.info("Interrupting the running tasks (a third signal ends this process at once)")
+            stopping.add(asyncio.ensure_future(worker.interrupt()))
+
+    steps = Steps(asyncio.get_running_loop(), handle, exit_at_last=True)
+    steps.catch_signals()
+    if lifeline is not None:
+        lifeline.follow(steps, worker.options.shutdown_seconds + STOP_SLACK)
+    ready = asyncio.ensure_future(_tell_ready(worker, lifeline))
+    try:
+        await worker.run()
+    finally:
+        ready.cancel()
+        await huey.close()
+
+
+async def _tell_ready(worker: Worker, lifeline: Lifeline | None) -> None:
+    await worker.ready.wait()
+    logger.info("Ready")
+    if lifeline is not None:
+        lifeline.tell_ready()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """That of uvloop where it is installed; None is asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _exit_soon(code: int) -> None:
+    """End the process in a moment even if a task's thread or a task that ignores its cancellation still runs."""
+
+    def leave() -> None:
+        logger.warning("Something of a task still runs and is left behind")
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+    timer = threading.Timer(LAST_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
+    # Once the interpreter calls exit handlers nothing of a task holds it up, and they may take their time.
+    atexit.register(timer.cancel)

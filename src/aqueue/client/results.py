@@ -1,0 +1,309 @@
+"""What the caller of a task holds: a handle on a result that may still be on its way.
+
+Reading a result does not destroy it. Waiting is one subscription of the whole process, whatever the number of waiters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar, cast, overload
+
+from ..core.clock import span_ms
+from ..core.failures import read_error
+from ..core.lifecycle import VERDICTS, State
+from ..core.message import Error
+from ..exceptions import DecodeError, ResultTimeout, TaskException
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from ..core.codec import Codec
+    from ..storage.protocol import Record
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Progress(NamedTuple):
+    """How far a running task is, as it said itself; `total` is None where the end is not known."""
+
+    done: float
+    total: float | None = None
+    message: str = ""
+
+
+class Sendable(Protocol[R_co]):
+    """What can be enqueued: a call or a workflow. `R_co` is the handle that this gives."""
+
+    def enqueue(self) -> Coroutine[Any, Any, R_co]: ...
+
+
+class ResultSource(Protocol):
+    """What a result needs from the application that made it."""
+
+    @property
+    def codec(self) -> Codec:
+        """What reads the values of its tasks."""
+
+    async def look(self, task_id: str) -> Record | None:
+        """What the store knows now."""
+
+    async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
+        """The records, once each is a verdict; `foreign` when someone else may have enqueued the tasks.
+
+        Raises:
+            ResultTimeout: they were not within `timeout` seconds.
+            ResultNotFound: the store does not know one of the tasks.
+        """
+
+    def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
+        """Each progress report from now on, until the task has its verdict."""
+
+    async def revoke(
+        self, what: Result[Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Result[Any]) -> bool: ...
+
+    async def is_revoked(self, what: Result[Any]) -> bool: ...
+
+    async def cancel(self, what: Result[Any]) -> bool: ...
+
+    async def reschedule(
+        self,
+        what: Result[Any],
+        eta: datetime | None,
+        delay: float | timedelta | None,
+        expires: float | timedelta | datetime | None,
+        priority: int | None,
+    ) -> Result[Any]: ...
+
+
+class Result(Generic[R_co]):
+    """A handle on one task. Awaiting it gives what the task returned.
+
+    `created` is False when this handle did not create the task: it was known already, or is looked up by its id.
+    """
+
+    __slots__ = ("created", "id", "source", "verdict")
+
+    def __init__(self, task_id: str, source: ResultSource, created: bool = True) -> None:
+        self.id = task_id
+        self.created = created
+        self.source = source
+        self.verdict: Record | None = None
+
+    def __repr__(self) -> str:
+        return f"<Result {self.id}{'' if self.verdict is None else ' ' + self.verdict.state}>"
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        return self.get().__await__()
+
+    @overload
+    async def get(
+        self, *, timeout: float | None = None, blocking: Literal[True] = True, revoke_on_timeout: bool = False
+    ) -> R_co: ...
+
+    @overload
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False
+    ) -> R_co | None: ...
+
+    async def get(
+        self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
+    ) -> R_co | None:
+        """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes; 0: not at all).
+
+        With ``blocking=False`` a task that has no verdict yet gives None, at once. With `revoke_on_timeout` a task
+        whose verdict nobody waits for any longer is revoked.
+
+        Raises:
+            TaskException: the task failed, was cancelled, expired or is dead.
+            ResultTimeout: there was no verdict in time. It is a ``TimeoutError`` too.
+            ResultNotFound: the store does not know the task (any more).
+            DecodeError: the store has bytes that the serializer here cannot read.
+        """
+        record = self.verdict
+        if record is None:
+            if blocking:
+                try:
+                    (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                except ResultTimeout:
+                    if revoke_on_timeout:
+                        await self.revoke()
+                    raise
+            else:
+                found = await self.source.look(self.id)
+                if found is None or found.state not in VERDICTS:
+                    return None
+                record = found
+            self.verdict = record
+        return self._value(record)
+
+    async def get_raw_result(
+        self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
+    ) -> R_co | Error | None:
+        """``get``, with an ``Error`` in the place of the ``TaskException`` where the task did not end well."""
+        try:
+            return await self.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
+        except TaskException as error:
+            return Error(error.metadata)
+
+    def reset(self) -> None:
+        """Forget the verdict that this handle has seen: the task may have been run again since, or have expired."""
+        self.verdict = None
+
+    async def status(self) -> State:
+        """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,
+        ``failed``, ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
+        if self.verdict is not None:
+            return self.verdict.state
+        record = await self.source.look(self.id)
+        return State.UNKNOWN if record is None else record.state
+
+    async def is_ready(self) -> bool:
+        """Whether there is a verdict, so that ``get`` will not wait."""
+        return await self.status() in VERDICTS
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """What the task tells of its progress, from now until its verdict."""
+        async for report in self.source.follow(self.id, not self.created):
+            told = self._decoded(report, "progress")
+            if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
+                raise DecodeError(f"a progress report of task {self.id} is none")
+            yield Progress(*told)
+
+    async def revoke(self, revoke_once: bool = True) -> None:
+        """Keep the task from running, unless it does already; see ``Huey.revoke``."""
+        await self.source.revoke(self, None, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of this task back; True when there was one in force."""
+        return await self.source.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task would not run now, because it or all of its kind are revoked."""
+        return await self.source.is_revoked(self)
+
+    async def cancel(self) -> bool:
+        """End the task, wherever it is; False when it has its verdict already. See ``Huey.cancel``."""
+        return await self.source.cancel(self)
+
+    async def reschedule(
+        self,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        expires: float | timedelta | datetime | None = None,
+        priority: int | None = None,
+    ) -> Result[R_co]:
+        """Cancel the task and enqueue it anew, under a new id; see ``Huey.reschedule``."""
+        return await self.source.reschedule(self, eta, delay, expires, priority)
+
+    def _value(self, record: Record) -> R_co:
+        if record.state == State.DONE:
+            # A task declared with results=False keeps its verdict and no value.
+            return cast("R_co", self._decoded(record.result, "result") if record.result else None)
+        metadata = read_error(self.source.codec, self.id, record.result)
+        raise TaskException({**metadata, "state": str(record.state)})
+
+    def _decoded(self, data: bytes, what: str) -> Any:
+        return self.source.codec.decode_value(data, what, self.id)
+
+
+class ResultGroup(Generic[R_co]):
+    """Handles of tasks that were enqueued together, in that order. Awaiting it gives the list of what they returned."""
+
+    def __init__(self, results: Iterable[Result[R_co]]) -> None:
+        self._results = list(results)
+
+    def __repr__(self) -> str:
+        return f"<ResultGroup of {len(self)}>"
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __iter__(self) -> Iterator[Result[R_co]]:
+        return iter(self._results)
+
+    def __getitem__(self, index: int) -> Result[R_co]:
+        return self._results[index]
+
+    def __await__(self) -> Generator[Any, None, list[R_co]]:
+        return self.get().__await__()
+
+    async def get(self, *, timeout: float | None = None) -> list[R_co]:
+        """What the tasks returned, in order; `timeout` in seconds is one deadline for all of them.
+
+        Raises:
+            TaskException: a task did not end well (the first one in order).
+            ResultTimeout: not every verdict was there in time.
+        """
+        if not self._results:
+            return []
+        missing = [result for result in self._results if result.verdict is None]
+        if missing:
+            foreign = not all(result.created for result in missing)
+            records = await missing[0].source.wait_all([result.id for result in missing], timeout, foreign)
+            for result, record in zip(missing, records, strict=True):
+                result.verdict = record
+        return [await result for result in self._results]
+
+    async def as_completed(self, *, timeout: float | None = None) -> AsyncIterator[Result[R_co]]:
+        """The handles, each as soon as its task has a verdict; awaiting one gives its value without waiting.
+
+        Raises:
+            ResultTimeout: not every verdict was there within `timeout` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + span_ms(timeout, "timeout") / 1000
+        waits = [loop.create_task(_verdict_of(result)) for result in self._results]
+        # Not asyncio.wait() in a loop, which looks at every task again for each that is done.
+        ended: asyncio.Queue[asyncio.Task[Result[R_co]]] = asyncio.Queue()
+        for wait in waits:
+            wait.add_done_callback(ended.put_nowait)
+        try:
+            for left in range(len(waits), 0, -1):
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        wait = await ended.get()
+                except TimeoutError:
+                    raise ResultTimeout(f"{left} of {len(self)} results did not arrive within {timeout} s") from None
+                yield wait.result()
+        finally:
+            for wait in waits:
+                wait.cancel()
+            # Retrieves the errors of those that nobody came for.
+            await asyncio.gather(*waits, return_exceptions=True)
+
+
+class ChordResult(Generic[R_co]):
+    """Handles of a chord: `results` of its members, and `callback`. Awaiting it gives what the callback returned.
+
+    `pipeline_results` has the callback and what follows it, if anything does.
+    """
+
+    def __init__(self, results: ResultGroup[Any], pipeline_results: ResultGroup[Any]) -> None:
+        self.results = results
+        self.pipeline_results = pipeline_results
+
+    def __repr__(self) -> str:
+        return f"<ChordResult of {len(self.results)}>"
+
+    @property
+    def callback(self) -> Result[R_co]:
+        return self.pipeline_results[0]
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        return self.callback.__await__()
+
+    async def get(self, *, timeout: float | None = None) -> R_co:
+        """What the callback returned; raises like ``Result.get``."""
+        return await self.callback.get(timeout=timeout)
+
+
+async def _verdict_of(result: Result[R_co]) -> Result[R_co]:
+    # One that cannot be had is given too: who awaits it gets the error.
+    with contextlib.suppress(TaskException, DecodeError):
+        await result.get()
+    return result

@@ -1,0 +1,1 @@
+"""What processes share beside tasks: locks, rate limits, values."""

@@ -1,0 +1,174 @@
+"""Locks and semaphores that hold between processes: at most so many blocks or tasks of one name run at a time.
+
+Whoever holds a permit is its owner, by a token of its own, and renews it as long as it holds it. A holder that dies
+renews nothing, and its permit lapses.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import orjson
+
+from ..core.clock import span_ms
+from ..core.ids import check_key, new_task_id
+from ..exceptions import HueyException
+from .guard import Application, Guard
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from ..client.permits import Permit
+    from ..storage.protocol import WorkerInfo
+
+logger = logging.getLogger("aqueue.locks")
+
+_TTL_SECONDS = 60
+_SHORTEST_TTL_MS = 100
+_MOST_PERMITS = 1_000_000
+
+
+class TaskLock(Guard["Permit"]):
+    """A lock, or a semaphore of several permits; made by ``huey.lock_task`` and ``huey.semaphore``.
+
+    ``async with lock as permit:`` tells by ``permit.is_held`` whether it was lost meanwhile, and by ``permit.fence``
+    which of two holders came later. A lock is not reentrant.
+    """
+
+    def __init__(self, application: Application, name: str, permits: int, ttl_ms: int, wait_ms: int) -> None:
+        super().__init__(application)
+        self.name = name
+        self._permits = permits
+        self._ttl_ms = ttl_ms
+        self._wait_ms = wait_ms
+
+    def __repr__(self) -> str:
+        return f"<TaskLock {self.name}>"
+
+    async def acquire(self) -> Permit:
+        """Take a permit, to be given back with ``release``.
+
+        Raises:
+            TaskLockedException: none was free in time.
+            QueueUnavailable: the store could not be reached.
+        """
+        return await self.__aenter__()
+
+    async def release(self) -> bool:
+        """Give back the permit that was taken last, by the caller if it took any; False when that was lost, or none."""
+        return bool(self._entered) and await self._give_back(self._pop())
+
+    async def is_locked(self) -> bool:
+        """Whether no permit is free."""
+        holders = await (await self._application.client()).storage.shared.holders(self.name)
+        return len(holders) >= self._permits
+
+    async def _enter(self) -> Permit:
+        # Imported on use, here and below: a module that only declares tasks has less to load.
+        from ..client.permits import Permit
+
+        permit = Permit(self.name, _new_token(), self._permits, self._ttl_ms)
+        await (await self._application.client()).permits.take(permit, self._wait_ms)
+        return permit
+
+    async def _leave(self, permit: Permit) -> None:
+        try:
+            await self._give_back(permit)
+        except HueyException as error:
+            # What ran under the lock has ended all the same.
+            logger.warning("Lock %s is free within %g s: %s", self.name, self._ttl_ms / 1000, error)
+
+    async def _give_back(self, permit: Permit) -> bool:
+        return await (await self._application.client()).permits.give_back(permit)
+
+
+class Locks:
+    """What an application offers of locks."""
+
+    def lock_task(
+        self: Application,
+        name: str,
+        ttl: float | timedelta | None = None,
+        *,
+        wait: float | timedelta = 0,
+    ) -> TaskLock:
+        """A lock: of all blocks and tasks under it, in whatever process, one runs at a time.
+
+        Use it as ``async with``, as ``with`` where nothing can be awaited, or as a decorator above or below
+        ``@huey.task``. Who does not get it within `wait` raises ``TaskLockedException``. It is renewed as long as it is
+        held, and lapses `ttl` after its holder has died, 60 seconds unless told otherwise. Times are seconds or
+        timedeltas.
+
+        Raises:
+            TypeError, ValueError: `name` is no text of 1 to 200 characters, or a time is out of range.
+        """
+        return _lock(self, name, 1, ttl, wait)
+
+    def semaphore(
+        self: Application,
+        name: str,
+        value: int,
+        ttl: float | timedelta | None = None,
+        wait: float | timedelta = 0,
+    ) -> TaskLock:
+        """Like ``lock_task``, with room for `value` holders at a time.
+
+        Raises:
+            TypeError, ValueError: `name`, `value` or a time is out of range.
+        """
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"the value of a semaphore must be an int, not {value!r}")
+        if not 1 <= value <= _MOST_PERMITS:
+            raise ValueError(f"the value of a semaphore must be between 1 and {_MOST_PERMITS}, not {value!r}")
+        return _lock(self, name, value, ttl, wait)
+
+    async def is_locked(self: Application, name: str) -> bool:
+        """Whether anybody holds the lock, or a permit of the semaphore, of this name."""
+        return bool(await (await self.client()).storage.shared.holders(check_key(name, "the name of a lock")))
+
+    async def flush_locks(self: Application, *names: str, force: bool = False) -> set[str]:
+        """Free what is held by workers that are not alive, of locks of these `names`, or of any; return their names.
+
+        What a live worker holds stays, and so does what is held outside of a worker: that lapses by itself. With
+        `force` everything is freed, whoever holds it.
+        """
+        storage = (await self.client()).storage
+        alive = {worker.consumer for worker in await storage.workers() if _is_alive(worker)}
+        flushed = set()
+        for holder in await storage.shared.holders(*(check_key(name, "the name of a lock") for name in names)):
+            consumer = _consumer_of(holder.token)
+            dead = bool(consumer) and consumer not in alive
+            if (dead or force) and await storage.shared.release(holder.name, holder.token):
+                flushed.add(holder.name)
+        return flushed
+
+
+def _lock(
+    application: Application, name: str, permits: int, ttl: float | timedelta | None, wait: float | timedelta
+) -> TaskLock:
+    ttl_ms = span_ms(_TTL_SECONDS if ttl is None else ttl, "ttl")
+    if ttl_ms < _SHORTEST_TTL_MS:
+        raise ValueError(f"ttl must be at least {_SHORTEST_TTL_MS / 1000:g} seconds, not {ttl!r}")
+    return TaskLock(application, check_key(name, "the name of a lock"), permits, ttl_ms, span_ms(wait, "wait"))
+
+
+def _new_token() -> str:
+    """A name for one holder: the worker in which it runs, if any, and an id."""
+    from ..tasks.context import current_task
+
+    run = current_task()
+    consumer = run.delivery.receipt.consumer if run is not None else ""
+    return f"{consumer}/{new_task_id()}"
+
+
+def _consumer_of(token: str) -> str:
+    return token.rpartition("/")[0]
+
+
+def _is_alive(worker: WorkerInfo) -> bool:
+    """Whether it gave a sign of life within its own lease, or does not say how long that is."""
+    try:
+        return worker.seen_ms <= int(orjson.loads(worker.description)["lease_ms"])
+    except (ValueError, TypeError, LookupError):
+        return True

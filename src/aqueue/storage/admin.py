@@ -1,0 +1,138 @@
+"""The contract for those who look after a namespace: lists, dead letters, pauses, proof, an end of everything.
+
+None of this is on the way of a task, and none of it may hold one up: whatever there may be many of comes in pages, each
+of which is one bounded step of the store. What moves while the pages are turned may be missed, or seen twice.
+
+A call raises ``QueueUnavailable`` when the store cannot be reached within a few seconds.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from ..core.lifecycle import State
+
+# As many tasks are in one page at most.
+PAGE = 100
+
+# More dead letters than this are not kept in a namespace: the oldest make room.
+MOST_LETTERS = 10_000
+
+# Stands for every queue where one is paused; it cannot be the name of one.
+EVERYTHING = "*"
+
+
+class Place(StrEnum):
+    """Where a store has a task, or what it has kept of one."""
+
+    READY = "ready"
+    SCHEDULED = "scheduled"
+    WAITING = "waiting"
+    LENT = "lent"
+    ENDED = "ended"
+    DEAD = "dead"
+
+
+class StoredTask(NamedTuple):
+    """One task as it is kept.
+
+    `at_ms` is the instant since which it is ready, at which it is due, at which its lease runs out unless it is
+    renewed, or at which it has died; 0 for a node that waits for others. One that is lent is in the hands of
+    `consumer`, for the `deliveries`-th time under this entry. Of a verdict only `id`, `state` and `result` are told.
+    """
+
+    id: str
+    state: State
+    payload: bytes = b""
+    queue: str = ""
+    priority: int = 0
+    at_ms: int = 0
+    failures: int = 0
+    deliveries: int = 0
+    consumer: str = ""
+    result: bytes = b""
+
+
+class Finding(NamedTuple):
+    """Something in a store that is not as it must be: one word for `what`, the task if it is about one, a sentence.
+
+    ``lost`` is a task that is in no place, so that nobody will ever run it, ``twice`` one that is in two, ``unknown``
+    one without a record, and ``unread`` a line that no worker reads. The other words are those of the store.
+    """
+
+    what: str
+    id: str
+    text: str
+
+
+class Examined(NamedTuple):
+    """One step of an examination: so many tasks were held against their places."""
+
+    tasks: int
+    findings: list[Finding]
+
+
+class StorageAdmin(Protocol):
+    """What a storage does for those who look after it."""
+
+    def walk(self, place: Place, queue: str = "") -> AsyncGenerator[list[StoredTask], None]:
+        """The tasks in `place`, of `queue` or of all queues, page by page.
+
+        Ready ones come queue by queue, and within each in the order in which ``pull`` would give them; scheduled ones
+        in each queue the first that is due first; dead letters the latest first. Of those that have ended `queue` says
+        nothing.
+        """
+
+    # -- dead letters
+    #
+    # A settlement with `dead_ttl_ms` leaves a dead letter for so long, beside the record of its verdict: all that it
+    # takes to run the task again. A later one of the same id takes the place of an earlier one.
+
+    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        """The dead letter of each task; None where there is none."""
+
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        """Put each task back in line, with this payload or the one that it had, and end its dead letter.
+
+        It keeps its id, its queue and its priority, and its fence goes on growing; it has no failures, and its verdict
+        is forgotten. Nodes that wait for that verdict have got it, and the next one does not concern them. False where
+        there is no letter, or where its id is in use for another task meanwhile.
+
+        Raises:
+            QueueFull: the store has no room.
+        """
+
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        """End the dead letter of each task; False where there is none."""
+
+    # -- pauses
+
+    async def pause(self, queue: str) -> bool:
+        """Hand nothing of `queue` out any more, or of any queue (`EVERYTHING`): neither by ``pull``, also one that
+        waits, nor by ``adopt`` or ``reclaim``. What is lent stays so. False when it was paused already."""
+
+    async def resume(self, queue: str) -> bool:
+        """End the pause of `queue`, or the one of `EVERYTHING`; a ``pull`` that waits is told. False without one."""
+
+    async def paused(self) -> set[str]:
+        """What is paused."""
+
+    # -- proof
+
+    def examine(self) -> AsyncGenerator[Examined, None]:
+        """See that every task without a verdict is in exactly one place, step by step; it may be used meanwhile.
+
+        Each step looks at a consistent picture of a few tasks. Nothing is changed.
+        """
+
+    # -- the end
+
+    def flush(self) -> AsyncGenerator[int, None]:
+        """Forget all tasks, results, dead letters, marks and shared, step by step; how many tasks each step forgot.
+
+        Pauses and schedules stay, and so do signs of life. Receipts of deliveries that are out do not hold any more.
+        """

@@ -1,0 +1,162 @@
+"""The memory storage for those who look after it."""
+
+from __future__ import annotations
+
+from heapq import heapify
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...core.lifecycle import BURIED, State
+from ..admin import EVERYTHING, MOST_LETTERS, PAGE, Examined, Place, StoredTask
+from .checkup import findings
+from .tables import Level, Task
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+
+    from ...core.clock import Clock
+    from .shared import MemorySharedState
+    from .tables import Tables
+
+
+class _Letter(NamedTuple):
+    """A dead letter; `kept.deliveries` counts all that there were of its task."""
+
+    kept: StoredTask
+    until_ms: int
+
+
+class MemoryAdmin:
+    """Implements ``storage.admin.StorageAdmin``, over the very tables in which the storage keeps its tasks.
+
+    `enter` puts a task in line, `wake` wakes those who wait for one.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        shared: MemorySharedState,
+        clock: Clock,
+        enter: Callable[[Task, int, int], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._tables = tables
+        self._shared = shared
+        self._clock = clock
+        self._enter = enter
+        self._wake = wake
+        self._paused: set[str] = set()
+        # The latest last.
+        self._letters: dict[str, _Letter] = {}
+
+    async def walk(self, place: Place, queue: str = "") -> AsyncGenerator[list[StoredTask], None]:
+        found = [kept for kept in self._all_in(place) if queue in {"", kept.queue} or place is Place.ENDED]
+        for start in range(0, len(found), PAGE):
+            yield found[start : start + PAGE]
+
+    def _all_in(self, place: Place) -> Iterator[StoredTask]:
+        tables = self._tables
+        match place:
+            case Place.READY:
+                for level in sorted(tables.ready, key=lambda level: (level.queue, -level.priority)):
+                    yield from (_kept(task, task.in_line_since_ms) for task in tables.ready[level])
+            case Place.SCHEDULED:
+                for due_ms, _, task in sorted(tables.scheduled, key=lambda entry: entry[:2]):
+                    yield _kept(task, due_ms)
+            case Place.LENT:
+                for receipt, task in tables.lent.items():
+                    kept = _kept(task, task.leased_until_ms)
+                    yield kept._replace(deliveries=receipt.count, consumer=receipt.consumer)
+            case Place.WAITING:
+                yield from (_kept(task, 0) for task in tables.tasks.values() if task.state is State.WAITING)
+            case Place.ENDED:
+                now_ms = self._clock.now_ms()
+                for until_ms, task_id in tables.expiring:
+                    if until_ms > now_ms:
+                        yield StoredTask(task_id, tables.tasks[task_id].state, result=tables.tasks[task_id].result)
+            case Place.DEAD:
+                self._forget_letters()
+                yield from (letter.kept for letter in reversed(self._letters.values()))
+
+    # -- dead letters
+
+    def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
+        """Keep a dead letter of `task`, which is about to end."""
+        now_ms = self._clock.now_ms()
+        kept = _kept(task, now_ms)._replace(state=state, deliveries=task.earlier + task.count, result=result)
+        self._letters.pop(task.id, None)
+        self._letters[task.id] = _Letter(kept, now_ms + ttl_ms)
+        if len(self._letters) > MOST_LETTERS:
+            del self._letters[next(iter(self._letters))]
+
+    def _forget_letters(self) -> None:
+        now_ms = self._clock.now_ms()
+        for task_id in [task_id for task_id, letter in self._letters.items() if letter.until_ms <= now_ms]:
+            del self._letters[task_id]
+
+    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+        self._forget_letters()
+        found = [self._letters.get(task_id) for task_id in task_ids]
+        return [letter and letter.kept for letter in found]
+
+    async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
+        self._forget_letters()
+        return [self._retry(task_id, payload) for task_id, payload in calls]
+
+    def _retry(self, task_id: str, payload: bytes | None) -> bool:
+        letter = self._letters.get(task_id)
+        known = self._tables.tasks.get(task_id)
+        if letter is None or (known is not None and known.state not in BURIED):
+            return False
+        del self._letters[task_id]
+        kept = letter.kept
+        level = Level(kept.queue, kept.priority)
+        task = Task(task_id, kept.payload if payload is None else payload, level, earlier=kept.deliveries)
+        self._tables.tasks[task_id] = task
+        self._tables.expiring[:] = [entry for entry in self._tables.expiring if entry[1] != task_id]
+        heapify(self._tables.expiring)
+        self._enter(task, 0, 0)
+        return True
+
+    async def drop(self, task_ids: Sequence[str]) -> list[bool]:
+        self._forget_letters()
+        return [self._letters.pop(task_id, None) is not None for task_id in task_ids]
+
+    # -- pauses
+
+    def is_paused(self, queue: str) -> bool:
+        return queue in self._paused or EVERYTHING in self._paused
+
+    async def pause(self, queue: str) -> bool:
+        is_new = queue not in self._paused
+        self._paused.add(queue)
+        return is_new
+
+    async def resume(self, queue: str) -> bool:
+        was_paused = queue in self._paused
+        self._paused.discard(queue)
+        self._wake()
+        return was_paused
+
+    async def paused(self) -> set[str]:
+        return set(self._paused)
+
+    # -- proof
+
+    async def examine(self) -> AsyncGenerator[Examined, None]:
+        yield Examined(len(self._tables.tasks), findings(self._tables))
+
+    # -- the end
+
+    async def flush(self) -> AsyncGenerator[int, None]:
+        tables, forgotten = self._tables, len(self._tables.tasks)
+        for places in (tables.ready, tables.lent, tables.scheduled, tables.joins):
+            places.clear()
+        for table in (tables.tasks, tables.expiring, tables.marks):
+            table.clear()
+        self._letters.clear()
+        self._shared.clear()
+        yield forgotten
+
+
+def _kept(task: Task, at_ms: int) -> StoredTask:
+    return StoredTask(task.id, task.state, task.payload, *task.level, at_ms, task.failures)

@@ -1,0 +1,1 @@
+"""The connections of one process to one server, each with one purpose."""

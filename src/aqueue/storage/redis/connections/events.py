@@ -1,0 +1,128 @@
+"""The event stream of one client: verdicts and progress as they happen, over one pub/sub connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from ....core.lifecycle import State
+from ....exceptions import QueueUnavailable
+from ...protocol import CancelAsked, Connected, Due, Freed, Progressed, ScheduleChanged, Settled
+from .commands import BROKEN, REPLY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...protocol import Event
+    from ..keys import Keys
+    from .address import Address
+
+logger = logging.getLogger("aqueue.redis")
+
+# A silent connection is asked for a sign of life this often: a half-open one would otherwise stay silent for ever.
+_SILENCE_SECONDS = 10.0
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 5.0
+
+
+class EventStream:
+    """Listens for one client, reconnecting as often as it takes, until cancelled or closed."""
+
+    def __init__(self, address: Address, name: str, keys: Keys) -> None:
+        self._address = address
+        self._connection = address.async_connection(name)
+        self._keys = keys
+        self._closed = False
+
+    async def close(self) -> None:
+        """End ``listen`` with ``QueueUnavailable``."""
+        self._closed = True
+        await self._connection.disconnect()
+
+    async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
+        wait = _FIRST_WAIT
+        while not self._closed:
+            try:
+                await self._subscribe(client)
+                wait = _FIRST_WAIT
+                handle(Connected())
+                while True:
+                    await self._hear(self._keys.reply(client).encode(), handle)
+            except (*BROKEN, RedisError):
+                # The commands of the same process meet the same outage, and they report it.
+                if not self._closed:
+                    await asyncio.sleep(wait * random.random())
+                wait = min(wait * 2, _LONGEST_WAIT)
+            finally:
+                await self._connection.disconnect(nowait=True)
+        raise QueueUnavailable(f"the connection to Redis at {self._address} was closed")
+
+    async def _subscribe(self, client: str) -> None:
+        async with asyncio.timeout(REPLY_SECONDS):
+            await self._connection.connect()
+            channels = (self._keys.reply(client), self._keys.control)
+            await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
+            for _ in channels:
+                await self._connection.read_response()
+
+    async def _hear(self, reply_channel: bytes, handle: Callable[[Event], None]) -> None:
+        _, channel, data = await self._next_message()
+        try:
+            events = list(_replies(data) if channel == reply_channel else _hints(data))
+        except ValueError:
+            # Anybody can publish here, and push an id that this format cannot carry: only a second look is late then.
+            logger.warning("Not a message of aqueue on a channel of its own: %.100r", data)
+            return
+        for event in events:
+            handle(event)
+
+    async def _next_message(self) -> list[bytes]:
+        silent = False
+        while True:
+            try:
+                async with asyncio.timeout(REPLY_SECONDS if silent else _SILENCE_SECONDS):
+                    message: list[bytes] = await self._connection.read_response(disconnect_on_error=False)
+            except TimeoutError:
+                if silent:
+                    raise
+                silent = True
+                await self._connection.send_command("PING", check_health=False)
+            else:
+                silent = False
+                if message[0] == b"message":
+                    return message
+
+
+def _hints(data: bytes) -> Iterator[Event]:
+    """The events in one message of the control channel; advance, put_back, schedule, release and cancel.lua are
+    where it is written."""
+    kind, _, rest = data.partition(b" ")
+    if kind == b"due":
+        yield Due(int(rest))
+    elif kind == b"freed":
+        yield Freed(rest.decode())
+    elif kind == b"cancel":
+        yield CancelAsked(rest.decode())
+    elif kind == b"schedule":
+        yield ScheduleChanged(rest.decode())
+
+
+def _replies(data: bytes) -> Iterator[Event]:
+    """The events in one message of the reply channel; settle, report and cancel.lua are where it is written."""
+    kind, _, rest = data.partition(b"\n")
+    if kind == b"progress":
+        task_id, _, progress = rest.partition(b"\n")
+        yield Progressed(task_id.decode(), progress)
+    elif kind == b"settled":
+        while rest:
+            head, _, rest = rest.partition(b"\n")
+            task_id, state, size = head.split(b" ")
+            length = int(size)
+            told = length >= 0
+            yield Settled(task_id.decode(), State(state.decode()), rest[:length] if told else None)
+            if told:
+                rest = rest[length:]

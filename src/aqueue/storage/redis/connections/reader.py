@@ -1,0 +1,200 @@
+"""The blocking reader: one connection on which a worker waits for new tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from hiredis import pack_command
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from ....core.message import Delivery, Receipt
+from ..keys import GROUP, queue_of
+from ..levels import Levels
+from ..scripts import JOIN, PULL
+from .commands import BROKEN, REPLY_SECONDS
+from .server import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..keys import Keys
+    from .address import Address
+    from .server import Server
+
+# Under load the levels are looked up this often; the bell tells of a new one at once, but only one reader hears it.
+_LOOK_SECONDS = 0.5
+
+
+class Reader:
+    """Pulls deliveries for one worker. One call at a time."""
+
+    def __init__(self, address: Address, name: str, server: Server, keys: Keys) -> None:
+        self._address = address
+        self._connection = address.async_connection(name)
+        self._connection_id: int | None = None
+        self._server = server
+        self._keys = keys
+        self._levels = Levels()
+        self._look_at = 0.0
+        self._waiting = False
+        self._interrupted = False
+
+    async def close(self) -> None:
+        await self._connection.disconnect()
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        try:
+            try:
+                return await self._pull(consumer, queues, limit, wait_ms)
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+            # A new namespace, or one that was flushed.
+            await self._create_groups(self._levels.of(queues))
+            return await self._pull(consumer, queues, limit, wait_ms)
+        except (*BROKEN, RedisError) as error:
+            await self._connection.disconnect(nowait=True)
+            raise unavailable(self._address, error) from error
+        except asyncio.CancelledError:
+            # The reply is still to come, and nobody will read it.
+            await self._connection.disconnect(nowait=True)
+            raise
+
+    async def interrupt(self) -> None:
+        """End the wait of a ``pull``; what it was just given is returned, not lost."""
+        self._interrupted = True
+        if self._waiting and self._connection_id is not None:
+            await self._server.call("CLIENT", "UNBLOCK", self._connection_id)
+
+    async def _pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        deadline = time.monotonic() + wait_ms / 1000
+        while True:
+            if time.monotonic() >= self._look_at:
+                self._levels.learn(await self._call("SMEMBERS", self._keys.levels))
+                self._look_at = time.monotonic() + _LOOK_SECONDS
+            levels = self._levels.of(queues)
+            if len(levels) > 1 and (deliveries := await self._read_in_order(consumer, levels, limit)):
+                return deliveries
+            left_ms = 0 if self._interrupted else round((deadline - time.monotonic()) * 1000)
+            if len(levels) > 1 and left_ms <= 0:
+                self._interrupted = False
+                return []
+            deliveries, rung = await self._read(consumer, levels, limit, left_ms)
+            if deliveries or not rung:
+                # Nothing more for now: whatever comes next may be on a level that is new.
+                self._look_at = self._look_at if deliveries else 0.0
+                return deliveries
+            self._look_at = 0.0
+
+    async def _read_in_order(self, consumer: str, levels: list[str], limit: int) -> list[Delivery]:
+        """Without waiting, the ready tasks of several levels, highest priority first."""
+        marks, is_new, *found = await self._run_pull(consumer, levels, limit)
+        if is_new:
+            await self._create_groups(levels)
+            left = limit - sum(len(entries) for _, entries in found)
+            marks, _, *more = await self._run_pull(consumer, levels, left) if left > 0 else (marks, 0)
+            found += more
+        deliveries = [each for number, entries in found for each in fresh(consumer, levels[number - 1], entries)]
+        return marked_if(marks, deliveries)
+
+    async def _run_pull(self, consumer: str, levels: list[str], limit: int) -> Any:
+        keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
+        arguments = (len(keys), *keys, GROUP, consumer, limit)
+        try:
+            return await self._call("EVALSHA", PULL.digest, *arguments)
+        except NoScriptError:
+            return await self._call("EVAL", PULL.source, *arguments)
+
+    async def _read(self, consumer: str, levels: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
+        """The ready tasks of `levels`, waiting for the first one, and whether the bell was rung."""
+        streams = [*map(self._keys.stream, levels), self._keys.bell]
+        # COUNT holds for each stream, so it is cut: what is over waits for a slot in the worker.
+        count = max(limit // len(levels), 1)
+        block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
+        ends = (">",) * len(streams)
+        command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
+        self._waiting = wait_ms > 0
+        try:
+            reply, marks = await self._call_and_count_marks(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
+        finally:
+            self._waiting = self._interrupted = False
+        deliveries: list[Delivery] = []
+        rung = False
+        for stream, entries in reply or ():
+            if stream == self._keys.bell.encode():
+                rung = True
+                await self._silence([entry for entry, _ in entries])
+            else:
+                level = stream[len(self._keys.stream_prefix) :].decode()
+                deliveries += fresh(consumer, level, entries)
+        return marked_if(marks, deliveries), rung
+
+    async def _silence(self, entries: list[bytes]) -> None:
+        await self._call("XACK", self._keys.bell, GROUP, *entries)
+        await self._call("XDEL", self._keys.bell, *entries)
+
+    async def _call(self, *command: Any) -> Any:
+        async with asyncio.timeout(REPLY_SECONDS):
+            await self._send(command)
+            return await self._connection.read_response()
+
+    async def _call_and_count_marks(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
+        """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
+        async with asyncio.timeout(seconds):
+            await self._send(command, ("EXISTS", self._keys.marks, self._keys.to_cancel))
+            try:
+                reply = await self._connection.read_response()
+            except ResponseError:
+                # The reply to the other one is still to come.
+                await self._connection.read_response()
+                raise
+            return reply, await self._connection.read_response()
+
+    async def _send(self, *commands: tuple[Any, ...]) -> None:
+        connection = self._connection
+        if not connection.is_connected:
+            await connection.connect()
+            await connection.send_command("CLIENT", "ID", check_health=False)
+            self._connection_id = await connection.read_response()
+        await connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
+
+    async def _create_groups(self, levels: list[str]) -> None:
+        keys = (self._keys.pauses, self._keys.bell, *map(self._keys.stream, levels))
+        await self._server.run(JOIN, keys, GROUP, *map(queue_of, levels))
+
+
+def fresh(consumer: str, level: str, entries: Iterable[Any]) -> list[Delivery]:
+    """Deliveries of entries that nobody was given before."""
+    deliveries = []
+    for entry, fields in entries:
+        if len(fields) == 4 and fields[0] == b"i" and fields[1] and fields[2] == b"p":
+            receipt = Receipt(consumer, level, entry.decode(), 1)
+            deliveries.append(Delivery(fields[1].decode("utf-8", "replace"), fields[3], receipt))
+        else:
+            deliveries.append(delivery_of(consumer, level, entry, 1, fields))
+    return deliveries
+
+
+def marked_if(marks: int, deliveries: list[Delivery]) -> list[Delivery]:
+    """`deliveries`, marked when there were any marks."""
+    return [delivery._replace(is_marked=True) for delivery in deliveries] if marks else deliveries
+
+
+def delivery_of(consumer: str, level: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:
+    """The delivery of one entry, whatever stands in it.
+
+    An entry that aqueue did not write still becomes a delivery, with its raw fields for a payload: running it fails to
+    decode, and so the stranger gets a verdict and leaves the stream like any task.
+    """
+    named = dict(zip(fields[::2], fields[1::2], strict=False))
+    receipt = Receipt(consumer, level, entry.decode(), count)
+    try:
+        task_id, payload = named[b"i"].decode(), named[b"p"]
+        base, failures = int(named.get(b"b", 0)), int(named.get(b"f", 0))
+    except (KeyError, ValueError):
+        task_id = ""
+    if not task_id:
+        return Delivery(f"stray-{entry.decode()}", b" ".join(fields), receipt, 0, count)
+    return Delivery(task_id, payload, receipt, failures, base + count)

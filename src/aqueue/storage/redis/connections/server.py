@@ -1,0 +1,94 @@
+"""The server behind the shared connection: scripts that survive a lost reply, a flushed script cache and a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
+
+from ....exceptions import QueueFull, QueueUnavailable
+from .commands import BROKEN, Commands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..scripts import Script
+    from .address import Address
+
+PATIENCE_SECONDS = 5.0
+
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 1.0
+
+
+class Server:
+    """Runs commands and scripts, again and again until one reply arrives or patience ends.
+
+    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt.
+    """
+
+    def __init__(self, address: Address, name: str) -> None:
+        self._address = address
+        self._commands = Commands(address, name)
+
+    async def open(self) -> None:
+        try:
+            await self._commands.open()
+        except (*BROKEN, RedisError) as error:
+            raise unavailable(self._address, error) from error
+
+    async def close(self) -> None:
+        await self._commands.close()
+
+    async def run(self, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+        """The reply of `script`.
+
+        Raises:
+            QueueUnavailable: no reply within a few seconds.
+            QueueFull: the server is out of memory.
+        """
+        reply, _ = await self.run_noting_repeats(script, keys, *arguments)
+        return reply
+
+    async def run_noting_repeats(
+        self, script: Script, keys: Sequence[str | bytes], *arguments: Any
+    ) -> tuple[Any, bool]:
+        """The reply of `script`, and whether it may have run before, unheard."""
+        by_digest = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        by_source = ("EVAL", script.source, len(keys), *keys, *arguments)
+        return await self._patiently(by_digest, by_source)
+
+    async def call(self, *arguments: Any) -> Any:
+        """The reply of one plain, idempotent command. Raises like ``run``."""
+        reply, _ = await self._patiently(arguments, arguments)
+        return reply
+
+    async def _patiently(self, first: tuple[Any, ...], without_script: tuple[Any, ...]) -> tuple[Any, bool]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        wait = _FIRST_WAIT
+        repeated = False
+        while True:
+            try:
+                try:
+                    return await self._commands.call(*first), repeated
+                except NoScriptError:
+                    return await self._commands.call(*without_script), repeated
+            except BROKEN as error:
+                if time.monotonic() + wait > deadline:
+                    raise unavailable(self._address, error) from error
+                repeated = True
+            except OutOfMemoryError as error:
+                raise QueueFull(f"the server at {self._address} is out of memory (maxmemory): {error}") from error
+            except ResponseError as error:
+                raise unavailable(self._address, error) from error
+            # Full jitter: a thousand clients of one restarted server must not come back in step.
+            await asyncio.sleep(wait * random.random())
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+def unavailable(address: Address, error: BaseException) -> QueueUnavailable:
+    """The error for the caller: one line that names the server and the cause, and no password."""
+    return QueueUnavailable(f"Redis at {address} is unavailable: {str(error) or type(error).__name__}")

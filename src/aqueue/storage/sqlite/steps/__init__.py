@@ -1,0 +1,1 @@
+"""The steps of the contract, as functions that run inside one transaction."""

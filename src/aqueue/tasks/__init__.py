@@ -1,0 +1,1 @@
+"""Declaring work: tasks, their options, hooks, schedules and workflows."""

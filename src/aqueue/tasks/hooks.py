@@ -1,0 +1,175 @@
+"""The handlers of an application that run around its tasks, by kind and by name, and the receivers of its signals.
+
+Handlers may be sync or async. A second handler of the same name replaces the first, as in Huey. A handler that raises
+is logged and passed over; only ``CancelExecution`` from a pre-enqueue or a pre-execute handler has a meaning.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..exceptions import CancelExecution
+from ..signals import Signals, check_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .context import TaskRun, TaskView
+
+    Handler = Callable[..., Any]
+
+H = TypeVar("H", bound="Callable[..., Any]")
+
+logger = logging.getLogger("aqueue.hooks")
+
+
+# Whose CancelExecution is an instruction.
+_CANCELLING = frozenset({"pre_enqueue", "pre_execute"})
+
+
+class Hooks:
+    """The five kinds of handlers, each run in order of registration, and the receivers of signals."""
+
+    def __init__(self) -> None:
+        self.startup: dict[str, Handler] = {}
+        self.shutdown: dict[str, Handler] = {}
+        self.pre_enqueue: dict[str, Handler] = {}
+        self.pre_execute: dict[str, Handler] = {}
+        self.post_execute: dict[str, Handler] = {}
+        self.signals = Signals()
+
+    @staticmethod
+    def register(handlers: dict[str, Handler], name: str | None) -> Callable[[H], H]:
+        """A decorator that adds a handler to `handlers` and returns it unchanged.
+
+        Raises:
+            TypeError: `name` is no str (the decorator was written without parentheses), or the handler no function.
+        """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"the name of a hook must be a str, not {name!r}: write the decorator with parentheses")
+
+        def decorate(handler: H) -> H:
+            if not callable(handler):
+                raise TypeError(f"a hook must be a function, not {handler!r}")
+            own_name = name or getattr(handler, "__name__", None)
+            if own_name is None:
+                raise TypeError(f"{handler!r} has no name of its own: give the decorator one")
+            handlers[own_name] = handler
+            return handler
+
+        return decorate
+
+    @staticmethod
+    def unregister(handlers: dict[str, Handler], name_or_handler: str | Handler) -> bool:
+        """Remove a handler by its name or by itself; False when there was none."""
+        names = [name for name, handler in handlers.items() if name_or_handler in (name, handler)]
+        for name in names:
+            del handlers[name]
+        return bool(names)
+
+    async def run_startup(self) -> None:
+        await self._run_all("on_startup", self.startup)
+
+    async def run_shutdown(self) -> None:
+        await self._run_all("on_shutdown", self.shutdown)
+
+    async def run_pre_enqueue(self, task: TaskView) -> None:
+        """Call every pre-enqueue handler with `task`.
+
+        Raises:
+            CancelExecution: a handler said that the task must not be sent.
+        """
+        await self._run_all("pre_enqueue", self.pre_enqueue, task)
+
+    async def run_pre_execute(self, run: TaskRun) -> None:
+        """Call every pre-execute handler with `run`.
+
+        Raises:
+            CancelExecution: a handler said that the task must not run.
+        """
+        await self._run_all("pre_execute", self.pre_execute, run)
+
+    async def run_post_execute(self, run: TaskRun) -> None:
+        """Call every post-execute handler with the task, what it returned, and the exception it raised (or None)."""
+        await self._run_all("post_execute", self.post_execute, run, run.value, run.exception)
+
+    async def _run_all(self, kind: str, handlers: dict[str, Handler], *arguments: Any) -> None:
+        for name, handler in list(handlers.items()):
+            try:
+                outcome = handler(*arguments)
+                if inspect.isawaitable(outcome):
+                    await outcome
+            except CancelExecution:
+                if kind in _CANCELLING:
+                    raise
+                logger.exception("%s hook %r raised CancelExecution, which only a pre_ hook may", kind, name)
+            except (Exception, SystemExit):
+                # A hook does not end its worker either.
+                logger.exception("%s hook %r failed", kind, name)
+
+
+class HookDecorators:
+    """The methods of an application that register its handlers and receivers."""
+
+    hooks: Hooks
+
+    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls before its first task."""
+        return self.hooks.register(self.hooks.startup, name)
+
+    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that each worker process calls after its last task."""
+        return self.hooks.register(self.hooks.shutdown, name)
+
+    def pre_enqueue(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task before it is sent, in the process that sends it.
+
+        ``CancelExecution`` keeps it from being sent, and is raised to whoever enqueued it.
+        """
+        return self.hooks.register(self.hooks.pre_enqueue, name)
+
+    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
+        return self.hooks.register(self.hooks.pre_execute, name)
+
+    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
+        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
+        return self.hooks.register(self.hooks.post_execute, name)
+
+    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.startup, name_or_handler)
+
+    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
+
+    def unregister_pre_enqueue(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.pre_enqueue, name_or_handler)
+
+    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
+
+    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
+        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
+
+    def signal(self, *signals: str) -> Callable[[H], H]:
+        """Register a receiver, sync or async, of `signals`, or of all where none is named.
+
+        It is called as ``receiver(signal, task, *arguments)``; the names are in ``aqueue.signals``.
+
+        Raises:
+            TypeError: a signal is no str (the decorator was written without parentheses), or the receiver no function.
+            ValueError: there is no such signal.
+        """
+        check_signals(signals)
+
+        def decorate(receiver: H) -> H:
+            self.hooks.signals.connect(receiver, *signals)
+            return receiver
+
+        return decorate
+
+    def disconnect_signal(self, receiver: Handler, *signals: str) -> None:
+        """Call `receiver` no more for `signals`, or for any where none is named."""
+        self.hooks.signals.disconnect(receiver, *signals)

@@ -1,0 +1,70 @@
+"""The tasks and the schedules of one application, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .schedule import Schedule, ScheduleState
+    from .task import Task
+
+
+class Registry:
+    """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name.
+
+    `schedules` are those that the code declares.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[..., Any]] = {}
+        self.schedules: dict[str, Schedule] = {}
+
+    def __iter__(self) -> Iterator[Task[..., Any]]:
+        return iter(self._tasks.values())
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def add(self, task: Task[..., Any]) -> None:
+        """Register `task`. The same function again (a reloaded module) replaces itself.
+
+        Raises:
+            ValueError: another function has the name.
+        """
+        known = self._tasks.get(task.name)
+        if known is not None and _origin(known) != _origin(task):
+            raise ValueError(
+                f"two tasks are named {task.name!r}: {_origin(known)} and {_origin(task)}; declare one with name="
+            )
+        self._tasks[task.name] = task
+
+    def get(self, name: str) -> Task[..., Any] | None:
+        return self._tasks.get(name)
+
+    def schedule(self, name: str, state: ScheduleState | None) -> Schedule | None:
+        """The schedule that is declared under `name`, else the one that was added, if its task is known here.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was added in a way that is not understood here.
+        """
+        declared = self.schedules.get(name)
+        if declared is not None or state is None or state.added is None:
+            return declared
+        from .schedule import restored  # most applications have none
+
+        task = self.get(state.added["task"])
+        return None if task is None else restored(name, state.added, task)
+
+    def nearest(self, name: str) -> str | None:
+        """The registered name that looks most like `name`."""
+        import difflib  # only where something is wrong
+
+        near = difflib.get_close_matches(name, self._tasks, 1)
+        return near[0] if near else None
+
+
+def _origin(task: Task[..., Any]) -> str:
+    code = getattr(task.func, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(task.func)

@@ -1,0 +1,392 @@
+"""A declared task: a function with a name and options, and the ways to run it here or send it away."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+
+from ..core.clock import instant_ms, span_ms
+from ..core.ids import check_task_id
+from ..exceptions import ConfigurationError
+from .signatures import arguments_checker, takes_keyword
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from datetime import datetime, timedelta
+
+    from ..client.results import Result, ResultGroup
+    from ..client.sync import SyncHuey, SyncResult
+    from ..core.codec import Codec
+    from .options import TaskOptions
+    from .resources import Resource
+    from .workflow.graph import Workflow
+    from .workflow.steps import Following, JoinedTask, OnFailure, Pipeline, Step
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+H = TypeVar("H")
+
+
+class Call(Generic[R_co]):
+    """A task with its arguments, not sent yet. Due after `delay_ms` or at `eta_ms`; 0 and 0 mean at once."""
+
+    __slots__ = ("args", "delay_ms", "eta_ms", "id", "kwargs", "options", "task")
+
+    def __init__(
+        self,
+        task: Task[..., R_co],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: TaskOptions,
+        task_id: str | None = None,
+        delay_ms: int = 0,
+        eta_ms: int = 0,
+    ) -> None:
+        self.task = task
+        self.args = args
+        self.kwargs = kwargs
+        self.options = options
+        self.id = task_id
+        self.delay_ms = delay_ms
+        self.eta_ms = eta_ms
+
+    def __repr__(self) -> str:
+        return f"<Call of {self.task.name}>"
+
+    def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
+        """Send it; see ``Task.enqueue``."""
+        return self.task.sender.send(self)
+
+    def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
+        """A pipeline: this, and then `target` with `args` and what this returned; see ``Pipeline.then``."""
+        return self._step().then(target, *args, **kwargs)
+
+    def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Step[R_co]:
+        """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``."""
+        return self._step().error(handler, *args, **kwargs)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+        """What follows something else in a workflow, with more arguments."""
+        return self._step().as_pipeline(args, kwargs)
+
+    def as_member(self) -> Pipeline[R_co]:
+        """What stands beside others in a workflow."""
+        return self._step().as_member()
+
+    def extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
+        """This call with more arguments; those that are still missing come from what it follows.
+
+        Raises:
+            TypeError: the function does not take so many, or not these.
+        """
+        args, kwargs = self.args + args, {**self.kwargs, **kwargs}
+        try:
+            inspect.signature(self.task.check_arguments).bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.task.name}: {error}") from None
+        return Call(self.task, args, kwargs, self.options, self.id, self.delay_ms, self.eta_ms)
+
+    def named(self, task_id: str) -> Call[R_co]:
+        """This call under an id of its own."""
+        return Call(self.task, self.args, self.kwargs, self.options, task_id, self.delay_ms, self.eta_ms)
+
+    def _step(self) -> Step[R_co]:
+        from .workflow.steps import Step
+
+        return Step(self)
+
+
+class Sender(Protocol):
+    """What a task needs from its application."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    def send(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+
+    async def enqueue_workflow(self, workflow: Workflow[H]) -> H: ...
+
+    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
+
+    async def revoke(
+        self, what: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
+    ) -> None: ...
+
+    async def restore(self, what: Task[..., Any]) -> bool: ...
+
+    async def is_revoked(self, what: Task[..., Any]) -> bool: ...
+
+    @property
+    def sync(self) -> SyncHuey: ...
+
+
+class Task(Generic[P, R]):
+    """A task. Calling it runs the function here; ``enqueue`` sends it to a worker.
+
+    Made by ``@huey.task``; `options` are those of its declaration. `function` may be a task, of another application or
+    under another name: then this one has its function.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        function: Callable[..., Any],
+        name: str,
+        options: TaskOptions,
+        resource: Resource | None = None,
+    ) -> None:
+        if isinstance(function, Task):
+            resource = resource or function.resource
+            function = function.func
+        self.sender = sender
+        self.func: Callable[..., Any] = function
+        self.name = name
+        self.declared = options
+        self.resource: Resource | None = resource
+        self.check_arguments = arguments_checker(function, self._injected())
+        # What stands on the function stays there: it is not to take the place of what stands here.
+        functools.update_wrapper(self, function, updated=())
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether the function is ``async def``; otherwise a worker runs it in a thread or in a child process."""
+        return inspect.iscoroutinefunction(self.func)
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the function here and now, inside its resource; no queue, no hooks, no retries."""
+        if self.resource is None:
+            return self.func(*args, **kwargs)
+        if self.is_coroutine:
+            return self.resource.await_call(self.func, args, kwargs)
+        return self.resource.call(self.func, args, kwargs)
+
+    def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Huey's name for calling the task."""
+        return self(*args, **kwargs)
+
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
+        """Send the task to a worker. Every argument goes to the function.
+
+        To be awaited: when that returns, the store has the task.
+
+        Raises:
+            TypeError: the arguments do not fit the function.
+            EncodeError: an argument cannot travel.
+            QueueUnavailable: the store could not be reached in time.
+            QueueFull: the store has no room.
+        """
+        self.check_arguments(*args, **kwargs)
+        return self.sender.send(Call(self, args, kwargs, self.declared))
+
+    def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
+        """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
+        return self.sender.sync.enqueue(self.s(*args, **kwargs))
+
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
+        self.check_arguments(*args, **kwargs)
+        return Call(self, args, kwargs, self.declared)
+
+    def options(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - Huey's name
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        **overrides: Any,
+    ) -> ConfiguredTask[P, R]:
+        """This task with other options, for the calls made through what this returns.
+
+        `eta` (a datetime; naive means local time) or `delay` (seconds or a timedelta) says when it is due, `id` names
+        it: enqueueing an id that the store knows gives the known task. The rest are options of ``@huey.task``.
+
+        Raises:
+            TypeError, ValueError: an option is unknown, out of range, or both `eta` and `delay` are given.
+        """
+        delay_ms, eta_ms = due(eta, delay)
+        return ConfiguredTask(
+            self,
+            self.declared.changed(**overrides),
+            None if id is None else check_task_id(id),
+            delay_ms,
+            eta_ms,
+        )
+
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task after others, for the calls made through what this returns; each result is one more argument.
+
+        `members` are calls, steps, pipelines and chords. Where one of them stands in the same workflow, this is after
+        that run; else it is brought along. `on_failure` is that of ``chord``.
+
+        Raises:
+            TypeError, ValueError: there are no `members`, one of them is none of these, or `on_failure` is unknown.
+        """
+        return self.options().after(*members, on_failure=on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these arguments and those that it gets from there."""
+        return self.options().as_pipeline(args, kwargs)
+
+    async def schedule(
+        self,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        eta: datetime | None = None,
+        delay: float | timedelta | None = None,
+        *,
+        convert_utc: bool = True,
+        **overrides: Any,
+    ) -> Result[R]:
+        """Huey's spelling of a delayed call: the arguments as a tuple and a dict, due at `eta` or after `delay`.
+
+        A naive `eta` is local time; with ``convert_utc=False`` it is UTC.
+
+        Raises:
+            TypeError: `args` is no tuple, `kwargs` no dict, or they do not fit the function.
+            ValueError: neither or both of `eta` and `delay` are given.
+        """
+        if not isinstance(args, tuple):
+            raise TypeError(f"schedule() takes args as a tuple, not {args!r}: write args=({args!r},)")
+        if kwargs is not None and not isinstance(kwargs, dict):
+            raise TypeError(f"schedule() takes kwargs as a dict, not {kwargs!r}")
+        if eta is None and delay is None:
+            raise ValueError("schedule() needs eta= or delay=")
+        delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
+        task_id = overrides.pop("id", None)
+        self.check_arguments(*args, **(kwargs or {}))
+        return await self.sender.send(
+            Call(
+                self,
+                args,
+                kwargs or {},
+                self.declared.changed(**overrides),
+                None if task_id is None else check_task_id(task_id),
+                delay_ms,
+                eta_ms,
+            )
+        )
+
+    async def map(self, items: Iterable[Any]) -> ResultGroup[R]:
+        """Enqueue one call per item, all in one step. A tuple is the arguments of a call, anything else its only one.
+
+        Raises:
+            TypeError: an item does not fit the function; nothing was enqueued.
+        """
+        # The signature says nothing about tuples of arguments; `check_arguments` does, call by call.
+        make = cast("Callable[..., Call[R]]", self.s)
+        return await self.sender.enqueue_many(
+            [make(*item) if isinstance(item, tuple) else make(item) for item in items]
+        )
+
+    async def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
+        """Keep all calls of this task from running; see ``Huey.revoke``."""
+        await self.sender.revoke(self, revoke_until, revoke_once)
+
+    async def restore(self) -> bool:
+        """Take a revocation of the task back; True when there was one in force."""
+        return await self.sender.restore(self)
+
+    async def is_revoked(self) -> bool:
+        """Whether the task as a whole is revoked now."""
+        return await self.sender.is_revoked(self)
+
+    def _injected(self) -> frozenset[str]:
+        """Parameters of the function that the worker fills in, so that no caller passes them."""
+        injected = set()
+        parameters = list(inspect.signature(self.func).parameters.values())
+        if self.declared.context:
+            if not any(takes_keyword(parameter, "task") for parameter in parameters):
+                raise ConfigurationError(f"{self.name} takes no argument 'task': context=True gives it the run")
+            injected.add("task")
+        if self.resource is not None and self.resource.as_argument:
+            first = parameters[0] if parameters else None
+            if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
+                raise ConfigurationError(f"{self.name} takes no argument: as_argument=True gives it the resource")
+            if first.kind is not first.VAR_POSITIONAL:
+                injected.add(first.name)
+        return frozenset(injected)
+
+
+class AsyncTask(Task[P, R]):
+    """A task whose function is ``async def``: calling it gives a coroutine."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+        def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]: ...
+
+
+class SyncTask(Task[P, R]):
+    """A task whose function is a plain ``def``: calling it gives what it returns."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+
+if TYPE_CHECKING:
+
+    class TaskDecorator(Protocol):
+        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
+
+        @overload
+        def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
+            self, function: Callable[P, Coroutine[Any, Any, R]], /
+        ) -> AsyncTask[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
+
+
+class ConfiguredTask(Generic[P, R]):
+    """A task with other options than it was declared with; made by ``Task.options``."""
+
+    __slots__ = ("_delay_ms", "_eta_ms", "_id", "_options", "_task")
+
+    def __init__(self, task: Task[P, R], options: TaskOptions, task_id: str | None, delay_ms: int, eta_ms: int) -> None:
+        self._task = task
+        self._options = options
+        self._id = task_id
+        self._delay_ms = delay_ms
+        self._eta_ms = eta_ms
+
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
+        """Send the task with these options; see ``Task.enqueue``."""
+        return self._task.sender.send(self.s(*args, **kwargs))
+
+    def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """The task with these options and arguments, to be sent later."""
+        self._task.check_arguments(*args, **kwargs)
+        return self._call(args, kwargs)
+
+    def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
+        """This task, with these options, after others; see ``Task.after``."""
+        from .workflow.steps import JoinedTask
+
+        return JoinedTask(self._call((), {}), members, on_failure)
+
+    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+        """What follows something else in a workflow, with these options; see ``Task.as_pipeline``."""
+        return self._call((), {}).extended(args, kwargs).as_pipeline((), {})
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
+        return Call(self._task, args, kwargs, self._options, self._id, self._delay_ms, self._eta_ms)
+
+
+def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: bool = True) -> tuple[int, int]:
+    """When a call is due, as (delay ms, instant ms): at most one of them is not 0.
+
+    Raises:
+        ValueError: both are given, or one is out of range.
+    """
+    if eta is not None and delay is not None:
+        raise ValueError("give eta= or delay=, not both")
+    if eta is not None:
+        return 0, max(instant_ms(eta, "eta", convert_utc=convert_utc), 1)
+    return (0 if delay is None else span_ms(delay, "delay")), 0

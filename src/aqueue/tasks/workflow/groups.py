@@ -1,0 +1,140 @@
+"""Groups and chords: calls, pipelines and chords side by side, and what is run when all of them have ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ...client.results import ChordResult, ResultGroup
+from .graph import Graph, Plan
+from .inputs import Passing
+from .steps import following, join_of, members_of
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from .graph import Member, PlannedNode
+    from .steps import Following, OnFailure, Pipeline
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class Group(Generic[R_co]):
+    """Calls, pipelines and chords side by side."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, members: tuple[Member, ...]) -> None:
+        self.members = members
+
+    def __repr__(self) -> str:
+        return f"<Group of {len(self.members)}>"
+
+    def then(self, callback: Following[T], /, *args: Any, **kwargs: Any) -> Chord[T]:
+        """A chord of these: `callback` is run with `args` and the list of their results; see ``chord``."""
+        return Chord(self, following(callback, args, kwargs, "then"))
+
+    def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Group[R_co]:
+        """This, with a handler for every call in it: of a pipeline, whichever stage fails."""
+        return Group(tuple(member.handled(handler, args, kwargs) for member in self.members))
+
+    def enqueue(self) -> Coroutine[Any, Any, ResultGroup[R_co]]:
+        """Send it as a whole; gives a handle for each member. Raises like ``Step.enqueue``."""
+        if not self.members:
+            return _nothing()
+        sent: Coroutine[Any, Any, ResultGroup[R_co]] = self.members[0].last_call.task.sender.enqueue_workflow(self)
+        return sent
+
+    def add_members_to(self, graph: Graph) -> tuple[PlannedNode, ...]:
+        """Add all nodes; those of the last calls of its members."""
+        return tuple(member.add_to(graph) for member in self.members)
+
+    def plan(self) -> Plan[ResultGroup[R_co]]:
+        graph = Graph()
+        members = self.add_members_to(graph)
+        return Plan(graph.nodes(), lambda result_of: ResultGroup(result_of(member.id) for member in members))
+
+
+class Chord(Generic[R_co]):
+    """A group, and a callback with the list of its results. `R` is what the callback returns."""
+
+    __slots__ = ("callback", "group", "on_failure")
+
+    def __init__(self, group: Group[Any], callback: Pipeline[Any], on_failure: OnFailure = "collect") -> None:
+        self.group = group
+        self.callback = callback
+        self.on_failure = on_failure
+
+    def __repr__(self) -> str:
+        return f"<Chord of {len(self.group.members)}, then {self.callback.steps[0].call.task.name}>"
+
+    def then(self, target: Following[Any], /, *args: Any, **kwargs: Any) -> Chord[R_co]:
+        """This, and then `target`, with what the callback returned; see ``Pipeline.then``."""
+        return Chord(self.group, self.callback.then(target, *args, **kwargs), self.on_failure)
+
+    def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Chord[R_co]:
+        """This, with a handler for the failure of its callback; see ``Step.error``."""
+        return Chord(self.group, self.callback.error(handler, *args, **kwargs), self.on_failure)
+
+    def enqueue(self) -> Coroutine[Any, Any, ChordResult[R_co]]:
+        """Send it as a whole; gives handles for the members and for the callback. Raises like ``Step.enqueue``."""
+        sent: Coroutine[Any, Any, ChordResult[R_co]] = self.last_call.task.sender.enqueue_workflow(self)
+        return sent
+
+    def as_member(self) -> Chord[R_co]:
+        return self
+
+    @property
+    def last_call(self) -> Any:
+        return self.callback.last_call
+
+    def add_to(self, graph: Graph) -> PlannedNode:
+        return self._add_all_to(graph)[1][-1]
+
+    def _add_all_to(self, graph: Graph) -> tuple[tuple[PlannedNode, ...], list[PlannedNode]]:
+        members = self.group.add_members_to(graph)
+        join = join_of(self.on_failure, Passing.LIST)
+        return members, self.callback.add_stages_to(graph, join._replace(before=members))
+
+    def handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Chord[R_co]:
+        """This, with a handler for each stage of its callback."""
+        return Chord(self.group, self.callback.handled(handler, args, kwargs), self.on_failure)
+
+    def plan(self) -> Plan[ChordResult[R_co]]:
+        graph = Graph()
+        members, callback = self._add_all_to(graph)
+        return Plan(
+            graph.nodes(),
+            lambda result_of: ChordResult(
+                ResultGroup(result_of(member.id) for member in members),
+                ResultGroup(result_of(stage.id) for stage in callback),
+            ),
+        )
+
+
+def group(members: Iterable[Any]) -> Group[Any]:
+    """Calls, made with ``task.s(...)``, pipelines and chords, to be enqueued side by side.
+
+    Raises:
+        TypeError: one of `members` is none of these.
+    """
+    return Group(members_of(members))
+
+
+def chord(members: Iterable[Any], callback: Following[T], *, on_failure: OnFailure = "collect") -> Chord[T]:
+    """A group, and a `callback` that is run with the list of its results, in the order of `members`.
+
+    `on_failure` says what becomes of the callback when a member does not end well. With ``"collect"`` the list has an
+    ``Error`` in its place if it failed, and ``SKIPPED`` if it was cancelled or has expired. With ``"ignore"`` it is
+    left out. With ``"fail_fast"`` the callback is cancelled at once.
+
+    Raises:
+        TypeError: one of `members` cannot be a member, or `callback` cannot follow.
+        ValueError: `on_failure` is none of these.
+    """
+    join_of(on_failure, Passing.LIST)
+    return Chord(group(members), following(callback, (), {}, "chord"), on_failure)
+
+
+async def _nothing() -> ResultGroup[Any]:
+    return ResultGroup([])

@@ -1,0 +1,1 @@
+"""The path of one delivery: run it, decide what follows, settle it."""

@@ -1,0 +1,1 @@
+"""The loops of a worker: each fetches, promotes, reclaims, renews or schedules until it is cancelled."""

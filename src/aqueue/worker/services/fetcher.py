@@ -1,0 +1,116 @@
+"""Pull exactly what the free slots can start, and hand it to the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from ...exceptions import HueyException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...core.clock import Clock
+    from ...core.message import Delivery
+    from ...storage.protocol import Storage
+    from ..execution.dispatcher import Dispatcher
+    from ..execution.settler import Settler
+
+logger = logging.getLogger("aqueue.worker")
+
+LARGEST_PULL = 500
+LONGEST_WAIT_MS = 5_000
+_BURST_WAIT_MS = 100
+_MOST_UNSETTLED = 2_000
+_PAUSE_SECONDS = 0.5
+
+
+class Fetcher:
+    """Feeds the dispatcher until it is stopped, has started `most` tasks or, in a burst, nothing is left to do."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        dispatcher: Dispatcher,
+        settler: Settler,
+        clock: Clock,
+        consumer: str,
+        queues: Sequence[str],
+        burst: bool,
+        most: int | None = None,
+    ) -> None:
+        self._storage = storage
+        self._dispatcher = dispatcher
+        self._settler = settler
+        self._clock = clock
+        self._consumer = consumer
+        self._queues = queues
+        self._burst = burst
+        self._most = most
+        self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, storage.lease_ms // 3)
+        self._stopped = asyncio.Event()
+
+    async def stop(self) -> None:
+        """Pull nothing more; what a pull under way is given goes back to the store."""
+        self._stopped.set()
+        self._dispatcher.nudge()
+        with contextlib.suppress(HueyException):
+            await self._storage.interrupt_pull()
+
+    async def run(self) -> None:
+        unheard = False
+        while not self._stopped.is_set():
+            await self._wait_for_room()
+            if self._left <= 0:
+                logger.info("Stopping, as asked to after %d tasks", self._dispatcher.taken)
+                break
+            asked = self._clock.monotonic()
+            room = min(self._dispatcher.free, LARGEST_PULL, self._left)
+            try:
+                deliveries = await (self._adopt() if unheard else self._pull(room))
+            except HueyException as error:
+                logger.warning("No new tasks for now: %s", error)
+                unheard = True
+                await self._clock.wait(self._stopped, _PAUSE_SECONDS)
+                continue
+            # Frozen for a lease between asking and now: these may belong to someone else already, so ask again.
+            unheard = (self._clock.monotonic() - asked) * 1000 >= self._storage.lease_ms
+            if unheard:
+                continue
+            self._take(deliveries)
+            if len(deliveries) < room:
+                # The line is empty: verdicts leave first, for somebody may wait for them.
+                await asyncio.sleep(0)
+            if self._burst and not deliveries and await self._is_over():
+                break
+
+    @property
+    def _left(self) -> int:
+        """How many more tasks may be started here."""
+        return LARGEST_PULL if self._most is None else self._most - self._dispatcher.taken
+
+    async def _wait_for_room(self) -> None:
+        while not self._stopped.is_set() and self._dispatcher.free <= 0:
+            await self._dispatcher.next_move()
+        await self._settler.wait_until_below(_MOST_UNSETTLED)
+
+    async def _pull(self, room: int) -> list[Delivery]:
+        return await self._storage.pull(self._consumer, self._queues, room, self._wait_ms) if room > 0 else []
+
+    async def _adopt(self) -> list[Delivery]:
+        """What was lent to us in a reply that we never got."""
+        return await self._storage.adopt(self._consumer, self._queues, self._dispatcher.held)
+
+    def _take(self, deliveries: list[Delivery]) -> None:
+        if self._stopped.is_set():
+            for delivery in deliveries:
+                self._dispatcher.give_back(delivery)
+        else:
+            self._dispatcher.start(deliveries)
+
+    async def _is_over(self) -> bool:
+        if self._dispatcher.is_busy or self._settler.backlog:
+            return False
+        return (await self._storage.promote(LARGEST_PULL)).moved == 0

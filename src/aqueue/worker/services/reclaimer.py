@@ -1,0 +1,74 @@
+"""Take over deliveries whose worker gives no sign of life any more, and forget workers that are long gone.
+
+Suspects, which are one crash away from being given up, are taken over one after the other: a worker that held several
+would accuse them all by its own end.
+"""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+from typing import TYPE_CHECKING
+
+from ...exceptions import HueyException
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...core.clock import Clock
+    from ...storage.protocol import Storage
+    from ..execution.dispatcher import Dispatcher
+
+logger = logging.getLogger("aqueue.worker")
+
+_FORGOTTEN_AFTER_MS = 3_600_000
+
+
+class Reclaimer:
+    """Looks every quarter of a lease, so that a lost task runs again within one and a quarter leases."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        consumer: str,
+        queues: Sequence[str],
+        max_crashes: int,
+    ) -> None:
+        self._storage = storage
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._consumer = consumer
+        self._queues = queues
+        self._suspect_count = max_crashes - 1
+        self._random = Random()
+
+    async def run(self) -> None:
+        try:
+            await self._forget_the_gone()
+        except HueyException as error:
+            logger.debug("Looking for workers that are gone failed: %s", error)
+        while True:
+            try:
+                # Asked even without room: that somebody looks regularly is what tells an outage from a quiet time.
+                limit = max(self._dispatcher.free, 0)
+                suspects = 0 if self._dispatcher.has_suspect else 1
+                deliveries = await self._storage.reclaim(
+                    self._consumer, self._queues, limit, self._suspect_count, suspects
+                )
+            except HueyException as error:
+                logger.debug("Reclaiming failed: %s", error)
+            else:
+                if deliveries:
+                    logger.warning("Took over %d tasks from workers that gave no sign of life", len(deliveries))
+                    self._dispatcher.start(deliveries)
+            # Jitter keeps the workers of one fleet from looking in step; never later than a quarter of a lease.
+            seconds = self._storage.lease_ms / 4000 * self._random.uniform(0.8, 1.0)
+            await self._clock.wait(self._dispatcher.suspect_ended, seconds)
+            self._dispatcher.suspect_ended.clear()
+
+    async def _forget_the_gone(self) -> None:
+        for worker in await self._storage.workers():
+            if worker.seen_ms > _FORGOTTEN_AFTER_MS:
+                await self._storage.retire(worker.consumer)

@@ -1,0 +1,248 @@
+"""Fire the ticks of schedules, each once, however many workers count them.
+
+A worker keeps in mind what it last saw of each schedule. At a tick it asks the store to replace exactly that, in one
+step with the task that the tick fires. All workers that serve the schedule ask for the same step, so it does not matter
+who is first; one that had something else in mind is refused, and looks again.
+
+Without schedules that it serves a worker asks the store for nothing: it looks once, and again when it is told of a
+change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ...core.lifecycle import VERDICTS
+from ...exceptions import CancelExecution, QueueFull, QueueUnavailable
+from ...storage.protocol import Advance
+from ...tasks.schedule import ScheduleState, decoded
+
+if TYPE_CHECKING:
+    from ...core.clock import Clock
+    from ...core.codec import Codec
+    from ...core.message import Envelope
+    from ...storage.protocol import Storage
+    from ...tasks.registry import Registry
+    from ...tasks.schedule import Schedule, ValidateDatetime
+    from ...tasks.task import Call
+
+logger = logging.getLogger("aqueue.worker")
+
+# For the message that was lost, and for clocks that were set.
+LONGEST_SLEEP_SECONDS = 60.0
+_PAUSE_SECONDS = 1.0
+_NEXT_LOOK_MS = 1_000
+_NEXT_TRY_MS = 60_000
+_ANSWER_SECONDS = 10.0
+
+
+class Application(Protocol):
+    """What is needed of the application whose schedules these are."""
+
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def codec(self) -> Codec: ...
+
+    async def prepare(self, call: Call[Any]) -> Envelope: ...
+    async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
+
+
+class _Served:
+    """A schedule as it was last seen. Ticks up to `after_ms` are dealt with; `next_ms` is when to look for more."""
+
+    __slots__ = ("after_ms", "next_ms", "schedule", "seen", "state")
+
+    def __init__(self, schedule: Schedule, seen: bytes, state: ScheduleState, after_ms: int) -> None:
+        self.schedule = schedule
+        self.seen = seen
+        self.state = state
+        self.after_ms = max(state.after_ms, after_ms)
+        self.next_ms: int | None = None if state.paused else 0
+
+
+class Scheduler:
+    """Serves the schedules that `application` declares and those that were added at run time, until cancelled."""
+
+    def __init__(self, storage: Storage, application: Application, clock: Clock) -> None:
+        self._storage = storage
+        self._application = application
+        self._registry = application.registry
+        self._clock = clock
+        self._served: dict[str, _Served] = {}
+        self._left: set[str] = set()
+        self._next_look = 0.0
+        self._changed = asyncio.Event()
+        self._changed.set()
+
+    def look_again(self) -> None:
+        """Some schedule has changed, or may have."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                next_ms = await self.fire_due()
+            except* (QueueFull, QueueUnavailable) as errors:
+                logger.warning("No periodic task is fired for now: %s", errors.exceptions[0])
+                self._changed.set()
+                await self._clock.wait(asyncio.Event(), _PAUSE_SECONDS)
+            else:
+                await self._sleep(next_ms)
+
+    async def fire_due(self) -> int | None:
+        """Fire what is due now; return in how many milliseconds something is due again, None if that is never.
+
+        Raises:
+            ExceptionGroup: of ``QueueUnavailable`` and ``QueueFull``.
+        """
+        # A group, so that a schedule that waits for the answer of a function holds up no other.
+        async with asyncio.TaskGroup() as group:
+            if self._changed.is_set() or self._clock.monotonic() >= self._next_look:
+                await self._look()
+            now_ms = self._clock.now_ms()
+            for served in self._served.values():
+                if served.next_ms is not None and served.next_ms <= now_ms:
+                    group.create_task(self._serve(served))
+        now_ms = self._clock.now_ms()
+        waits_ms = [served.next_ms - now_ms for served in self._served.values() if served.next_ms is not None]
+        return max(min(waits_ms), 0) if waits_ms else None
+
+    async def _sleep(self, next_ms: int | None) -> None:
+        if not self._served:
+            await self._changed.wait()
+            return
+        seconds = self._next_look - self._clock.monotonic()
+        await self._clock.wait(self._changed, seconds if next_ms is None else min(seconds, next_ms / 1000))
+
+    # -- which schedules there are
+
+    async def _look(self) -> None:
+        self._changed.clear()
+        kept = await self._storage.schedules()
+        self._next_look = self._clock.monotonic() + LONGEST_SLEEP_SECONDS
+        served = {}
+        for name in {**self._registry.schedules, **kept}:
+            known, seen = self._served.get(name), kept.get(name, b"")
+            if known is None or known.seen != seen or self._registry.schedules.get(name) not in (None, known.schedule):
+                known = await self._meet(name, seen, 0 if known is None else known.after_ms)
+            if known is not None:
+                served[name] = known
+        self._served = served
+
+    async def _meet(self, name: str, seen: bytes, after_ms: int) -> _Served | None:
+        """A schedule that is new here or has changed, with its ticks up to `after_ms` dealt with."""
+        try:
+            state = decoded(name, seen, self._application.codec)
+            schedule = self._registry.schedule(name, state)
+        except Exception as error:
+            # The store is shared with other versions of the application, and of aqueue.
+            self._leave(logging.WARNING, name, f"is not understood here ({error!r})")
+            return None
+        if schedule is None:
+            self._leave(logging.INFO, name, "is not known here, or its task is not")
+            return None
+        if state is None:
+            state = ScheduleState(self._clock.now_ms())
+            seen = state.encoded(name, self._application.codec)
+            if not await self._storage.advance(name, b"", seen, []):
+                # Somebody else began it in this moment.
+                self._changed.set()
+                return None
+        return _Served(schedule, seen, state, after_ms)
+
+    def _leave(self, level: int, name: str, why: str) -> None:
+        if name not in self._left:
+            self._left.add(name)
+            logger.log(level, "The schedule %s %s: it is left to other workers", name, why)
+
+    # -- one schedule
+
+    async def _serve(self, served: _Served) -> None:
+        try:
+            await self._fire_due_of(served)
+        except (QueueFull, QueueUnavailable):
+            raise
+        except Exception:
+            # It is one schedule that goes wrong here, and perhaps not for long.
+            logger.exception("The schedule %s could not be served, and will be tried again", served.schedule.name)
+            served.next_ms = self._clock.now_ms() + _NEXT_TRY_MS
+
+    async def _fire_due_of(self, served: _Served) -> None:
+        """Fire what is due, and find out when there is more."""
+        schedule, now_ms = served.schedule, self._clock.now_ms()
+        queues = schedule.policy.overlap == "queue"
+        ticks = schedule.due(served.after_ms, now_ms)
+        busy = bool(ticks) and await self._is_busy(served)
+        while ticks:
+            if busy and queues:
+                served.next_ms = now_ms + _NEXT_LOOK_MS
+                return
+            wanted = [] if busy else await self._wanted(schedule, ticks)
+            # A minute that a function refused is of no interest to anybody else; a tick that was skipped is.
+            if (wanted or busy) and not await self._advance(served, ticks[-1], wanted):
+                self._changed.set()
+                return
+            served.after_ms = ticks[-1]
+            busy = (await self._is_busy(served)) if queues else busy
+            ticks = schedule.due(served.after_ms, now_ms)
+        served.next_ms = schedule.when.next_after(max(served.after_ms, now_ms))
+
+    async def _is_busy(self, served: _Served) -> bool:
+        """Whether the last run is still under way, and that matters."""
+        if served.schedule.policy.overlap == "parallel" or not served.state.last_id:
+            return False
+        [record] = await self._storage.records([served.state.last_id])
+        return record is not None and record.state not in VERDICTS
+
+    async def _wanted(self, schedule: Schedule, ticks: list[int]) -> list[int]:
+        """Those of `ticks` that are to be fired: all, unless a function says what a tick is."""
+        asked = schedule.asked
+        if asked is None:
+            return ticks
+        if schedule.policy.misfire == "all":
+            return [tick for tick in ticks if await self._is_wanted(schedule, asked, tick)]
+        for tick in reversed(ticks):
+            if await self._is_wanted(schedule, asked, tick):
+                return [tick]
+        return []
+
+    async def _is_wanted(self, schedule: Schedule, asked: ValidateDatetime, tick_ms: int) -> bool:
+        """What the function `asked` says of a minute; no, if it says nothing."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = asked(datetime.fromtimestamp(tick_ms / 1000))  # noqa: DTZ006 - local time, as in Huey
+                return bool(await answer if inspect.isawaitable(answer) else answer)
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            logger.exception("The schedule %s: %s failed, so nothing is fired", schedule.name, schedule.text)
+            return False
+
+    async def _advance(self, served: _Served, after_ms: int, ticks: list[int]) -> bool:
+        """Note that the ticks up to `after_ms` are dealt with, and fire `ticks`; False if it was seen too late."""
+        schedule, state = served.schedule, served.state._replace(after_ms=after_ms)
+        calls, envelopes = [], []
+        for tick in ticks:
+            call = schedule.tick(tick)
+            try:
+                envelopes.append(await self._application.prepare(call))
+            except CancelExecution:
+                logger.info("The schedule %s: a pre_enqueue handler refused %s", schedule.name, call.id)
+                continue
+            calls.append(call)
+            state = state._replace(last_ms=tick, last_id=envelopes[-1].id)
+        seen = state.encoded(schedule.name, self._application.codec)
+        advance = await self._storage.advance(schedule.name, served.seen, seen, envelopes)
+        if advance is Advance.REFUSED:
+            return False
+        served.seen, served.state = seen, state
+        if advance is Advance.MADE:
+            for call, envelope in zip(calls, envelopes, strict=True):
+                await self._application.announce(call, envelope)
+        return True

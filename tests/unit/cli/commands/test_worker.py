@@ -1,0 +1,237 @@
+"""``aqueue worker``: what it runs, how it is set up, how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ....servers import Server
+    from ..shell import Running, Shell
+
+
+def busy_worker(shell: Shell, task: str, *options: str) -> tuple[Running, str]:
+    """A worker that runs a task, and the id of that task."""
+    worker = shell.start_worker(*options)
+    task_id = shell.enqueue(task, '["started"]')
+    shell.wait_for_file("started")
+    return worker, task_id
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_first_signal_lets_running_tasks_finish(shell: Shell, number: int) -> None:
+    worker, running = busy_worker(shell, "hold")
+    worker.send(number)
+    worker.wait_for("Stopping")
+    waiting = shell.enqueue("add", "[1]")
+    shell.write("go", "")
+    assert worker.wait() == 0
+    assert (shell.state(running), shell.state(waiting)) == ("done", "queued")
+
+
+def test_a_worker_under_nohup_outlives_its_terminal(shell: Shell) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        worker, running = busy_worker(shell, "hold")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    worker.send(signal.SIGHUP)
+    shell.write("go", "")
+    assert shell.state(running, "--wait") == "done"
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert worker.said.count("Stopping") == 1
+
+
+def test_the_second_signal_interrupts_and_gives_back(shell: Shell) -> None:
+    worker, running = busy_worker(shell, "hold")
+    worker.send(signal.SIGTERM)
+    worker.wait_for("Stopping")
+    worker.send(signal.SIGTERM)
+    worker.wait_for("Interrupting")
+    assert worker.wait() == 0
+    assert shell.state(running) == "queued"
+
+
+def test_the_third_signal_ends_a_worker_whose_task_resists(shell: Shell) -> None:
+    worker, _ = busy_worker(shell, "resist")
+    for said in ("Stopping", "Interrupting"):
+        worker.send(signal.SIGTERM)
+        worker.wait_for(said)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 128 + signal.SIGTERM
+
+
+def test_signals_end_a_worker_whose_loop_is_blocked(shell: Shell) -> None:
+    worker, _ = busy_worker(shell, "freeze")
+    while worker.process.poll() is None:
+        worker.send(signal.SIGTERM)
+    assert worker.wait() == 128 + signal.SIGTERM
+
+
+def test_a_worker_ends_though_something_of_a_task_still_runs(shell: Shell) -> None:
+    worker = shell.start_worker("--shutdown-timeout", "0")
+    for task in ("block", "block_in_a_thread_of_its_own", "resist"):
+        shell.enqueue(task, f'["{task}"]')
+        shell.wait_for_file(task)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert "left behind" in worker.said
+
+
+def test_a_burst_ends_when_nothing_is_left_to_do(shell: Shell) -> None:
+    done = [shell.enqueue("add", f"[{number}]") for number in range(3)]
+    failed = shell.enqueue("fail")
+    worker = shell.run("worker", "app", AQUEUE_BURST="1")
+    assert worker.code == 0, worker.err
+    assert [shell.state(task_id) for task_id in [*done, failed]] == ["done"] * 3 + ["failed"]
+
+
+def test_a_worker_reads_the_queues_that_it_is_told(shell: Shell) -> None:
+    other, own = shell.enqueue("add", "[1]"), shell.enqueue("mail", '["x"]')
+    assert shell.run("worker", "app", "--burst", "--queues", "mail").code == 0
+    assert (shell.state(other), shell.state(own)) == ("queued", "done")
+
+
+def test_queues_are_merged_and_unknown_ones_get_a_hint(shell: Shell) -> None:
+    worker = shell.run("worker", "app", "--burst", "--queues", "mails,default", "--queues", "default")
+    assert worker.code == 0
+    assert "queues       mails, default\n" in worker.err
+    assert "names 'default' more than once" in worker.err
+    assert "declares the queue 'mails'; did you mean 'mail'?" in worker.err
+
+
+def test_every_option_is_an_environment_variable(shell: Shell) -> None:
+    worker = shell.run(
+        "worker",
+        AQUEUE_APP="app:huey",
+        AQUEUE_CONCURRENCY="7",
+        AQUEUE_PROCESSES="1",
+        AQUEUE_THREADS="3",
+        AQUEUE_CHILDREN="2",
+        AQUEUE_QUEUES="mail,default",
+        AQUEUE_BURST="true",
+        AQUEUE_LEASE="1m30s",
+        AQUEUE_SHUTDOWN_TIMEOUT="5",
+        AQUEUE_LOG_LEVEL="DEBUG",
+        AQUEUE_LOG_FORMAT="json",
+    )
+    assert worker.code == 0, worker.err
+    banner = json.loads(worker.err.splitlines()[0])["message"]
+    for fact in ("7 tasks, 3 of them in threads, 2 in processes", "mail, default", "90 s", "+ app.add"):
+        assert fact in banner
+
+
+def test_an_option_outranks_its_environment_variable(shell: Shell) -> None:
+    worker = shell.run("worker", "app", "--burst", "--concurrency", "8", AQUEUE_CONCURRENCY="7")
+    assert "8 tasks" in worker.err
+
+
+# -- periodic tasks
+
+CLOCK = """
+from pathlib import Path
+
+from aqueue import Huey, every
+
+huey = Huey("shop")
+
+
+@huey.periodic_task(every(seconds=1), name="tick")
+async def tick():
+    Path("ticked").touch()
+"""
+
+
+def test_a_worker_runs_periodic_tasks_when_they_are_due(shell: Shell) -> None:
+    shell.write("clock.py", CLOCK)
+    worker = shell.start("worker", "clock")
+    worker.wait_for("+ tick  every(seconds=1)")
+    shell.wait_for_file("ticked")
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_worker_can_leave_periodic_tasks_to_others(shell: Shell, processes: str) -> None:
+    shell.write("clock.py", CLOCK)
+    worker = shell.start("worker", "clock", "--no-periodic", "--processes", processes)
+    worker.wait_for("+ tick\n", int(processes))
+
+
+# -- logging
+
+
+def test_json_records_are_one_object_a_line(shell: Shell) -> None:
+    shell.enqueue("fail")
+    worker = shell.run("worker", "app", "--burst", "--log-format", "json")
+    records = [json.loads(line) for line in worker.err.splitlines()]
+    failed = next(record for record in records if record["level"] == "ERROR")
+    assert failed["logger"] == "aqueue.worker"
+    assert 'raise ValueError("no stock")' in failed["exception"]
+
+
+def test_the_log_level_is_of_our_records_alone(shell: Shell) -> None:
+    with (shell.directory / "app.py").open("a") as app:
+        app.write("import logging\nlogging.getLogger('mine').info('hidden')\n")
+        app.write("@huey.on_startup()\ndef speak():\n")
+        app.write("    logging.getLogger('mine').info('hidden')\n    logging.getLogger('mine').warning('shown')\n")
+    for level in ("debug", "warning"):
+        worker = shell.run("worker", "app", "--burst", "--log-level", level)
+        assert "WARNING mine: shown" in worker.err
+        assert "hidden" not in worker.err
+        assert ("INFO aqueue.worker" in worker.err) == (level == "debug")
+
+
+def test_logging_that_the_application_set_up_is_left_alone(shell: Shell) -> None:
+    with (shell.directory / "app.py").open("a") as app:
+        app.write("import logging\nlogging.basicConfig(format='MINE %(message)s')\n")
+    worker = shell.run("worker", "app", "--burst")
+    assert worker.err.startswith("MINE aqueue ")
+    assert worker.err.count("on Python") == 1
+
+
+# -- a store that is not there
+
+
+def test_a_store_that_cannot_be_reached_is_one_line(shell: Shell) -> None:
+    for command in (["worker", "app"], ["info", "app"], ["enqueue", "app", "add", "[1]"], ["demo"]):
+        url = "redis://:secret@localhost:1/0"
+        ran = shell.run(*command, *(["--url", url] if command == ["demo"] else []), AQUEUE_URL=url)
+        assert (ran.code, ran.err.count("\n")) == (69, 1), ran.err
+        assert "localhost:1/0" in ran.err
+        assert "secret" not in ran.err
+
+
+def test_a_url_that_is_none_is_told_what_is_accepted(shell: Shell) -> None:
+    for url in ("localhost:6379", "http://localhost", "redis://host:99999", "redis://host/db"):
+        ran = shell.run("info", "--url", url)
+        assert (ran.code, ran.err.count("\n")) == (78, 1), ran.err
+        assert ran.err.startswith(("aqueue: no storage goes by the URL", "aqueue: bad Redis URL"))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_application_in_immediate_mode_has_no_worker(shell: Shell, processes: str) -> None:
+    shell.write("now.py", "from aqueue import Huey\nhuey = Huey('shop', immediate=True)\n")
+    ran = shell.run("worker", "now", "--processes", processes)
+    assert ran.code == 78
+    assert "aqueue: shop is in immediate mode and runs its tasks itself: a worker needs immediate=False\n" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: Server) -> None:
+    shell.env = {"AQUEUE_URL": redis_server.url}
+    worker = shell.start_worker()
+    redis_server.restart()
+    assert shell.run("enqueue", "app", "add", "[1, 2]", "--wait", "20s").code == 0
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+def test_a_worker_ends_after_so_many_tasks(shell: Shell) -> None:
+    ids = [shell.enqueue("add", f"[{number}]") for number in range(3)]
+    worker = shell.start_worker("--max-tasks", "2")
+    assert worker.wait() == 0
+    assert "Stopping, as asked to after 2 tasks" in worker.said
+    assert [shell.state(task_id) for task_id in ids] == ["done", "done", "queued"]

@@ -1,0 +1,198 @@
+"""A worker's services on a memory storage that can fail, with a clock that is moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from aqueue import MemoryHuey, QueueUnavailable
+from aqueue.core.ids import kind_key
+from aqueue.storage.memory.leases import MemoryLeaseKeeper
+from aqueue.storage.memory.store import MemoryStorage
+from aqueue.testing import ManualClock
+from aqueue.worker.execution.dispatcher import Dispatcher
+from aqueue.worker.execution.runner import Runner
+from aqueue.worker.execution.settler import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+
+    from aqueue import Task
+    from aqueue.core.lifecycle import Settlement, State
+    from aqueue.core.message import Delivery, Envelope, Receipt
+    from aqueue.storage.protocol import Advance, Promotion, Record, Renewal
+
+LEASE_MS = 60_000
+
+
+class FaultyStorage(MemoryStorage):
+    """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__("shop", LEASE_MS, clock)
+        self.is_down = False
+        self.loses_replies = False
+        self.may_settle = asyncio.Event()
+        self.may_settle.set()
+        self.settled: list[list[Settlement]] = []
+        self.pulled: list[int] = []
+        self.adopted = 0
+        self.reclaimed: list[tuple[int, int]] = []
+        self.promoted: list[int] = []
+        self.looks = 0
+        self.steps: list[list[str]] = []
+        self.new_ids: list[str] = []
+        self.after_pull: Callable[[], object] = lambda: None
+        self.on_beat: Callable[[], object] = lambda: None
+        self.on_pulse_closed: Callable[[], object] = lambda: None
+
+    def _push(self, envelope: Envelope) -> bool:
+        new = super()._push(envelope)
+        if new:
+            self.new_ids.append(envelope.id)
+        return new
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise QueueUnavailable("the store is down")
+
+    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+        self.pulled.append(limit)
+        self._answer()
+        deliveries = await super().pull(consumer, queues, limit, wait_ms)
+        self.after_pull()
+        if self.loses_replies:
+            raise QueueUnavailable("the reply was lost")
+        return deliveries
+
+    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
+        self.adopted += 1
+        self._answer()
+        return await super().adopt(consumer, queues, held)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        self.settled.append(list(settlements))
+        await self.may_settle.wait()
+        self._answer()
+        return await super().settle(settlements)
+
+    async def promote(self, limit: int) -> Promotion:
+        self.promoted.append(limit)
+        self._answer()
+        return await super().promote(limit)
+
+    async def reclaim(
+        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
+    ) -> list[Delivery]:
+        self.reclaimed.append((limit, most_suspects))
+        self._answer()
+        return await super().reclaim(consumer, queues, limit, suspect_count, most_suspects)
+
+    async def schedules(self) -> dict[str, bytes]:
+        self.looks += 1
+        self._answer()
+        return await super().schedules()
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._answer()
+        made = await super().advance(name, seen, state, envelopes)
+        self.steps.append([envelope.id for envelope in envelopes])
+        if self.loses_replies:
+            raise QueueUnavailable("the reply was lost")
+        return made
+
+    async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
+        self._answer()
+        return await super().records(task_ids, watcher)
+
+    async def workers(self) -> Any:
+        self._answer()
+        return await super().workers()
+
+    def lease_keeper(self) -> FaultyLeaseKeeper:
+        return FaultyLeaseKeeper(self)
+
+
+class FaultyLeaseKeeper(MemoryLeaseKeeper):
+    """Tells its storage what it does, in the thread in which it does it. An exception from there is the store's."""
+
+    def __init__(self, storage: FaultyStorage) -> None:
+        super().__init__(storage)
+        self._faulty = storage
+
+    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+        self._faulty.on_beat()
+        return super().renew(receipts, consumer, description)
+
+    def close(self) -> None:
+        self._faulty.on_pulse_closed()
+
+
+class Bench:
+    """The parts of one worker that the services share. Tasks are declared on `huey`, which stores nothing here."""
+
+    def __init__(self, concurrency: int = 10, max_crashes: int = 3) -> None:
+        self.clock = ManualClock()
+        self.storage = FaultyStorage(self.clock)
+        self.huey = MemoryHuey("shop")
+        self.held: dict[Receipt, Delivery] = {}
+        self.settler = Settler(self.storage, self.clock, self.held)
+        self.runner = Runner(
+            self.huey.registry,
+            self.huey.hooks,
+            self.clock,
+            self.huey.codec,
+            threads=4,
+            children=2,
+            result_ttl_ms=3_600_000,
+            max_crashes=max_crashes,
+            report=self._report,
+            is_revoked=self._is_revoked,
+        )
+        self.dispatcher = Dispatcher(
+            self.runner, self.settler, self.huey.hooks, self.huey.registry, self.held, concurrency, max_crashes
+        )
+
+    async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
+        return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        [answer] = await self.storage.revoked([(task_id, kind_key(task))], True)
+        return answer
+
+    async def push(self, task: Task[..., Any], *args: Any, **options: Any) -> str:
+        """Enqueue a call; return its id."""
+        envelope = self.huey._envelope(task.options(**options).s(*args), "client")
+        await self.storage.push([envelope])
+        return envelope.id
+
+    async def pull(self, limit: int = 100, consumer: str = "worker") -> list[Delivery]:
+        return await MemoryStorage.pull(self.storage, consumer, ["default"], limit, 0)
+
+    async def crash(self, times: int) -> None:
+        """Let `times` workers, one after the other, take all that is ready and vanish. The last lease has run out."""
+        await self.pull(consumer="gone")
+        await MemoryStorage.reclaim(self.storage, "gone", ["default"], 0)
+        for _ in range(times - 1):
+            self.clock.advance(LEASE_MS / 1000)
+            await MemoryStorage.reclaim(self.storage, "gone", ["default"], 100)
+        self.clock.advance(LEASE_MS / 1000)
+
+    async def state(self, task_id: str) -> State | None:
+        [record] = await MemoryStorage.records(self.storage, [task_id])
+        return record and record.state
+
+    @asynccontextmanager
+    async def serving(self, *services: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run the settler and `services` until the block ends. One that fails fails the test."""
+        tasks = [asyncio.create_task(service) for service in (self.settler.run(), *services)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end

@@ -1,0 +1,805 @@
+"""Running one delivery: whatever happens in it, an outcome comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aqueue import (
+    CancelExecution,
+    MemoryHuey,
+    QueueUnavailable,
+    RateLimitExceeded,
+    RetryTask,
+    TaskLockedException,
+    TaskRun,
+    current_task,
+)
+from aqueue.core.codec import decode_value, encode_message, encode_value
+from aqueue.core.lifecycle import (
+    Cancelled,
+    Expired,
+    Interrupted,
+    Raised,
+    Refused,
+    RetryAsked,
+    Returned,
+    Revoked,
+    Unknown,
+    Unusable,
+)
+from aqueue.core.message import Delivery, Message, Receipt, as_input, joined
+from aqueue.tasks.workflow.inputs import NodeTerms, Passing, as_node
+from aqueue.testing import ManualClock
+from aqueue.worker.execution.runner import Ran, Runner
+
+from ...facts import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Bench:
+    """A runner of an application's tasks, with a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.huey = MemoryHuey("shop")
+        self.clock = ManualClock()
+        self.reports: list[tuple[str, Any, str]] = []
+        self.asked: list[tuple[str, str]] = []
+        self.revoked: set[str] = set()
+        self.store_is_down = False
+        self.runner = Runner(
+            self.huey.registry,
+            self.huey.hooks,
+            self.clock,
+            self.huey.codec,
+            threads=4,
+            children=2,
+            result_ttl_ms=3_600_000,
+            max_crashes=3,
+            report=self._report,
+            is_revoked=self._is_revoked,
+        )
+
+    async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
+        self.reports.append((delivery.id, decode_value(progress), reply))
+        return True
+
+    async def _is_revoked(self, task_id: str, task: str) -> bool:
+        if self.store_is_down:
+            raise QueueUnavailable("the store is down")
+        self.asked.append((task_id, task))
+        return task in self.revoked
+
+    async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> Ran:
+        """Run a call of `task` with `args`; `fields` are those of its message."""
+        message = Message("id", task.name, args, fields.pop("kwargs", {}), "client", **fields)
+        return await self.runner.run(delivery(encode_message(message), count, failures))
+
+
+def delivery(payload: bytes, count: int = 1, failures: int = 0) -> Delivery:
+    return Delivery("id", payload, Receipt("worker", "place", "entry", count), failures)
+
+
+def metadata(outcome: Any) -> dict[str, Any]:
+    decoded: dict[str, Any] = decode_value(outcome.error)
+    return decoded
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# -- it returns
+
+
+@pytest.mark.parametrize("value", [None, 5, "x", (1, {2}), {"__aq__": 1}, math.inf])
+async def test_what_the_body_returns_is_encoded(bench: Bench, value: Any) -> None:
+    @bench.huey.task
+    async def coroutine() -> Any:
+        return value
+
+    @bench.huey.task
+    def plain() -> Any:
+        return value
+
+    for task in (coroutine, plain):
+        ran = await bench.run(task)
+        assert isinstance(ran.outcome, Returned)
+        assert decode_value(ran.outcome.value) == value
+        assert ran.run is not None
+        assert (ran.run.value, ran.run.exception, ran.run.started) == (value, None, True)
+        assert ran.reply == "client"
+
+
+async def test_arguments_arrive_as_they_were_sent(bench: Bench) -> None:
+    @bench.huey.task
+    async def echo(*args: Any, **kwargs: Any) -> Any:
+        return [args, kwargs]
+
+    ran = await bench.run(echo, 1, (2,), kwargs={"self": 3, "task": 4})
+    assert ran.run is not None
+    assert ran.run.value == [(1, (2,)), {"self": 3, "task": 4}]
+
+
+async def test_no_event_loop_is_blocked_by_a_plain_function(bench: Bench) -> None:
+    go_on = threading.Event()
+
+    @bench.huey.task
+    def wait() -> bool:
+        return go_on.wait(10)
+
+    running = asyncio.create_task(bench.run(wait))
+    await asyncio.sleep(0)
+    go_on.set()
+    ran = await running
+    assert ran.outcome == Returned(b"true")
+
+
+async def test_no_more_threads_are_used_than_allowed(bench: Bench) -> None:
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(12)]
+    await until(lambda: bench.runner._threads.statistics().tasks_waiting == 8)
+    may_end.set()
+    assert [ran.outcome for ran in await asyncio.gather(*runs)] == [Returned(b"true")] * 12
+
+
+# -- it raises
+
+
+class Evil(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    __repr__ = __str__
+
+
+class NeedsArguments(Exception):
+    def __init__(self, one: int, *, two: int) -> None:
+        super().__init__(one, two)
+
+
+def recurse() -> None:
+    recurse()
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
+
+
+RAISING: dict[str, Any] = {
+    "ValueError": partial(fail_with, ValueError("no")),
+    "SystemExit": sys.exit,
+    "KeyboardInterrupt": partial(fail_with, KeyboardInterrupt()),
+    "CancelledError": partial(fail_with, asyncio.CancelledError()),
+    "RecursionError": recurse,
+    "ExceptionGroup": partial(fail_with, ExceptionGroup("many", [ValueError(1), OSError(2)])),
+    "BaseExceptionGroup": partial(fail_with, BaseExceptionGroup("many", [SystemExit(1)])),
+    "Evil": partial(fail_with, Evil("x")),
+    "NeedsArguments": partial(fail_with, NeedsArguments(1, two=2)),
+    "TimeoutError": partial(fail_with, TimeoutError()),
+    "ZeroDivisionError": lambda: 1 / 0,
+}
+
+
+@pytest.mark.parametrize("name", RAISING)
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_whatever_a_body_raises_is_an_outcome(bench: Bench, name: str, kind: str) -> None:
+    @bench.huey.task
+    async def coroutine() -> None:
+        RAISING[name]()
+
+    @bench.huey.task
+    def plain() -> None:
+        RAISING[name]()
+
+    ran = await bench.run(coroutine if kind == "coroutine" else plain, failures=1)
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.exception.__name__ == name
+    assert ran.outcome.final is False
+    said = metadata(ran.outcome)
+    assert (said["type"], said["attempt"], said["task_id"]) == (name, 2, "id")
+    assert len(ran.outcome.error) < 200_000
+    assert ran.run is not None
+    assert type(ran.run.exception).__name__ == name
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_a_stop_iteration_is_what_python_makes_of_it(bench: Bench, kind: str) -> None:
+    @bench.huey.task
+    async def coroutine() -> None:
+        raise StopIteration
+
+    @bench.huey.task
+    def plain() -> None:
+        raise StopIteration
+
+    ran = await bench.run(coroutine if kind == "coroutine" else plain)
+    assert isinstance(ran.outcome, Raised)
+    assert (ran.outcome.exception, metadata(ran.outcome)["type"]) == (RuntimeError, "RuntimeError")
+
+
+async def test_the_traceback_is_that_of_the_user(bench: Bench) -> None:
+    @bench.huey.task
+    async def divide(a: int, b: int) -> float:
+        return a / b
+
+    said = metadata((await bench.run(divide, 1, 0)).outcome)
+    assert said["error"] == "ZeroDivisionError('division by zero')"
+    assert "return a / b" in said["traceback"]
+    assert f"aqueue{os.sep}runner.py" not in said["traceback"]
+
+
+async def test_a_task_that_cancels_itself_fails_and_nothing_else_is_cancelled(bench: Bench) -> None:
+    @bench.huey.task
+    async def suicidal() -> None:
+        me = asyncio.current_task()
+        assert me is not None
+        me.cancel()
+        await asyncio.sleep(0)
+
+    ran = await bench.run(suicidal)
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.exception is asyncio.CancelledError
+
+
+# -- it returns what cannot travel
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+async def async_numbers() -> AsyncIterator[int]:
+    yield 1
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+UNENCODABLE: dict[str, Any] = {
+    "object": object,
+    "generator": lambda: (number for number in [1]),
+    "async generator": async_numbers,
+    "loop": lambda: LOOP,
+    "huge": lambda: "x" * 17_000_000,
+    "unspeakable": Unspeakable,
+    "surrogate": lambda: "\ud800",
+    "exception": lambda: ValueError("returned, not raised"),
+}
+
+
+@pytest.mark.parametrize("value", UNENCODABLE)
+async def test_a_result_that_cannot_travel_is_a_failure_that_no_retry_can_mend(bench: Bench, value: str) -> None:
+    @bench.huey.task(retries=3)
+    async def make() -> Any:
+        return UNENCODABLE[value]()
+
+    ran = await bench.run(make)
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.final is True
+    assert metadata(ran.outcome)["type"] == "EncodeError"
+    assert "result" in metadata(ran.outcome)["error"]
+    assert ran.run is not None
+    assert ran.run.started is True
+
+
+async def test_a_coroutine_that_was_not_awaited_is_pointed_out(bench: Bench) -> None:
+    async def forgotten() -> None: ...
+
+    made = []
+
+    @bench.huey.task
+    def make() -> Any:
+        made.append(forgotten())
+        return made[0]
+
+    ran = await bench.run(make)
+    assert "await it first" in metadata(ran.outcome)["error"]
+    made[0].close()
+
+
+# -- it steers itself
+
+
+@pytest.mark.parametrize(("retry", "final", "again"), [(None, False, False), (True, False, True), (False, True, False)])
+async def test_a_body_that_cancels_says_what_becomes_of_its_retries(
+    bench: Bench, retry: bool | None, final: bool, again: bool
+) -> None:
+    @bench.huey.task
+    async def give_up() -> None:
+        raise CancelExecution("nobody wants it", retry=retry)
+
+    ran = await bench.run(give_up)
+    assert isinstance(ran.outcome, Cancelled)
+    assert (ran.outcome.final, ran.outcome.again) == (final, again)
+    assert metadata(ran.outcome)["error"] == "CancelExecution('nobody wants it')"
+    assert ran.run is not None
+    assert (ran.run.started, type(ran.run.exception)) == (True, CancelExecution)
+
+
+LATER = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RetryTask(), RetryAsked()),
+        (RetryTask("message"), RetryAsked()),
+        (RetryTask(delay=0), RetryAsked(delay_ms=0)),
+        (RetryTask(delay=1.5), RetryAsked(delay_ms=1500)),
+        (RetryTask(delay=timedelta(minutes=1)), RetryAsked(delay_ms=60_000)),
+        (RetryTask(eta=LATER), RetryAsked(eta_ms=round(LATER.timestamp() * 1000))),
+        (RetryTask(eta=datetime(1970, 1, 1, tzinfo=UTC)), RetryAsked(eta_ms=1)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_a_body_can_ask_to_run_again(bench: Bench, kind: str, error: RetryTask, outcome: RetryAsked) -> None:
+    @bench.huey.task
+    async def coroutine() -> None:
+        raise error from ValueError()
+
+    @bench.huey.task
+    def plain() -> None:
+        raise error from ValueError()
+
+    ran = await bench.run(coroutine if kind == "coroutine" else plain)
+    assert ran.outcome == outcome
+    assert ran.run is not None
+    assert ran.run.exception is error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"delay": -1}, {"delay": math.nan}, {"delay": "x"}, {"delay": 10**12}, {"eta": "x"}, {"eta": 5}, {"delay": True}],
+    ids=str,
+)
+async def test_a_bad_wish_falls_back_to_the_tasks_own_delay(
+    bench: Bench, arguments: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    @bench.huey.task
+    async def ask() -> None:
+        raise RetryTask(**arguments)
+
+    assert (await bench.run(ask)).outcome == RetryAsked()
+    assert "the task's own retry_delay is used instead" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_ms", "is_failure"),
+    [
+        (TaskLockedException("unable to acquire lock x", 1.5), 1500, True),
+        (TaskLockedException(), 0, True),
+        (RateLimitExceeded("x", 60), 60_000, False),
+        (RateLimitExceeded("x", 60, retry=False), 60_000, True),
+        (RateLimitExceeded("x", math.nan), 0, False),
+        (TaskLockedException("x", "soon"), 0, True),  # type: ignore[arg-type]
+    ],
+    ids=repr,
+)
+async def test_a_body_that_was_refused_says_when_it_is_worth_another_try(
+    bench: Bench, error: Exception, wait_ms: int, is_failure: bool
+) -> None:
+    @bench.huey.task
+    async def work() -> None:
+        raise error
+
+    ran = await bench.run(work)
+    assert isinstance(ran.outcome, Refused)
+    assert (ran.outcome.wait_ms, ran.outcome.is_failure) == (wait_ms, is_failure)
+    assert metadata(ran.outcome)["type"] == type(error).__name__
+    assert ran.run is not None
+    assert ran.run.exception is error
+
+
+async def test_a_body_without_end_is_ended_by_its_timeout(bench: Bench) -> None:
+    cleaned_up = []
+
+    @bench.huey.task(timeout=0.01)
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned_up.append(True)
+
+    ran = await bench.run(endless)
+    assert isinstance(ran.outcome, Raised)
+    assert (ran.outcome.exception.__name__, ran.outcome.final) == ("TaskTimeout", False)
+    assert metadata(ran.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
+    assert cleaned_up == [True]
+
+
+async def test_a_thread_without_end_is_abandoned_by_its_timeout(bench: Bench) -> None:
+    go_on = threading.Event()
+
+    @bench.huey.task(timeout=0.01)
+    def endless() -> None:
+        go_on.wait(10)
+
+    ran = await bench.run(endless)
+    go_on.set()
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.exception.__name__ == "TaskTimeout"
+
+
+async def test_a_timeout_inside_the_body_is_not_taken_for_its_own(bench: Bench) -> None:
+    @bench.huey.task(timeout=60)
+    async def impatient() -> None:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    ran = await bench.run(impatient)
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.exception is TimeoutError
+
+
+async def test_a_plain_function_can_watch_its_own_time(bench: Bench) -> None:
+    @bench.huey.task(timeout=0.01, context=True)
+    def watchful(task: TaskRun) -> None:
+        assert task.time_remaining <= 0.01
+        while not task.is_timed_out:
+            time.sleep(0.001)
+        task.check_timeout()
+
+    ran = await bench.run(watchful)
+    assert isinstance(ran.outcome, Raised)
+    assert metadata(ran.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
+
+
+async def test_a_call_without_a_timeout_has_all_the_time(bench: Bench) -> None:
+    @bench.huey.task(timeout=30, context=True)
+    async def remaining(task: TaskRun) -> bool:
+        task.check_timeout()
+        return task.time_remaining == math.inf
+
+    ran = await bench.run(remaining, overrides={"timeout": 0})
+    assert ran.outcome == Returned(b"true")
+
+
+# -- it does not start
+
+
+async def test_arguments_that_do_not_fit_any_more_fail_at_once(bench: Bench) -> None:
+    """A message of an older version of the application: no retry can make it fit."""
+
+    @bench.huey.task(retries=3)
+    async def add(a: int, b: int) -> None:
+        raise AssertionError("it was run")
+
+    for args, kwargs in (((1,), {}), ((1, 2, 3), {}), ((1, 2), {"c": 3})):
+        ran = await bench.run(add, *args, kwargs=kwargs)
+        assert isinstance(ran.outcome, Raised)
+        assert ran.outcome.final is True
+        assert metadata(ran.outcome)["type"] == "TypeError"
+        assert "add() " in metadata(ran.outcome)["error"]
+        assert ran.run is not None
+        assert ran.run.started is False
+
+
+async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
+    @bench.huey.task
+    async def anything(**kwargs: Any) -> None: ...
+
+    payload = b'["%s","",[],{"__aq__":["dict",[[1,2]]]}]' % anything.name.encode()
+    ran = await bench.runner.run(delivery(payload))
+    assert isinstance(ran.outcome, (Raised, Unusable))
+    assert not isinstance(ran.outcome, Raised) or ran.outcome.final
+
+
+@pytest.mark.parametrize(("late_ms", "runs"), [(-1, True), (0, True), (1, False)])
+async def test_a_task_may_start_until_the_very_instant_it_expires(bench: Bench, late_ms: int, runs: bool) -> None:
+    @bench.huey.task(retries=3)
+    async def remind() -> None: ...
+
+    ran = await bench.run(remind, expires_ms=bench.clock.now_ms() - late_ms)
+    if runs:
+        assert ran.outcome == Returned(b"null")
+    else:
+        assert isinstance(ran.outcome, Expired)
+        assert metadata(ran.outcome)["error"] == "not started in time"
+        assert ran.run is not None
+        assert ran.run.started is False
+
+
+@pytest.mark.parametrize(("count", "runs"), [(1, True), (3, True), (4, False)])
+async def test_a_task_that_outlived_too_many_workers_is_not_tried_on_another(
+    bench: Bench, count: int, runs: bool
+) -> None:
+    @bench.huey.task
+    async def deadly() -> None: ...
+
+    ran = await bench.run(deadly, count=count)
+    if runs:
+        assert ran.outcome == Returned(b"null")
+    else:
+        assert isinstance(ran.outcome, Unusable)
+        assert metadata(ran.outcome)["error"] == "3 workers ended while running it"
+
+
+@pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b"[5]", b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
+async def test_bytes_that_are_no_message_are_unusable(bench: Bench, payload: bytes) -> None:
+    ran = await bench.runner.run(delivery(payload))
+    assert isinstance(ran.outcome, Unusable)
+    assert metadata(ran.outcome)["type"] == "DecodeError"
+    assert ran.run is None
+
+
+@pytest.mark.parametrize(
+    "overrides", [{"timeout": -1}, {"retries": "many"}, {"unheard_of": 5}, {"retry_on": "ValueError"}], ids=str
+)
+async def test_options_that_are_none_are_unusable(bench: Bench, overrides: dict[str, Any]) -> None:
+    @bench.huey.task
+    async def add() -> None: ...
+
+    ran = await bench.run(add, overrides=overrides)
+    assert isinstance(ran.outcome, Unusable)
+    assert ran.reply == "client"
+
+
+async def test_a_task_that_is_not_registered_is_unknown_until_it_is(bench: Bench) -> None:
+    payload = encode_message(Message("id", "late", (), {}, "client"))
+    ran = await bench.runner.run(delivery(payload))
+    assert (ran.outcome, ran.run, ran.reply) == (Unknown("late"), None, "client")
+    bench.huey.task(name="late")(lambda: 5)
+    assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
+
+
+# -- hooks
+
+
+async def test_a_pre_execute_hook_sees_the_task_and_may_cancel_it(bench: Bench) -> None:
+    runs, seen = [], []
+
+    @bench.huey.pre_execute()
+    async def never(task: TaskRun) -> None:
+        seen.append((task.id, task.name, task.args, task.kwargs, task.attempt, task.started))
+        raise CancelExecution("not today", retry=True)
+
+    @bench.huey.task(name="add", retries=3)
+    async def add(a: int, b: int) -> None:
+        runs.append((a, b))
+
+    ran = await bench.run(add, 1, kwargs={"b": 2}, failures=1)
+    assert isinstance(ran.outcome, Cancelled)
+    assert (ran.outcome.final, ran.outcome.again) == (True, False)
+    assert metadata(ran.outcome)["error"] == "CancelExecution('not today')"
+    assert seen == [("id", "add", (1,), {"b": 2}, 2, False)]
+    assert runs == []
+    assert ran.run is not None
+    assert ran.run.started is False
+
+
+async def test_a_hook_that_fails_does_not_keep_the_task_from_running(bench: Bench) -> None:
+    @bench.huey.pre_execute()
+    def broken(task: TaskRun) -> None:
+        raise ValueError
+
+    @bench.huey.task
+    async def work() -> int:
+        return 5
+
+    assert (await bench.run(work)).outcome == Returned(b"5")
+
+
+async def test_hooks_run_after_expiry_and_before_the_arguments_are_looked_at(bench: Bench) -> None:
+    events = []
+    bench.huey.pre_execute("note")(lambda task: events.append("hook"))
+
+    @bench.huey.task
+    async def add(a: int) -> None:
+        events.append("body")
+
+    await bench.run(add, 1, expires_ms=1)
+    assert events == []
+    await bench.run(add)
+    assert events == ["hook"]
+    await bench.run(add, 1)
+    assert events == ["hook", "hook", "body"]
+
+
+async def test_time_spent_in_hooks_is_not_the_tasks(bench: Bench) -> None:
+    @bench.huey.pre_execute()
+    async def slow(task: TaskRun) -> None:
+        assert task.time_remaining == math.inf
+        await asyncio.sleep(0.02)
+
+    @bench.huey.task(timeout=0.01)
+    async def work() -> int:
+        return 5
+
+    assert (await bench.run(work)).outcome == Returned(b"5")
+
+
+# -- the run itself
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "plain"])
+async def test_each_run_knows_itself_and_no_other(bench: Bench, kind: str) -> None:
+    def told(run: TaskRun | None) -> str:
+        assert run is not None
+        return run.id
+
+    @bench.huey.task
+    async def coroutine() -> str:
+        await asyncio.sleep(0)
+        return told(current_task())
+
+    @bench.huey.task
+    def plain() -> str:
+        return told(current_task())
+
+    task = coroutine if kind == "coroutine" else plain
+    payload = encode_message(Message("ignored", task.name, (), {}))
+    rans = await asyncio.gather(
+        *(bench.runner.run(Delivery(f"t{number}", payload, Receipt("w", "p", "e", 1))) for number in range(20))
+    )
+    assert [ran.run.value for ran in rans if ran.run is not None] == [f"t{number}" for number in range(20)]
+    assert current_task() is None
+
+
+async def test_a_run_knows_what_the_call_changed(bench: Bench) -> None:
+    @bench.huey.task(retries=1, queue="mails", context=True)
+    async def look(task: TaskRun) -> list[Any]:
+        return [task.retries, task.attempt, task.queue, task.fence, repr(task)]
+
+    ran = await bench.run(look, failures=2, overrides={"retries": 5})
+    assert ran.run is not None
+    assert ran.run.value == [3, 3, "mails", 1, f"<TaskRun {look.name} id=id attempt=3>"]
+    assert ran.terms.policy.retries == 5
+
+
+async def test_progress_is_reported_for_the_client_that_waits(bench: Bench) -> None:
+    @bench.huey.task(context=True)
+    async def copy(task: TaskRun) -> bool:
+        await task.progress(1)
+        return await task.progress(2.5, 10, "half")
+
+    ran = await bench.run(copy)
+    assert ran.outcome == Returned(b"true")
+    assert bench.reports == [("id", [1, None, ""], "client"), ("id", [2.5, 10, "half"], "client")]
+
+
+@pytest.mark.parametrize("wrong", [(None,), ("50",), (True,), (1, "10"), (1, 2, None), (1, 2, b"x")], ids=str)
+async def test_progress_that_is_none_is_an_error_of_the_task(bench: Bench, wrong: tuple[Any, ...]) -> None:
+    @bench.huey.task(context=True)
+    async def copy(task: TaskRun) -> None:
+        await task.progress(*wrong)
+
+    ran = await bench.run(copy)
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.exception is TypeError
+    assert bench.reports == []
+
+
+async def test_the_terms_are_those_of_the_task_and_the_application(bench: Bench) -> None:
+    plain = bench.huey.task(name="plain")(lambda: None)
+    own = bench.huey.task(name="own", result_ttl=60, results=False, retries=2)(lambda: None)
+    for task, expected in ((plain, (3_600_000, True, 0)), (own, (60_000, False, 2))):
+        terms = (await bench.run(task)).terms
+        assert (terms.ttl_ms, terms.keep_result, terms.policy.retries) == expected
+    changed = (await bench.run(own, overrides={"result_ttl": 5, "results": True})).terms
+    assert (changed.ttl_ms, changed.keep_result) == (5_000, True)
+
+
+async def test_a_task_that_is_declared_anew_is_run_anew(bench: Bench) -> None:
+    """A module that is reloaded while the worker runs."""
+
+    def declare(number: int) -> Any:
+        return bench.huey.task(name="version")(lambda: number)
+
+    assert (await bench.run(declare(1))).outcome == Returned(b"1")
+    assert (await bench.run(declare(2))).outcome == Returned(b"2")
+
+
+# -- nodes of workflows
+
+
+async def run_node(bench: Bench, task: Any, terms: NodeTerms, *inputs: bytes, **fields: Any) -> Ran:
+    terms = terms._replace(after=tuple(f"t{number}" for number in range(len(inputs))))
+    message = Message("id", task.name, ("own",), {}, "client", **fields, node=as_node(terms))
+    payload = encode_message(message)
+    return await bench.runner.run(delivery(joined(payload, 1_000, inputs) if inputs else payload))
+
+
+async def test_a_node_runs_with_what_those_before_it_returned(bench: Bench) -> None:
+    @bench.huey.task
+    async def echo(*args: Any) -> Any:
+        return list(args)
+
+    ran = await run_node(bench, echo, NodeTerms(passing=Passing.EXTEND), as_input("done", encode_value((1, 2))))
+    assert ran.outcome == Returned(encode_value(["own", 1, 2]))
+    assert ran.run is not None
+    assert ran.run.args == ("own", 1, 2)
+    assert ran.reply == "client"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+async def test_whoever_waits_for_a_node_gets_its_verdict(bench: Bench, linked: bool) -> None:
+    @bench.huey.task(results=False, result_ttl=100)
+    async def echo(*args: Any) -> Any: ...
+
+    terms = NodeTerms(linked=linked)
+    assert (await run_node(bench, echo, terms)).terms.linked is linked
+    assert (await run_node(bench, echo, terms, overrides={"results": True})).terms.linked is linked
+    for broken in ({"overrides": {"queue": 7}}, {"expires_ms": 1}):
+        ran = await run_node(bench, echo, terms, **broken)
+        assert isinstance(ran.outcome, (Unusable, Expired))
+        assert ran.terms.linked is linked
+    assert not (await bench.run(echo)).terms.linked
+
+
+@pytest.mark.parametrize(
+    "payload", [b"junk", b"\0join:", b"\0join:1 2\n[]", b'["echo","",[],{},0,null,[true,"none"]]', b"\n\n"]
+)
+async def test_somebody_may_wait_for_what_makes_no_sense(bench: Bench, payload: bytes) -> None:
+    ran = await bench.runner.run(delivery(payload))
+    assert isinstance(ran.outcome, Unusable)
+    assert ran.terms.linked
+
+
+async def test_inputs_that_do_not_fit_fail_at_once(bench: Bench) -> None:
+    @bench.huey.task(retries=5)
+    async def one(a: int) -> None: ...
+
+    ran = await run_node(bench, one, NodeTerms(passing=Passing.EXTEND), as_input("done", b"1"))
+    assert isinstance(ran.outcome, Raised)
+    assert ran.outcome.final
+    assert "takes 1 positional argument but 2 were given" in metadata(ran.outcome)["error"]
+
+
+# -- what must not start
+
+
+async def test_only_a_marked_delivery_is_asked_about(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> int:
+        return 5
+
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
+    assert bench.asked == []
+    marked = delivery(payload)._replace(is_marked=True)
+    assert (await bench.runner.run(marked)).outcome == Returned(b"5")
+    assert bench.asked == [("id", "work")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_is_revoked_does_not_start(bench: Bench, known: bool) -> None:
+    entered: list[bool] = []
+    bench.huey.pre_execute("before")(lambda task: entered.append(True))
+    if known:
+        bench.huey.task(name="work", retries=3, result_ttl=60)(lambda: entered.append(True))
+    bench.revoked.add("work")
+    payload = encode_message(Message("id", "work", (), {}, "client", expires_ms=1))
+    ran = await bench.runner.run(delivery(payload)._replace(is_marked=True))
+    assert isinstance(ran.outcome, Revoked)
+    assert metadata(ran.outcome)["type"] == "Revoked"
+    assert (ran.reply, ran.run is not None, entered) == ("client", known, [])
+    assert not known or ran.terms.ttl_ms == 60_000
+
+
+async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> None:
+    @bench.huey.task(name="work")
+    async def work() -> None:
+        raise AssertionError
+
+    bench.store_is_down = True
+    payload = encode_message(Message("id", "work", (), {}, "client"))
+    assert (await bench.runner.run(delivery(payload)._replace(is_marked=True))).outcome == Interrupted()
