@@ -50,12 +50,13 @@ async def add(a: int, b: int) -> int:
 class Wire:
     """Stands in for the server: packs what would be sent, and answers with what the scripts answer."""
 
-    async def run(self, script: Any, keys: Any, *arguments: Any) -> list[int]:
-        hiredis.pack_command(("EVALSHA", script.digest, len(keys), *keys, *arguments))
+    async def run(self, script: Any, *arguments: Any) -> list[int]:
+        by_digest, _ = script.commands("{aq:layers}:", *arguments)
+        hiredis.pack_command(by_digest)
         return [1] * BATCH
 
-    async def run_noting_repeats(self, script: Any, keys: Any, *arguments: Any) -> tuple[list[int], bool]:
-        return await self.run(script, keys, *arguments), False
+    async def run_noting_repeats(self, script: Any, *arguments: Any) -> tuple[list[int], bool]:
+        return await self.run(script, *arguments), False
 
 
 class Layers:

@@ -57,4 +57,4 @@ class Contestant(Adapter):
     def settled(self) -> list[tuple[list[str], int]]:
         if self.job.url.startswith("sqlite:///"):
             return [(["SELECT count(*) FROM task WHERE place <> 'settled'"], 0)]
-        return [(["XLEN", f"{{aq:{NAME}}}:s:default:0"], 0)]
+        return [(["XLEN", f"{{aq:{NAME}}}:stream:default:0"], 0)]

@@ -50,23 +50,23 @@ def _on_server(server: redis.Redis, tag: str) -> list[str]:
     found = []
     for key in server.scan_iter(f"{tag}:*", count=1000):
         match key.decode().removeprefix(tag).split(":")[1]:
-            case "t":
+            case "task":
                 if server.pttl(key) <= 0:
                     found.append(f"record {key} never expires: {server.hgetall(key)}")
                 if server.hexists(key, "p") or server.hexists(key, "j") or server.hexists(key, "n"):
                     found.append(f"record {key} has more than its verdict: {server.hgetall(key)}")
-            case "s":
+            case "stream":
                 if entries := server.xlen(key):
                     found.append(f"stream {key} has {entries} entries")
                 found += [f"group of {key}: {group}" for group in server.xinfo_groups(key) if group["pending"]]
-            case "q":
+            case "dead":
                 if server.type(key) == b"hash" and server.pttl(key) <= 0:
                     found.append(f"dead letter {key} never expires")
-            case "b":
-                # One ring for each level at most; the next worker hears those that nobody heard.
-                if server.xlen(key) > server.scard(f"{tag}:l"):
+            case "bell":
+                # One ring for each lane at most; the next worker hears those that nobody heard.
+                if server.xlen(key) > server.scard(f"{tag}:lanes"):
                     found.append(f"bell {key} has {server.xlen(key)} entries")
-            case "l" | "e" | "w":
+            case "layout" | "lanes" | "reclaimer" | "workers":
                 pass
             case _:
                 found.append(f"key {key}")

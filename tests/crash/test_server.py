@@ -76,7 +76,7 @@ async def test_a_forgotten_script_and_garbage_in_the_stream_lose_nothing_at_all(
     workers = [rig.start_worker(concurrency=20) for _ in range(2)]
     await rig.up(*workers)
     random = Random(7)
-    stream = f"{{aq:{rig.name}}}:s:default:0"
+    stream = f"{{aq:{rig.name}}}:stream:default:0"
     garbage: list[dict[Any, Any]] = [
         {b"": b""},
         {b"i": b"", b"p": b""},
@@ -118,7 +118,7 @@ async def test_a_message_that_names_its_waiting_client_cannot_silence_it(rig: Ri
     waiting = asyncio.create_task((await rig.enqueue("hold", rig.gate())).get(timeout=30))
     await until(lambda: bool(rig.ledger.entries("start")), "the start")
     token = (await rig.huey.client()).token.encode()
-    stream = f"{{aq:{rig.name}}}:s:default:0"
+    stream = f"{{aq:{rig.name}}}:stream:default:0"
     for task_id in (b"two words", b"two\nlines", b" ", b"\n", b"\xff"):
         operator.xadd(stream, {b"i": task_id, b"p": b'["quick","' + token + b'"]'})
     rig.open(rig.gate())

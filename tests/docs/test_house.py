@@ -6,9 +6,11 @@ import re
 import tomllib
 
 from aqueue.core.lifecycle import TRANSITIONS, VERDICTS, State
+from aqueue.storage.redis.keys import CHANNELS, KEYS
 
 from .pages import ROOT, blocks, rows, section
 
+REDIS_KEYS = ROOT / "docs/redis-keys.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
 STATES = ROOT / "docs/state-machine.md"
 DECISIONS = sorted((ROOT / "docs/adr").glob("0*.md"))
@@ -44,6 +46,12 @@ def test_every_state_and_every_move_is_explained() -> None:
     assert len(explained) == len(set(explained)), "a move is explained twice"
 
 
+def test_every_key_and_channel_on_redis_is_explained() -> None:
+    keys = [[f"`{name}`", f"`{key.type}`", key.text] for name, key in KEYS.items()]
+    assert rows(section(REDIS_KEYS, "Keys")) == keys
+    assert rows(section(REDIS_KEYS, "Channels")) == [[f"`{name}`", text] for name, text in CHANNELS.items()]
+
+
 def test_every_module_has_its_line_in_the_architecture() -> None:
     lines = re.findall(r"^\| `([\w/.]+)` \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
     trivial = {"__init__.py", "_version.py", "__main__.py"}
@@ -57,7 +65,8 @@ def test_every_module_has_its_line_in_the_architecture() -> None:
 
 def test_the_floors_of_the_page_are_those_of_the_linter() -> None:
     configuration = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    (contract,) = [c for c in configuration["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
+    contracts = configuration["tool"]["importlinter"]["contracts"]
+    (contract,) = [found for found in contracts if found.get("containers") == ["aqueue"]]
     page = [re.findall(r"`(\w+)`", row[0]) for row in rows(section(ARCHITECTURE, "Floors"))]
     assert page == [layer.split(" | ") for layer in contract["layers"]]
 

@@ -459,7 +459,7 @@ async def test_a_message_that_a_worker_cannot_verify_is_kept_for_one_that_can(
 
 async def test_an_entry_that_nobody_signed_because_it_is_no_message_leaves_the_stream(redis_url: str) -> None:
     huey = RedisHuey(f"test-{new_token()}", url=redis_url, serializer=JSONSerializer(keys=[KEY]))
-    stream = f"{{aq:{huey.name}}}:s:default:0"
+    stream = f"{{aq:{huey.name}}}:stream:default:0"
     with redis.Redis.from_url(redis_url) as operator:
         operator.xadd(stream, {"some": "thing"})
         async with running(huey):

@@ -7,18 +7,18 @@ at up to a hundred of them, so nothing moves between the two looks, and the serv
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..admin import PAGE, Examined, Finding
-from .keys import GROUP, queue_of
+from .keys import queue_of, type_of
+from .packing import batches
 from .scripts import CHECK_ENTRIES, CHECK_LEFTOVERS, CHECK_PENDING, CHECK_RECORDS, CHECK_SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator, Sequence
 
     from .connections.server import Server
     from .keys import Keys
-    from .scripts import Script
 
 # What a script found, in the word for it that a script of the user's can rely on, and in a sentence.
 _SENTENCES = {
@@ -34,41 +34,13 @@ _SENTENCES = {
     "ended": ("twice", "has its verdict, and still stands in line, as entry {more}: it would run again"),
     "twice": ("twice", "stands in line more than once, as entry {more} too: it would run twice"),
     "not due": ("twice", "is {more}, and stands in a schedule too"),
-    "other schedule": ("twice", "stands in a schedule that is not that of its level {more}"),
+    "other schedule": ("twice", "stands in a schedule that is not that of its lane {more}"),
     "no record": ("unknown", "stands in a place, and has no record: it could be enqueued once more"),
     "stranger": ("stranger", "entry {more} is not that of a task: a worker will declare it dead"),
     "empty": ("empty", "entry {more} is lent, and there is nothing in it"),
     "left over inbox": ("leftover", "waits for nobody any more, and what it was given is still there"),
     "left over letter": ("leftover", "has a dead letter that is in no list"),
     "left over request": ("leftover", "has ended, and is still asked to stop"),
-}
-
-# What each kind of key is to be, by the letter behind the prefix: of one alone, and of one with a name behind it.
-_ALONE = {
-    "b": "stream",
-    "e": "hash",
-    "f": "hash",
-    "h": "zset",
-    "k": "set",
-    "l": "set",
-    "m": "zset",
-    "n": "hash",
-    "p": "hash",
-    "q": "zset",
-    "w": "hash",
-    "z": "hash",
-}
-_NAMED = {
-    "a": "hash",
-    "d": "zset",
-    "f": "hash",
-    "h": "zset",
-    "i": "hash",
-    "q": "hash",
-    "s": "stream",
-    "t": "hash",
-    "v": "hash",
-    "x": "zset",
 }
 
 
@@ -78,27 +50,31 @@ class Checkup:
     def __init__(self, server: Server, keys: Keys) -> None:
         self._server = server
         self._keys = keys
-        self._streams: set[str] = set()
-        self._schedules: set[str] = set()
+        self._lanes: set[str] = set()
+        self._queues: set[str] = set()
 
     async def run(self, scan: AsyncGenerator[list[bytes], None]) -> AsyncGenerator[Examined, None]:
         """What is found; `scan` gives the keys of the namespace, some hundred at a time."""
+        keys = self._keys
         async for names in scan:
             sound, findings = await self._sorted(names)
             yield Examined(0, findings)
-            for examine in (self._records, self._leftovers):
-                for batch in _batches(sound):
-                    yield await examine(batch)
-            self._streams.update(name for name in sound if name.startswith(self._keys.stream_prefix))
-            self._schedules.update(name for name in sound if name.startswith(self._keys.schedule_prefix))
+            for batch in batches(_behind(keys.tasks, sound), PAGE):
+                tasks, *wrong = await self._server.run(CHECK_RECORDS, *batch)
+                yield Examined(tasks, _findings(wrong))
+            for kind, prefix in (("inbox", keys.inboxes), ("letter", keys.dead_letters)):
+                yield Examined(0, await self._leftovers(kind, _behind(prefix, sound)))
+            self._lanes.update(_behind(keys.streams, sound))
+            self._queues.update(_behind(keys.due, sound))
         yield Examined(0, await self._unread())
-        for stream in sorted(self._streams):
-            async for findings in self._entries(stream):
+        for lane in sorted(self._lanes):
+            async for findings in self._entries(lane):
                 yield Examined(0, findings)
-        for schedule in sorted(self._schedules):
-            async for findings in self._due(schedule):
+        for queue in sorted(self._queues):
+            async for findings in self._due(queue):
                 yield Examined(0, findings)
-        yield Examined(0, await self._requests())
+        requests = [task_id.decode() for task_id in await self._server.call("SMEMBERS", keys.to_cancel)]
+        yield Examined(0, await self._leftovers("request", requests))
 
     async def _sorted(self, names: list[bytes]) -> tuple[list[str], list[Finding]]:
         """Those of `names` that are of the type that they are to be, and what is wrong with the others."""
@@ -106,87 +82,54 @@ class Checkup:
         types = await asyncio.gather(*(self._server.call("TYPE", name) for name in names))
         sound, findings = [], []
         for key, kind in zip(keys, (kind.decode() for kind in types), strict=True):
-            letter, _, name = key[len(self._keys.prefix) :].partition(":")
-            wanted = (_NAMED if name else _ALONE).get(letter)
+            wanted = type_of(key[len(self._keys.prefix) :])
             if wanted is None:
-                findings.append(Finding("stranger", "", f"the key {key} is none of aqueue"))
+                findings.append(Finding("stranger", "", f"the key {key} is not one of aqueue"))
             elif kind not in {wanted, "none"}:
-                findings.append(Finding("type", "", f"the key {key} is to be a {wanted}, and is a {kind}"))
+                findings.append(Finding("type", "", f"the key {key} must be a {wanted}, and is a {kind}"))
             elif kind != "none":
                 sound.append(key)
         return sound, findings
 
-    async def _records(self, names: list[str]) -> Examined:
-        keys = self._keys
-        records = [name for name in names if name.startswith(keys.record_prefix)]
-        if not records:
-            return Examined(0, [])
-        arguments = (GROUP, keys.stream_prefix, keys.schedule_prefix, len(keys.record_prefix))
-        tasks, *wrong = await self._server.run(CHECK_RECORDS, (keys.pauses, *records), *arguments)
-        return Examined(tasks, _findings(wrong))
-
-    async def _leftovers(self, names: list[str]) -> Examined:
-        found, arguments = [], []
-        for kind, prefix in (("inbox", self._keys.inbox_prefix), ("letter", self._keys.letter_prefix)):
-            for name in names:
-                if name.startswith(prefix):
-                    found.append(name)
-                    arguments += [kind, name[len(prefix) :]]
-        return Examined(0, await self._check_leftovers(found, arguments))
-
-    async def _requests(self) -> list[Finding]:
-        """What is left of those who asked a task to stop; there are few of them."""
-        ids = [task_id.decode() for task_id in await self._server.call("SMEMBERS", self._keys.to_cancel)]
+    async def _leftovers(self, kind: str, task_ids: Sequence[str]) -> list[Finding]:
         findings = []
-        for batch in _batches(ids):
-            arguments = [part for task_id in batch for part in ("request", task_id)]
-            findings += await self._check_leftovers([self._keys.to_cancel] * len(batch), arguments)
+        for batch in batches(task_ids, PAGE):
+            findings += _findings(await self._server.run(CHECK_LEFTOVERS, kind, *batch))
         return findings
-
-    async def _check_leftovers(self, found: list[str], arguments: list[str]) -> list[Finding]:
-        if not found:
-            return []
-        keys = (self._keys.letters, self._keys.to_cancel, *found)
-        return _findings(await self._server.run(CHECK_LEFTOVERS, keys, self._keys.record_prefix, *arguments))
 
     async def _unread(self) -> list[Finding]:
-        """Streams and schedules of which workers have never heard."""
-        levels = {level.decode() for level in await self._server.call("SMEMBERS", self._keys.levels)}
-        queues = {queue_of(level) for level in levels}
+        """Lanes and schedules that workers do not know of."""
+        known = {lane.decode() for lane in await self._server.call("SMEMBERS", self._keys.lanes)}
         findings = []
-        for stream in sorted(self._streams):
-            level = stream[len(self._keys.stream_prefix) :]
-            if level not in levels and await self._server.call("XLEN", stream):
-                findings.append(Finding("unread", "", f"tasks are in line at {level}, and no worker knows of it"))
-        for schedule in sorted(self._schedules):
-            queue = schedule[len(self._keys.schedule_prefix) :]
-            if queue not in queues:
-                findings.append(Finding("unread", "", f"tasks are scheduled in {queue}, and no worker knows of it"))
+        for lane in sorted(self._lanes - known):
+            if await self._server.call("XLEN", self._keys.stream(lane)):
+                findings.append(Finding("unread", "", f"tasks are in line at {lane}, and no worker knows of it"))
+        for queue in sorted(self._queues - set(map(queue_of, known))):
+            findings.append(Finding("unread", "", f"tasks are scheduled in {queue}, and no worker knows of it"))
         return findings
 
-    async def _entries(self, stream: str) -> AsyncGenerator[list[Finding], None]:
-        checks: tuple[tuple[Script, str], ...] = (
-            (CHECK_ENTRIES, self._keys.record_prefix),
-            (CHECK_PENDING, GROUP),
-        )
-        for script, argument in checks:
+    async def _entries(self, lane: str) -> AsyncGenerator[list[Finding], None]:
+        for script in (CHECK_ENTRIES, CHECK_PENDING):
             after = b""
             while True:
-                after, *wrong = await self._server.run(script, (stream,), after, PAGE, argument)
+                after, *wrong = await self._server.run(script, lane, PAGE, after)
                 yield _findings(wrong)
                 if not after:
                     break
 
-    async def _due(self, schedule: str) -> AsyncGenerator[list[Finding], None]:
-        queue = schedule[len(self._keys.schedule_prefix) :]
+    async def _due(self, queue: str) -> AsyncGenerator[list[Finding], None]:
         cursor = b"0"
         while True:
-            cursor, members = await self._server.call("ZSCAN", schedule, cursor, "COUNT", PAGE)
-            for ids in _batches(members[::2]):
-                arguments = (self._keys.record_prefix, queue, *ids)
-                yield _findings(await self._server.run(CHECK_SCHEDULED, (schedule,), *arguments))
+            cursor, members = await self._server.call("ZSCAN", self._keys.schedule(queue), cursor, "COUNT", PAGE)
+            for ids in batches(members[::2], PAGE):
+                yield _findings(await self._server.run(CHECK_SCHEDULED, queue, *ids))
             if cursor == b"0":
                 break
+
+
+def _behind(prefix: str, names: Sequence[str]) -> list[str]:
+    """What stands behind `prefix` in those of `names` that begin with it."""
+    return [name[len(prefix) :] for name in names if name.startswith(prefix)]
 
 
 def _findings(wrong: list[list[bytes]]) -> list[Finding]:
@@ -196,8 +139,3 @@ def _findings(wrong: list[list[bytes]]) -> list[Finding]:
         text = sentence.format(more=more.decode("utf-8", "backslashreplace"))
         findings.append(Finding(what, task_id.decode("utf-8", "backslashreplace"), text))
     return findings
-
-
-def _batches(items: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(items), PAGE):
-        yield items[start : start + PAGE]

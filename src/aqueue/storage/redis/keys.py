@@ -1,136 +1,195 @@
-"""Every key and channel of a namespace, and what stands in it.
+"""Every key and channel of a namespace: its name, its type, and what stands in it.
 
-All carry the same hash tag, so that one script may touch any of them on a cluster.
-
-``{aq:ns}:s:<queue>:<priority>``, a stream with one group
-    Ready and running tasks of one level: ``i`` id, ``p`` payload, and on a task that was put back ``b`` deliveries of
-    its earlier entries and ``f`` failures so far. The group's pending list is the lease table.
-``{aq:ns}:d:<queue>``, a sorted set
-    Ids of scheduled tasks by due instant, in ms of the server's clock.
-``{aq:ns}:t:<id>``, a hash
-    The record of a task: ``e`` its entry ('' while scheduled), ``l`` its level (absent for default:0), ``s`` its state
-    (absent while queued for the first time), ``p b f`` payload, base and failures while scheduled, ``r`` result, ``g``
-    progress; of a node of a workflow ``j`` what it waits for, with ``p``, while it does, and ``n`` who waits for it,
-    both behind the instant of the push. It expires once the task has a verdict.
-``{aq:ns}:i:<id>``, a hash
-    The inbox of a node that waits: what it got so far, by position, and the ``size`` of that.
-``{aq:ns}:l``, a set
-    Levels, ``<queue>:<priority>``, that ever held a task.
-``{aq:ns}:b``, a stream with one group
-    The bell: an entry wakes a waiting reader, because a level was used for the first time.
-``{aq:ns}:p``, a hash
-    States of periodic schedules by name.
-``{aq:ns}:n``, a hash
-    Clients that asked to be told of a task which they did not enqueue, by id; a verdict removes it.
-``{aq:ns}:m``, a sorted set
-    Marks of what must not start, by the instant at which they end: ``ever <key>`` or, for one task only,
-    ``once <key>``, where the key is the id of a task, or ``all <name>`` for every task of that name.
-``{aq:ns}:k``, a set
-    Ids of lent tasks that were asked to stop. A verdict removes them here and above.
-``{aq:ns}:q:<id>``, a hash
-    A dead letter: ``p`` payload, ``l`` level, ``s`` verdict, ``r`` error, ``f`` failures, ``b`` deliveries, ``a`` the
-    instant at which the task died. It expires.
-``{aq:ns}:q``, a sorted set
-    Ids of dead letters, by the instant at which they expire.
-``{aq:ns}:z``, a hash
-    What is paused: each queue, or ``*``, and for each stream that nothing is to be read from the id to which its group
-    had come. Meanwhile the group stands at the end of all ids, so that nobody is given anything.
-``{aq:ns}:e``, a hash
-    Epoch of the reclaimers: ``run`` of the server, ``since``, ``last``.
-``{aq:ns}:w``, a hash
-    Workers by consumer: instant of the last sign of life, then their description. For people; no decision rests on it.
-``{aq:ns}:v:<key>``, a hash
-    One value of the user's: ``v``. It expires if it was given a time to live.
-``{aq:ns}:a:<token>``, a hash
-    The answer to a call that may be repeated: ``a``, or ``n`` where it is nothing. It expires soon.
-``{aq:ns}:h:<name>``, a sorted set
-    Holders of a lock or semaphore, by the instant at which they lapse. It expires when all of them have.
-``{aq:ns}:f:<name>``, a hash
-    Their fences; and, under '', that somebody waits. It expires with them.
-``{aq:ns}:h``, a sorted set
-    Names of locks and semaphores that are held, by the instant until which they are at most.
-``{aq:ns}:f``, a hash
-    The ``last`` fence.
-``{aq:ns}:x:<ms>:<name>``, a sorted set
-    Calls that a rate limit per so many ms has admitted, by instant. It expires with the last of them.
-``{aq:ns}:r:<client>``, a channel
-    What happens to the tasks of one client.
-``{aq:ns}:c``, a channel
-    Hints to everyone: ``due <ms>``, ``freed <name>``, ``cancel <id>``.
+All of them begin with the same hash tag, so that one script may touch any of them on a cluster. ``docs/redis-keys.md``
+shows the tables below. Scripts get only the prefix of the namespace and derive the keys from it: see ``scripts``.
 """
 
 from __future__ import annotations
 
-GROUP = "w"
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# The number of the layout that the tables below describe, and the lowest number that a process may know and still use
+# a namespace that has this layout. A change that an older process cannot live with raises both.
+LAYOUT = 1
+OLDEST_READER = 1
+
+# The one consumer group of each stream.
+GROUP = "workers"
+
+
+class Key(NamedTuple):
+    """What a key holds: its type as the command TYPE names it, and the meaning of its content."""
+
+    type: str
+    text: str
+
+
+# By name, as it stands behind the prefix of the namespace.
+KEYS = {
+    "layout": Key(
+        "hash",
+        "which `layout` the keys have, the `oldest_reader` (the lowest layout that a process may know and still use "
+        "them), and the version of aqueue that wrote this (`written_by`)",
+    ),
+    "lanes": Key("set", "every lane, `<queue>:<priority>`, that ever held a task"),
+    "stream:<lane>": Key(
+        "stream",
+        "the ready and running tasks of a lane: `i` id, `p` payload, and for a task that was put back `b` deliveries "
+        "of its earlier entries and `f` failures. The pending list of its group `workers` is the lease table",
+    ),
+    "due:<queue>": Key("zset", "ids of scheduled tasks by due instant, in ms of the server's clock"),
+    "task:<id>": Key(
+        "hash",
+        "the record of a task: `e` its entry ('' while it is in no stream), `l` its lane (absent for `default:0`), `s` "
+        "its state (absent while it is queued for the first time), `p` `b` `f` payload, deliveries and failures while "
+        "it is scheduled, `r` result, `g` progress. Of a node of a workflow also `j` what it waits for, with `p`, and "
+        "`n` which nodes wait for it; both begin with the instant of the push. Expires once the task has a verdict",
+    ),
+    "inbox:<id>": Key("hash", "the inputs that a waiting node has got so far, by position, and their `size`"),
+    "bell": Key("stream", "an entry wakes a waiting reader because a lane was used for the first time"),
+    "watchers": Key(
+        "hash", "by id of a task, the clients that wait for it beside the one that enqueued it. A verdict removes it"
+    ),
+    "revocations": Key(
+        "zset",
+        "what must not start, by the instant at which the revocation ends: `ever <key>` or, for one task only, "
+        "`once <key>`. The key is the id of a task, or `all <name>` for every task of that name",
+    ),
+    "to_cancel": Key("set", "ids of running tasks that were asked to stop. A verdict removes them"),
+    "dead": Key("zset", "ids of dead letters, by the instant at which they expire"),
+    "dead:<id>": Key(
+        "hash",
+        "a dead letter: `p` payload, `l` lane, `s` verdict, `r` error, `f` failures, `b` deliveries, `a` the instant "
+        "at which the task died. Expires",
+    ),
+    "paused": Key(
+        "hash",
+        "each paused queue, or `*` for all; and for each lane that gives nothing out the id that its group had "
+        "reached. The group stands at the end of all ids meanwhile",
+    ),
+    "schedules": Key("hash", "states of periodic schedules, by name"),
+    "workers": Key("hash", "by consumer, when it last renewed its leases, and its description. For people only"),
+    "reclaimer": Key(
+        "hash", "since when leases can be trusted: `run` of the server, `since`, and the `last` look for expired leases"
+    ),
+    "values:<key>": Key("hash", "a value of the user: `v`. Expires if it has a time to live"),
+    "answers:<token>": Key("hash", "the answer to a call that may be repeated: `a`, or `n` for nothing. Expires soon"),
+    "locks": Key("zset", "names of locks and semaphores that are held, by the instant until which they are at most"),
+    "locks:<name>": Key("zset", "the holders of a lock or semaphore, by the instant at which each lapses. Expires"),
+    "fences": Key("hash", "the `last` fence"),
+    "fences:<name>": Key("hash", "the fence of each holder; the field '' says that somebody waits. Expires"),
+    "rates:<ms>:<name>": Key("zset", "the calls that a rate limit per that many ms has admitted, by instant. Expires"),
+}
+CHANNELS = {
+    "replies:<client>": "verdicts and progress of the tasks of one client",
+    "control": "news for everybody: `due <ms>`, `freed <name>`, `cancel <id>`, `schedule <name>`",
+}
+
+
+def type_of(name: str) -> str | None:
+    """The type that the key `name`, without the prefix of the namespace, must have; None if aqueue has no such key."""
+    return _TYPES.get(_family(name))
+
+
+def _family(name: str) -> str:
+    """The part of a name that all keys of one kind share: with the colon, if more follows."""
+    head, colon, _ = name.partition(":")
+    return head + colon
+
+
+_TYPES = {_family(name): key.type for name, key in KEYS.items()}
+
+# What scripts call ``key.<name>`` and ``prefix.<name>``.
+SINGLE = frozenset(name for name in (*KEYS, *CHANNELS) if ":" not in name)
+NAMED = frozenset(name.partition(":")[0] for name in (*KEYS, *CHANNELS) if ":" in name)
 
 
 class Keys:
-    """The keys of one namespace."""
+    """The keys of one namespace, as far as they are named outside of scripts."""
 
     def __init__(self, namespace: str) -> None:
-        tag = f"{{aq:{namespace}}}"
-        self.prefix = f"{tag}:"
-        self.stream_prefix = f"{tag}:s:"
-        self.record_prefix = f"{tag}:t:"
-        self.inbox_prefix = f"{tag}:i:"
-        self.schedule_prefix = f"{tag}:d:"
-        self.reply_prefix = f"{tag}:r:"
-        self.levels = f"{tag}:l"
-        self.bell = f"{tag}:b"
-        self.schedules = f"{tag}:p"
-        self.watchers = f"{tag}:n"
-        self.marks = f"{tag}:m"
-        self.to_cancel = f"{tag}:k"
-        self.letters = f"{tag}:q"
-        self.letter_prefix = f"{tag}:q:"
-        self.pauses = f"{tag}:z"
-        self.epoch = f"{tag}:e"
-        self.workers = f"{tag}:w"
-        self.value_prefix = f"{tag}:v:"
-        self.answer_prefix = f"{tag}:a:"
-        self.holders_prefix = f"{tag}:h:"
-        self.fences_prefix = f"{tag}:f:"
-        self.rate_prefix = f"{tag}:x:"
-        self.held = f"{tag}:h"
-        self.fence = f"{tag}:f"
-        self.control = f"{tag}:c"
+        self.namespace = namespace
+        self.prefix = f"{{aq:{namespace}}}:"
+        self.layout = f"{self.prefix}layout"
+        self.lanes = f"{self.prefix}lanes"
+        self.bell = f"{self.prefix}bell"
+        self.schedules = f"{self.prefix}schedules"
+        self.revocations = f"{self.prefix}revocations"
+        self.to_cancel = f"{self.prefix}to_cancel"
+        self.dead = f"{self.prefix}dead"
+        self.paused = f"{self.prefix}paused"
+        self.workers = f"{self.prefix}workers"
+        self.control = f"{self.prefix}control"
+        self.streams = f"{self.prefix}stream:"
+        self.due = f"{self.prefix}due:"
+        self.tasks = f"{self.prefix}task:"
+        self.inboxes = f"{self.prefix}inbox:"
+        self.dead_letters = f"{self.prefix}dead:"
 
-    def stream(self, level: str) -> str:
-        return self.stream_prefix + level
+    def stream(self, lane: str) -> str:
+        return self.streams + lane
 
     def schedule(self, queue: str) -> str:
-        return self.schedule_prefix + queue
-
-    def record(self, task_id: str) -> str:
-        return self.record_prefix + task_id
-
-    def reply(self, client: str) -> str:
-        return self.reply_prefix + client
-
-    def letter(self, task_id: str) -> str:
-        return self.letter_prefix + task_id
+        return self.due + queue
 
     def value(self, key: str) -> str:
-        return self.value_prefix + key
-
-    def answer(self, token: str) -> str:
-        return self.answer_prefix + token
-
-    def fences(self, name: str) -> str:
-        return self.fences_prefix + name
+        return f"{self.prefix}values:{key}"
 
     def rate(self, name: str, per_ms: int) -> str:
-        return f"{self.rate_prefix}{per_ms}:{name}"
+        return f"{self.prefix}rates:{per_ms}:{name}"
+
+    def replies(self, client: str) -> str:
+        return f"{self.prefix}replies:{client}"
 
 
-def level_of(queue: str, priority: int) -> str:
+def lane_of(queue: str, priority: int) -> str:
     """The name of one queue at one priority; a queue's name has no colon."""
     return f"{queue}:{priority}"
 
 
-def queue_of(level: str) -> str:
-    return level.rpartition(":")[0]
+def queue_of(lane: str) -> str:
+    return lane.rpartition(":")[0]
 
 
-def priority_of(level: str) -> int:
-    return int(level.rpartition(":")[2])
+def priority_of(lane: str) -> int:
+    return int(lane.rpartition(":")[2] or 0)
+
+
+class Lanes:
+    """The lanes of a namespace, as last seen: the streams that a worker has to read, highest priority first."""
+
+    def __init__(self, members: Iterable[bytes] = ()) -> None:
+        self._known: frozenset[str] = frozenset()
+        self._ordered: dict[tuple[str, ...], list[str]] = {}
+        self.learn(members)
+
+    def learn(self, members: Iterable[bytes]) -> None:
+        """Take in the members of the set of lanes."""
+        known = frozenset(member.decode() for member in members)
+        if known != self._known:
+            self._known = known
+            self._ordered = {}
+
+    def of(self, queues: Sequence[str]) -> list[str]:
+        """The lanes of `queues`, highest priority first, equal ones in the order of `queues`."""
+        asked = tuple(queues)
+        ordered = self._ordered.get(asked)
+        if ordered is None:
+            # The default lane is read before it holds anything, so that the first task of all finds a reader.
+            lanes = {lane_of(queue, 0) for queue in asked} | {x for x in self._known if queue_of(x) in asked}
+            ordered = sorted(lanes, key=lambda lane: (-priority_of(lane), asked.index(queue_of(lane))))
+            self._ordered[asked] = ordered
+        return ordered
+
+    @property
+    def queues(self) -> list[str]:
+        """Every queue that ever held a task."""
+        return sorted({queue_of(lane) for lane in self._known})
+
+    @property
+    def all(self) -> list[str]:
+        """Every lane that ever held a task."""
+        return sorted(self._known)

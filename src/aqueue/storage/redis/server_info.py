@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...exceptions import ConfigurationError
 from ..protocol import Description, QueueDepth, WorkerInfo
-from .keys import GROUP
-from .levels import Levels
+from .keys import GROUP, Lanes
 
 if TYPE_CHECKING:
     from .connections.address import Address
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 OLDEST_VERSION = (6, 2)
 
 
-class Insight:
+class ServerInfo:
     """Reads the facts of one namespace and of the server that holds it."""
 
     def __init__(self, address: Address, server: Server, keys: Keys) -> None:
@@ -25,11 +24,9 @@ class Insight:
         self._server = server
         self._keys = keys
 
-    async def levels(self) -> Levels:
-        """The levels that exist now."""
-        levels = Levels()
-        levels.learn(await self._server.call("SMEMBERS", self._keys.levels))
-        return levels
+    async def lanes(self) -> Lanes:
+        """The lanes that exist now."""
+        return Lanes(await self._server.call("SMEMBERS", self._keys.lanes))
 
     async def check(self) -> None:
         """Refuse a server that cannot keep tasks.
@@ -69,8 +66,8 @@ class Insight:
         return Description("redis", str(self._address), version, durability, tuple(warnings))
 
     async def depths(self) -> list[QueueDepth]:
-        now, levels = await self._now_ms(), await self.levels()
-        return [await self._depth(queue, levels.of((queue,)), now) for queue in levels.queues]
+        now, lanes = await self._now_ms(), await self.lanes()
+        return [await self._depth(queue, lanes.of((queue,)), now) for queue in lanes.queues]
 
     async def workers(self) -> list[WorkerInfo]:
         now = await self._now_ms()
@@ -85,14 +82,14 @@ class Insight:
         fields = await self._server.call("HGETALL", self._keys.schedules)
         return {name.decode(): state for name, state in zip(fields[::2], fields[1::2], strict=True)}
 
-    async def _depth(self, queue: str, levels: list[str], now: int) -> QueueDepth:
+    async def _depth(self, queue: str, lanes: list[str], now: int) -> QueueDepth:
         ready = running = 0
         oldest = now
-        for level in levels:
-            stream = self._keys.stream(level)
+        for lane in lanes:
+            stream = self._keys.stream(lane)
             group = await self._group(stream)
-            come_to = await self._server.call("HGET", self._keys.pauses, stream)
-            after = (come_to or group.get(b"last-delivered-id", b"0-0")).decode()
+            reached = await self._server.call("HGET", self._keys.paused, lane)
+            after = (reached or group.get(b"last-delivered-id", b"0-0")).decode()
             first = await self._server.call("XRANGE", stream, f"({after}", "+", "COUNT", 1)
             if first:
                 oldest = min(oldest, int(first[0][0].partition(b"-")[0]))

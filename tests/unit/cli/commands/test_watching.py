@@ -27,7 +27,7 @@ def _meddle(store: Shell, task_id: str) -> None:
     """Take a task out of its line, behind everybody's back."""
     if "AQUEUE_URL" in store.env:
         with redis.Redis.from_url(store.env["AQUEUE_URL"]) as server:
-            server.delete(f"{{aq:{store.env['SHOP']}}}:s:default:0")
+            server.delete(f"{{aq:{store.env['SHOP']}}}:stream:default:0")
     else:
         with contextlib.closing(sqlite3.connect(store.directory / "shop.db")) as connection, connection:
             connection.execute("UPDATE task SET place = 'nowhere' WHERE id = ?", (task_id,))

@@ -33,7 +33,7 @@ class Hand:
 
     def entry(self, task_id: str) -> str:
         """Where the record of a task says that it stands."""
-        found: Any = self.server.hget(self.key(f"t:{task_id}"), "e")
+        found: Any = self.server.hget(self.key(f"task:{task_id}"), "e")
         return str(found.decode())
 
 
@@ -92,71 +92,77 @@ async def test_a_long_line_is_examined_page_by_page(redis_url: str) -> None:
 
 
 MISDEEDS: dict[str, tuple[Callable[[Hand], Any], list[tuple[str, str]]]] = {
-    "XDEL": (lambda hand: hand.server.xdel(hand.key("s:q:0"), hand.entry("ready")), [("lost", "ready")]),
+    "XDEL": (lambda hand: hand.server.xdel(hand.key("stream:q:0"), hand.entry("ready")), [("lost", "ready")]),
     "XDEL of what is lent": (
-        lambda hand: hand.server.xdel(hand.key("s:q:0"), hand.entry("lent")),
+        lambda hand: hand.server.xdel(hand.key("stream:q:0"), hand.entry("lent")),
         [("empty", ""), ("lost", "lent")],
     ),
     "XTRIM": (
-        lambda hand: hand.server.xtrim(hand.key("s:q:0"), 0),
+        lambda hand: hand.server.xtrim(hand.key("stream:q:0"), 0),
         [("empty", ""), ("lost", "lent"), ("lost", "ready")],
     ),
     "DEL of a stream": (
-        lambda hand: hand.server.delete(hand.key("s:q:0")),
+        lambda hand: hand.server.delete(hand.key("stream:q:0")),
         [("lost", "lent"), ("lost", "ready")],
     ),
-    "DELCONSUMER": (lambda hand: hand.server.xgroup_delconsumer(hand.key("s:q:0"), "w", "one"), [("lost", "lent")]),
-    "XACK": (lambda hand: hand.server.xack(hand.key("s:q:0"), "w", hand.entry("lent")), [("lost", "lent")]),
-    "SETID": (lambda hand: hand.server.xgroup_setid(hand.key("s:q:0"), "w", "$"), [("lost", "ready")]),
-    "ZREM": (lambda hand: hand.server.zrem(hand.key("d:q"), "later"), [("lost", "later")]),
-    "HDEL of a payload": (lambda hand: hand.server.hdel(hand.key("t:later"), "p"), [("lost", "later")]),
-    "HDEL of what is waited for": (lambda hand: hand.server.hdel(hand.key("t:waiting"), "j"), [("lost", "waiting")]),
+    "DELCONSUMER": (
+        lambda hand: hand.server.xgroup_delconsumer(hand.key("stream:q:0"), "workers", "one"),
+        [("lost", "lent")],
+    ),
+    "XACK": (lambda hand: hand.server.xack(hand.key("stream:q:0"), "workers", hand.entry("lent")), [("lost", "lent")]),
+    "SETID": (lambda hand: hand.server.xgroup_setid(hand.key("stream:q:0"), "workers", "$"), [("lost", "ready")]),
+    "ZREM": (lambda hand: hand.server.zrem(hand.key("due:q"), "later"), [("lost", "later")]),
+    "HDEL of a payload": (lambda hand: hand.server.hdel(hand.key("task:later"), "p"), [("lost", "later")]),
+    "HDEL of what is waited for": (lambda hand: hand.server.hdel(hand.key("task:waiting"), "j"), [("lost", "waiting")]),
     "an entry of another task": (
-        lambda hand: hand.server.hset(hand.key("t:ready"), "e", hand.entry("lent")),
+        lambda hand: hand.server.hset(hand.key("task:ready"), "e", hand.entry("lent")),
         [("lost", "ready"), ("twice", "ready")],
     ),
-    "DEL of a record": (lambda hand: hand.server.delete(hand.key("t:ready")), [("unknown", "ready")]),
+    "DEL of a record": (lambda hand: hand.server.delete(hand.key("task:ready")), [("unknown", "ready")]),
     "DEL of the record of what is due later": (
-        lambda hand: hand.server.delete(hand.key("t:later")),
+        lambda hand: hand.server.delete(hand.key("task:later")),
         [("unknown", "later")],
     ),
     "HDEL of a place": (
-        lambda hand: hand.server.hdel(hand.key("t:later"), "e"),
+        lambda hand: hand.server.hdel(hand.key("task:later"), "e"),
         [("damaged", "later"), ("unknown", "later")],
     ),
-    "EXPIRE": (lambda hand: hand.server.expire(hand.key("t:ready"), 1000), [("vanishing", "ready")]),
-    "PERSIST": (lambda hand: hand.server.persist(hand.key("t:done")), [("kept", "done")]),
+    "EXPIRE": (lambda hand: hand.server.expire(hand.key("task:ready"), 1000), [("vanishing", "ready")]),
+    "PERSIST": (lambda hand: hand.server.persist(hand.key("task:done")), [("kept", "done")]),
     "XADD of a copy": (
-        lambda hand: hand.server.xadd(hand.key("s:q:0"), {"i": "ready", "p": "payload"}),
+        lambda hand: hand.server.xadd(hand.key("stream:q:0"), {"i": "ready", "p": "payload"}),
         [("twice", "ready")],
     ),
     "XADD of what has ended": (
-        lambda hand: hand.server.xadd(hand.key("s:q:0"), {"i": "done", "p": "payload"}),
+        lambda hand: hand.server.xadd(hand.key("stream:q:0"), {"i": "done", "p": "payload"}),
         [("twice", "done")],
     ),
-    "XADD of a stranger": (lambda hand: hand.server.xadd(hand.key("s:q:0"), {"hello": "world"}), [("stranger", "")]),
+    "XADD of a stranger": (
+        lambda hand: hand.server.xadd(hand.key("stream:q:0"), {"hello": "world"}),
+        [("stranger", "")],
+    ),
     "ZADD of what is in line": (
-        lambda hand: hand.server.zadd(hand.key("d:q"), {"ready": 1}),
+        lambda hand: hand.server.zadd(hand.key("due:q"), {"ready": 1}),
         [("twice", "ready")],
     ),
     "ZADD in another schedule": (
-        lambda hand: hand.server.zadd(hand.key("d:mail"), {"later": 1}),
+        lambda hand: hand.server.zadd(hand.key("due:mail"), {"later": 1}),
         [("twice", "later"), ("unread", "")],
     ),
-    "SREM of a level": (
-        lambda hand: hand.server.srem(hand.key("l"), "q:0"),
+    "SREM of a lane": (
+        lambda hand: hand.server.srem(hand.key("lanes"), "q:0"),
         [("unread", ""), ("unread", "")],
     ),
-    "SET over a record": (lambda hand: hand.server.set(hand.key("t:ready"), "x"), [("type", "")]),
-    "SET over a level": (
-        lambda hand: hand.server.set(hand.key("s:q:0"), "x"),
+    "SET over a record": (lambda hand: hand.server.set(hand.key("task:ready"), "x"), [("type", "")]),
+    "SET over a stream": (
+        lambda hand: hand.server.set(hand.key("stream:q:0"), "x"),
         [("lost", "lent"), ("lost", "ready"), ("type", "")],
     ),
     "a key of its own": (lambda hand: hand.server.set(hand.key("backup"), "x"), [("stranger", "")]),
-    "HSET of an inbox": (lambda hand: hand.server.hset(hand.key("i:ready"), "0", "x"), [("leftover", "ready")]),
-    "ZREM of a letter": (lambda hand: hand.server.zrem(hand.key("q"), "dead"), [("leftover", "dead")]),
+    "HSET of an inbox": (lambda hand: hand.server.hset(hand.key("inbox:ready"), "0", "x"), [("leftover", "ready")]),
+    "ZREM of a letter": (lambda hand: hand.server.zrem(hand.key("dead"), "dead"), [("leftover", "dead")]),
     "SADD of what has ended": (
-        lambda hand: hand.server.sadd(hand.key("k"), "done", "nobody"),
+        lambda hand: hand.server.sadd(hand.key("to_cancel"), "done", "nobody"),
         [("leftover", "done"), ("leftover", "nobody")],
     ),
 }
@@ -177,5 +183,5 @@ async def test_a_paused_line_is_not_lost(redis_url: str) -> None:
     async with inhabited(redis_url) as (storage, hand):
         await storage.admin.pause("q")
         await storage.push([Envelope("new", b"", "q")])
-        hand.server.xgroup_delconsumer(hand.key("s:q:0"), "w", "one")
+        hand.server.xgroup_delconsumer(hand.key("stream:q:0"), "workers", "one")
         assert await examined(storage) == (8, [("lost", "lent")])

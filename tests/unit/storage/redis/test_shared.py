@@ -32,7 +32,7 @@ async def opened(url: str, namespace: str = "test") -> AsyncIterator[RedisStorag
         await storage.close()
 
 
-async def test_nothing_is_left_of_what_has_lapsed_but_the_last_fence(
+async def test_nothing_is_left_of_what_has_lapsed_but_the_last_fence_and_the_layout(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aqueue.storage.redis.shared.REMEMBERED_MS", 50)
@@ -52,10 +52,10 @@ async def test_nothing_is_left_of_what_has_lapsed_but_the_last_fence(
         left: list[bytes] = []
         with redis.Redis.from_url(redis_url) as server:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                while len(left) != 1:
-                    left = list(server.scan_iter(f"{{aq:{namespace}}}:*"))
+                while len(left) != 2:
+                    left = sorted(server.scan_iter(f"{{aq:{namespace}}}:*"))
                     await asyncio.sleep(0.01)
-    assert left == [f"{{aq:{namespace}}}:f".encode()]
+    assert left == [f"{{aq:{namespace}}}:{name}".encode() for name in ("fences", "layout")]
 
 
 async def test_fences_grow_on_when_a_server_has_forgotten_everything(redis_server: Server) -> None:

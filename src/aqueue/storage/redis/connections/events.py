@@ -51,7 +51,7 @@ class EventStream:
                 wait = _FIRST_WAIT
                 handle(Connected())
                 while True:
-                    await self._hear(self._keys.reply(client).encode(), handle)
+                    await self._hear(self._keys.replies(client).encode(), handle)
             except (*BROKEN, RedisError):
                 # The commands of the same process meet the same outage, and they report it.
                 if not self._closed:
@@ -64,7 +64,7 @@ class EventStream:
     async def _subscribe(self, client: str) -> None:
         async with asyncio.timeout(REPLY_SECONDS):
             await self._connection.connect()
-            channels = (self._keys.reply(client), self._keys.control)
+            channels = (self._keys.replies(client), self._keys.control)
             await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
             for _ in channels:
                 await self._connection.read_response()
@@ -98,8 +98,7 @@ class EventStream:
 
 
 def _hints(data: bytes) -> Iterator[Event]:
-    """The events in one message of the control channel; advance, put_back, schedule, release and cancel.lua are
-    where it is written."""
+    """The events in one message of the control channel, as parts/enter, advance, cancel and release.lua write it."""
     kind, _, rest = data.partition(b" ")
     if kind == b"due":
         yield Due(int(rest))
@@ -112,7 +111,7 @@ def _hints(data: bytes) -> Iterator[Event]:
 
 
 def _replies(data: bytes) -> Iterator[Event]:
-    """The events in one message of the reply channel; settle, report and cancel.lua are where it is written."""
+    """The events in one message of the channel of a client, as parts/verdict and report.lua write it."""
     kind, _, rest = data.partition(b"\n")
     if kind == b"progress":
         task_id, _, progress = rest.partition(b"\n")

@@ -10,8 +10,7 @@ from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ....core.message import Delivery, Receipt
-from ..keys import GROUP, queue_of
-from ..levels import Levels
+from ..keys import GROUP, Lanes
 from ..scripts import JOIN, PULL
 from .commands import BROKEN, REPLY_SECONDS
 from .server import unavailable
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from .address import Address
     from .server import Server
 
-# Under load the levels are looked up this often; the bell tells of a new one at once, but only one reader hears it.
+# Under load the lanes are looked up this often; the bell tells of a new one at once, but only one reader hears it.
 _LOOK_SECONDS = 0.5
 
 
@@ -36,7 +35,7 @@ class Reader:
         self._connection_id: int | None = None
         self._server = server
         self._keys = keys
-        self._levels = Levels()
+        self._lanes = Lanes()
         self._look_at = 0.0
         self._waiting = False
         self._interrupted = False
@@ -52,7 +51,7 @@ class Reader:
                 if not str(error).startswith("NOGROUP"):
                     raise
             # A new namespace, or one that was flushed.
-            await self._create_groups(self._levels.of(queues))
+            await self._create_groups(self._lanes.of(queues))
             return await self._pull(consumer, queues, limit, wait_ms)
         except (*BROKEN, RedisError) as error:
             await self._connection.disconnect(nowait=True)
@@ -72,46 +71,45 @@ class Reader:
         deadline = time.monotonic() + wait_ms / 1000
         while True:
             if time.monotonic() >= self._look_at:
-                self._levels.learn(await self._call("SMEMBERS", self._keys.levels))
+                self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
                 self._look_at = time.monotonic() + _LOOK_SECONDS
-            levels = self._levels.of(queues)
-            if len(levels) > 1 and (deliveries := await self._read_in_order(consumer, levels, limit)):
+            lanes = self._lanes.of(queues)
+            if len(lanes) > 1 and (deliveries := await self._read_in_order(consumer, lanes, limit)):
                 return deliveries
             left_ms = 0 if self._interrupted else round((deadline - time.monotonic()) * 1000)
-            if len(levels) > 1 and left_ms <= 0:
+            if len(lanes) > 1 and left_ms <= 0:
                 self._interrupted = False
                 return []
-            deliveries, rung = await self._read(consumer, levels, limit, left_ms)
+            deliveries, rung = await self._read(consumer, lanes, limit, left_ms)
             if deliveries or not rung:
-                # Nothing more for now: whatever comes next may be on a level that is new.
+                # Nothing more for now: whatever comes next may be on a lane that is new.
                 self._look_at = self._look_at if deliveries else 0.0
                 return deliveries
             self._look_at = 0.0
 
-    async def _read_in_order(self, consumer: str, levels: list[str], limit: int) -> list[Delivery]:
-        """Without waiting, the ready tasks of several levels, highest priority first."""
-        marks, is_new, *found = await self._run_pull(consumer, levels, limit)
+    async def _read_in_order(self, consumer: str, lanes: list[str], limit: int) -> list[Delivery]:
+        """Without waiting, the ready tasks of several lanes, highest priority first."""
+        marks, is_new, *found = await self._run_pull(consumer, lanes, limit)
         if is_new:
-            await self._create_groups(levels)
+            await self._create_groups(lanes)
             left = limit - sum(len(entries) for _, entries in found)
-            marks, _, *more = await self._run_pull(consumer, levels, left) if left > 0 else (marks, 0)
+            marks, _, *more = await self._run_pull(consumer, lanes, left) if left > 0 else (marks, 0)
             found += more
-        deliveries = [each for number, entries in found for each in fresh(consumer, levels[number - 1], entries)]
+        deliveries = [each for number, entries in found for each in fresh(consumer, lanes[number - 1], entries)]
         return marked_if(marks, deliveries)
 
-    async def _run_pull(self, consumer: str, levels: list[str], limit: int) -> Any:
-        keys = (self._keys.marks, self._keys.to_cancel, *map(self._keys.stream, levels))
-        arguments = (len(keys), *keys, GROUP, consumer, limit)
+    async def _run_pull(self, consumer: str, lanes: list[str], limit: int) -> Any:
+        by_digest, by_source = PULL.commands(self._keys.prefix, consumer, limit, *lanes)
         try:
-            return await self._call("EVALSHA", PULL.digest, *arguments)
+            return await self._call(*by_digest)
         except NoScriptError:
-            return await self._call("EVAL", PULL.source, *arguments)
+            return await self._call(*by_source)
 
-    async def _read(self, consumer: str, levels: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
-        """The ready tasks of `levels`, waiting for the first one, and whether the bell was rung."""
-        streams = [*map(self._keys.stream, levels), self._keys.bell]
+    async def _read(self, consumer: str, lanes: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
+        """The ready tasks of `lanes`, waiting for the first one, and whether the bell was rung."""
+        streams = [*map(self._keys.stream, lanes), self._keys.bell]
         # COUNT holds for each stream, so it is cut: what is over waits for a slot in the worker.
-        count = max(limit // len(levels), 1)
+        count = max(limit // len(lanes), 1)
         block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
         ends = (">",) * len(streams)
         command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
@@ -127,8 +125,8 @@ class Reader:
                 rung = True
                 await self._silence([entry for entry, _ in entries])
             else:
-                level = stream[len(self._keys.stream_prefix) :].decode()
-                deliveries += fresh(consumer, level, entries)
+                lane = stream[len(self._keys.streams) :].decode()
+                deliveries += fresh(consumer, lane, entries)
         return marked_if(marks, deliveries), rung
 
     async def _silence(self, entries: list[bytes]) -> None:
@@ -143,7 +141,7 @@ class Reader:
     async def _call_and_count_marks(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
         """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
         async with asyncio.timeout(seconds):
-            await self._send(command, ("EXISTS", self._keys.marks, self._keys.to_cancel))
+            await self._send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
             try:
                 reply = await self._connection.read_response()
             except ResponseError:
@@ -160,20 +158,19 @@ class Reader:
             self._connection_id = await connection.read_response()
         await connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
 
-    async def _create_groups(self, levels: list[str]) -> None:
-        keys = (self._keys.pauses, self._keys.bell, *map(self._keys.stream, levels))
-        await self._server.run(JOIN, keys, GROUP, *map(queue_of, levels))
+    async def _create_groups(self, lanes: list[str]) -> None:
+        await self._server.run(JOIN, *lanes)
 
 
-def fresh(consumer: str, level: str, entries: Iterable[Any]) -> list[Delivery]:
+def fresh(consumer: str, lane: str, entries: Iterable[Any]) -> list[Delivery]:
     """Deliveries of entries that nobody was given before."""
     deliveries = []
     for entry, fields in entries:
         if len(fields) == 4 and fields[0] == b"i" and fields[1] and fields[2] == b"p":
-            receipt = Receipt(consumer, level, entry.decode(), 1)
+            receipt = Receipt(consumer, lane, entry.decode(), 1)
             deliveries.append(Delivery(fields[1].decode("utf-8", "replace"), fields[3], receipt))
         else:
-            deliveries.append(delivery_of(consumer, level, entry, 1, fields))
+            deliveries.append(delivery_of(consumer, lane, entry, 1, fields))
     return deliveries
 
 
@@ -182,14 +179,14 @@ def marked_if(marks: int, deliveries: list[Delivery]) -> list[Delivery]:
     return [delivery._replace(is_marked=True) for delivery in deliveries] if marks else deliveries
 
 
-def delivery_of(consumer: str, level: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:
+def delivery_of(consumer: str, lane: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:
     """The delivery of one entry, whatever stands in it.
 
     An entry that aqueue did not write still becomes a delivery, with its raw fields for a payload: running it fails to
     decode, and so the stranger gets a verdict and leaves the stream like any task.
     """
     named = dict(zip(fields[::2], fields[1::2], strict=False))
-    receipt = Receipt(consumer, level, entry.decode(), count)
+    receipt = Receipt(consumer, lane, entry.decode(), count)
     try:
         task_id, payload = named[b"i"].decode(), named[b"p"]
         base, failures = int(named.get(b"b", 0)), int(named.get(b"f", 0))

@@ -13,8 +13,7 @@ from ....exceptions import QueueFull, QueueUnavailable
 from .commands import BROKEN, Commands
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from ..keys import Keys
     from ..scripts import Script
     from .address import Address
 
@@ -30,8 +29,9 @@ class Server:
     Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt.
     """
 
-    def __init__(self, address: Address, name: str) -> None:
+    def __init__(self, address: Address, name: str, keys: Keys) -> None:
         self._address = address
+        self._prefix = keys.prefix
         self._commands = Commands(address, name)
 
     async def open(self) -> None:
@@ -43,23 +43,19 @@ class Server:
     async def close(self) -> None:
         await self._commands.close()
 
-    async def run(self, script: Script, keys: Sequence[str | bytes], *arguments: Any) -> Any:
+    async def run(self, script: Script, *arguments: Any) -> Any:
         """The reply of `script`.
 
         Raises:
             QueueUnavailable: no reply within a few seconds.
             QueueFull: the server is out of memory.
         """
-        reply, _ = await self.run_noting_repeats(script, keys, *arguments)
+        reply, _ = await self._patiently(*script.commands(self._prefix, *arguments))
         return reply
 
-    async def run_noting_repeats(
-        self, script: Script, keys: Sequence[str | bytes], *arguments: Any
-    ) -> tuple[Any, bool]:
+    async def run_noting_repeats(self, script: Script, *arguments: Any) -> tuple[Any, bool]:
         """The reply of `script`, and whether it may have run before, unheard."""
-        by_digest = ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        by_source = ("EVAL", script.source, len(keys), *keys, *arguments)
-        return await self._patiently(by_digest, by_source)
+        return await self._patiently(*script.commands(self._prefix, *arguments))
 
     async def call(self, *arguments: Any) -> Any:
         """The reply of one plain, idempotent command. Raises like ``run``."""

@@ -3,29 +3,29 @@
 --
 -- Atomic because an entry that another consumer takes over between the look and the renewal would be stolen back.
 --
--- KEYS  1 marks   2 tasks to cancel   3 pauses   then streams, highest priority first
--- ARGV  1 group   2 consumer   3 most entries to look at per stream   then, for each delivery that the consumer holds,
---       its stream and its entry, joined by a space
--- Returns the number of keys among the first two that exist, and {stream number, entry, count, fields} per delivery of
--- what is not paused. Cost: O(entries that are lent to the consumer).
-local group, consumer = ARGV[1], ARGV[2]
-local held = {}
-for i = 4, #ARGV do
+-- ARGV  1 consumer   2 most entries to look at per lane   3 how many lanes   then lanes, highest priority first; then,
+--       for each delivery that the consumer holds, its lane and its entry, joined by a space
+-- Returns a number that is not 0 if anything is revoked or to be cancelled, and {number of the lane, entry, count,
+-- fields} per delivery of what is not paused. Cost: O(entries that are lent to the consumer).
+local consumer, lanes, held = ARGV[1], tonumber(ARGV[3]), {}
+for i = 4 + lanes, #ARGV do
   held[ARGV[i]] = true
 end
-local found = { redis.call('EXISTS', KEYS[1], KEYS[2]) }
-for k = 4, #KEYS do
-  local is_paused = redis.call('HEXISTS', KEYS[3], KEYS[k]) == 1
-  local pendings = is_paused and {} or redis.pcall('XPENDING', KEYS[k], group, '-', '+', ARGV[3], consumer)
+local found = { redis.call('EXISTS', key.revocations, key.to_cancel) }
+for number = 1, lanes do
+  local lane = ARGV[3 + number]
+  local stream = prefix.stream .. lane
+  local is_paused = redis.call('HEXISTS', key.paused, lane) == 1
+  local pendings = is_paused and {} or redis.pcall('XPENDING', stream, GROUP, '-', '+', ARGV[2], consumer)
   for _, pending in ipairs(pendings) do
     local entry = pending[1]
-    if not held[KEYS[k] .. ' ' .. entry] then
-      local body = redis.call('XRANGE', KEYS[k], entry, entry)[1]
+    if not held[lane .. ' ' .. entry] then
+      local body = redis.call('XRANGE', stream, entry, entry)[1]
       if body then
-        redis.call('XCLAIM', KEYS[k], group, consumer, 0, entry, 'JUSTID')
-        found[#found + 1] = { k - 3, entry, pending[4], body[2] }
+        redis.call('XCLAIM', stream, GROUP, consumer, 0, entry, 'JUSTID')
+        found[#found + 1] = { number, entry, pending[4], body[2] }
       else
-        redis.call('XACK', KEYS[k], group, entry)
+        redis.call('XACK', stream, GROUP, entry)
       end
     end
   end

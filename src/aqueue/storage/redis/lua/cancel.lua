@@ -1,67 +1,50 @@
 -- cancel: end a task that is not lent, or ask for the one that is to be stopped; and keep another one instead of it.
 --
 -- Atomic because a reader may take the task at any moment: either it is out of the line before, and nobody runs it, or
--- it is lent, and its worker hears of it. Because a task that is replaced must neither be lost nor run twice. And
--- because those who wait for it would wait for ever. The one instead goes through the schedule even when it is due: so
--- one way in is enough.
+-- it is lent, and its worker gets the request. Because a task that is replaced must neither be lost nor run twice. And
+-- because nodes that wait for it would wait for ever.
 --
--- KEYS  1-3 those of follow   4 record of the task
--- ARGV  1-10 those of follow   11 id   12 result   13 ttl ms   14 client that waits ('' for none)
---       15 whether one that is lent is meant too (1 or 0)
---       then, if there is one instead: its record, the set of levels, the bell, id, payload, level, delay ms, eta ms
+-- Parts: leases, follow.
+--
+-- ARGV  1 id   2 result   3 ttl ms   4 client that waits ('' for none)   5 1: also one that is lent, 0: not that
+--       then, if there is one instead: its envelope
 -- Returns 1 (done), 0 (it has another verdict, or is unknown) or -1 (it was cancelled before). Cost: O(log n), and that
 -- of follow.
-local record, id = KEYS[4], ARGV[11]
-local is_verdict = { done = true, failed = true, expired = true, dead = true }
+local id, other = ARGV[1], 6
+local record, is_replaced = prefix.task .. id, ARGV[other] ~= nil
 local kept = redis.call('HMGET', record, 'e', 's', 'l')
-local entry, state, level = kept[1], kept[2] or 'queued', kept[3] or 'default:0'
+local entry, state, lane = kept[1], kept[2] or 'queued', kept[3] or 'default:0'
 if state == 'cancelled' then
   -- It was not this very call, repeated, when there is nothing instead.
-  return ARGV[16] and redis.call('EXISTS', ARGV[16]) == 0 and 0 or -1
+  return is_replaced and redis.call('EXISTS', prefix.task .. ARGV[other]) == 0 and 0 or -1
 elseif not entry or is_verdict[state] then
   return 0
 end
-
-local function keep_instead()
-  local other, copy, due = ARGV[16], ARGV[19], tonumber(ARGV[23])
-  if due == 0 then
-    due = now + tonumber(ARGV[22])
-  end
-  if redis.call('EXISTS', other) == 0 then
-    redis.call('HSET', other, 'e', '', 's', 'scheduled', 'p', ARGV[20], 'l', ARGV[21])
-    redis.call('ZADD', ARGV[4] .. string.match(ARGV[21], '^(.*):'), string.format('%.0f', due), copy)
-    if redis.call('SADD', ARGV[17], ARGV[21]) == 1 then
-      redis.call('XADD', ARGV[18], '*', 'l', ARGV[21])
-    end
-    redis.call('PUBLISH', ARGV[7], string.format('due %.0f', math.max(due - now, 0)))
-  end
-end
-
-local stream = ARGV[3] .. level
-local pending = entry ~= '' and redis.pcall('XPENDING', stream, group, entry, entry, 1)[1]
-local is_lent = type(pending) == 'table'
-if is_lent and ARGV[15] == '0' then
+local stream = prefix.stream .. lane
+local is_lent = entry ~= '' and lease_of(stream, entry) ~= nil
+if is_lent and ARGV[5] == '0' then
   return 0
 end
 -- On a server that is full this is refused before anything has happened; what follows begins by freeing memory.
-if ARGV[16] then
-  keep_instead()
+if is_replaced then
+  enter(envelope_at(other))
 end
-redis.call('SREM', KEYS[3], id)
+redis.call('SREM', key.to_cancel, id)
 if is_lent then
-  redis.call('SADD', KEYS[3], id)
-  redis.call('PUBLISH', ARGV[7], 'cancel ' .. id)
-  return 1
-end
-if entry ~= '' then
-  redis.call('XDEL', stream, entry)
-elseif state == 'waiting' then
-  redis.call('DEL', ARGV[5] .. id)
+  redis.call('SADD', key.to_cancel, id)
+  redis.call('PUBLISH', key.control, 'cancel ' .. id)
 else
-  redis.call('ZREM', ARGV[4] .. string.match(level, '^(.*):'), id)
+  if entry ~= '' then
+    redis.call('XDEL', stream, entry)
+  elseif state == 'waiting' then
+    redis.call('DEL', prefix.inbox .. id)
+  else
+    redis.call('ZREM', prefix.due .. queue_of(lane), id)
+  end
+  redis.call('HDEL', record, 'p', 'b', 'f', 'j')
+  record_verdict(id, 'cancelled', ARGV[2], ARGV[3], ARGV[4])
+  move_on(id, 'cancelled', ARGV[2], ARGV[3])
 end
-redis.call('HDEL', record, 'p', 'b', 'f', 'j')
-record_verdict(id, 'cancelled', ARGV[12], ARGV[13], ARGV[14])
-move_on(id, 'cancelled', ARGV[12], ARGV[13])
-publish()
+announce()
+publish_verdicts()
 return 1

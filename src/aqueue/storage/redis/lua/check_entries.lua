@@ -1,16 +1,16 @@
--- check_entries: whether each entry of a stream is that of a task, and the only one.
+-- check_entries: whether each entry of a lane is that of a task, and the only one.
 --
--- KEYS  1 stream of a level
--- ARGV  1 entry after which the page begins ('' for the first)   2 most entries   3 prefix of record keys
+-- Parts: verdicts.
+--
+-- ARGV  1 lane   2 most entries   3 entry after which the page begins ('' for the first)
 -- Returns {id, what is wrong, entry} per entry that is not, behind the last entry of the page ('' where it is the last
 -- page). Cost: O(1) per entry.
-local is_verdict = { done = true, failed = true, cancelled = true, expired = true, dead = true }
-local from = ARGV[1] == '' and '-' or '(' .. ARGV[1]
-local page = redis.call('XRANGE', KEYS[1], from, '+', 'COUNT', ARGV[2])
+local from = ARGV[3] == '' and '-' or '(' .. ARGV[3]
+local page = redis.call('XRANGE', prefix.stream .. ARGV[1], from, '+', 'COUNT', ARGV[2])
 local answer = { #page == tonumber(ARGV[2]) and page[#page][1] or '' }
 
 local function check(entry, id)
-  local kept = redis.pcall('HMGET', ARGV[3] .. id, 'e', 's')
+  local kept = redis.pcall('HMGET', prefix.task .. id, 'e', 's')
   if kept.err then
     -- No hash: that is found where the keys are looked at.
     return nil

@@ -2,14 +2,14 @@
 --
 -- Atomic because a repetition of this call must get the same answer, and must not delete what others put since.
 --
--- KEYS  1 value   2 answer of this call
--- ARGV  1 ms to remember the answer
+-- Parts: answers.
+--
+-- ARGV  1-2 those of answers   3 key
 -- Returns 1 (deleted) or 0 (it was empty). Cost: O(1).
-local answered = redis.call('HGET', KEYS[2], 'a')
-if answered then
-  return tonumber(answered)
+local is_repeated, answer = earlier_answer()
+if is_repeated then
+  return tonumber(answer)
 end
-local deleted = redis.call('HDEL', KEYS[1], 'v')
-redis.call('HSET', KEYS[2], 'a', deleted)
-redis.call('PEXPIRE', KEYS[2], ARGV[1])
+local deleted = redis.call('HDEL', prefix.values .. ARGV[3], 'v')
+remember(deleted)
 return deleted

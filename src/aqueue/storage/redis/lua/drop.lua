@@ -1,11 +1,10 @@
 -- drop: end dead letters.
 --
--- KEYS  1 dead letters by the instant of their end
--- ARGV  1 prefix of dead letters   then ids
--- Returns per letter 1, or 0 where there is none. Cost: O(log n) per letter.
+-- ARGV  ids
+-- Returns per id 1, or 0 where there is no letter. Cost: O(log n) per id.
 local answer = {}
-for i = 2, #ARGV do
-  redis.call('ZREM', KEYS[1], ARGV[i])
-  answer[i - 1] = redis.call('DEL', ARGV[1] .. ARGV[i])
+for i, id in ipairs(ARGV) do
+  redis.call('ZREM', key.dead, id)
+  answer[i] = redis.call('DEL', prefix.dead .. id)
 end
 return answer

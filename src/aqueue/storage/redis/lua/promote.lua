@@ -2,34 +2,26 @@
 --
 -- Atomic because between leaving the schedule and entering the stream a task would be nowhere.
 --
--- KEYS  1 set of levels
--- ARGV  1 prefix of record keys   2 prefix of streams   3 prefix of schedules   4 most tasks to move
--- Returns {tasks moved, ms until the next one is due (-1: none)}. Cost: O(levels) and O(log n) per task.
-local prefix, left = ARGV[1], tonumber(ARGV[4])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local moved, next_due, seen = 0, nil, {}
+-- Parts: enter.
+--
+-- ARGV  1 most tasks to move
+-- Returns {tasks moved, ms until the next one is due (-1: none)}. Cost: O(lanes) and O(log n) per task.
+local now = clock()
+local left, moved, next_due, seen = tonumber(ARGV[1]), 0, nil, {}
 
 local function promote(schedule, id)
-  local record = prefix .. id
-  local kept = redis.call('HMGET', record, 'p', 'l', 'b', 'f', 's')
+  local record = prefix.task .. id
+  local kept = redis.call('HMGET', record, 'p', 'l', 's', 'b', 'f')
   if kept[1] then
-    local stream, entry = ARGV[2] .. kept[2], nil
-    if kept[3] then
-      entry = redis.call('XADD', stream, '*', 'i', id, 'p', kept[1], 'b', kept[3], 'f', kept[4])
-      redis.call('HDEL', record, 'p', 'b', 'f')
-    else
-      entry = redis.call('XADD', stream, '*', 'i', id, 'p', kept[1])
-      redis.call('HDEL', record, 'p')
-    end
-    redis.call('HSET', record, 'e', entry, 's', kept[5] == 'retrying' and 'retrying' or 'queued')
+    enter(id, kept[1], kept[2], 0, kept[3] or 'scheduled', kept[4], kept[5])
+    redis.call('HDEL', record, 'p', 'b', 'f')
     moved = moved + 1
   end
   redis.call('ZREM', schedule, id)
 end
 
-for _, level in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local schedule = ARGV[3] .. string.match(level, '^(.*):')
+for _, lane in ipairs(redis.call('SMEMBERS', key.lanes)) do
+  local schedule = prefix.due .. queue_of(lane)
   if not seen[schedule] then
     seen[schedule] = true
     -- A write that frees memory first: a server that is full of retries must still be able to promote them.
@@ -47,4 +39,5 @@ for _, level in ipairs(redis.call('SMEMBERS', KEYS[1])) do
     end
   end
 end
+announce()
 return { moved, next_due and math.max(next_due - now, 0) or -1 }

@@ -4,22 +4,23 @@
 -- must not undo what others did since. The answer comes first: on a server without memory it is refused before anything
 -- was written.
 --
--- KEYS  1 value   2 answer of this call
--- ARGV  1 value   2 1: only where there is none   3 ms to live (0: for ever)   4 ms to remember the answer
+-- Parts: answers.
+--
+-- ARGV  1-2 those of answers   3 key   4 value   5 1: only where there is none   6 ms to live (0: for ever)
 -- Returns 1 (kept) or 0 (there is a value). Cost: O(1).
-local answered = redis.call('HGET', KEYS[2], 'a')
-if answered then
-  return tonumber(answered)
+local is_repeated, answer = earlier_answer()
+if is_repeated then
+  return tonumber(answer)
 end
-local kept = (ARGV[2] ~= '1' or redis.call('EXISTS', KEYS[1]) == 0) and 1 or 0
-redis.call('HSET', KEYS[2], 'a', kept)
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
+local value = prefix.values .. ARGV[3]
+local kept = (ARGV[5] ~= '1' or redis.call('EXISTS', value) == 0) and 1 or 0
+remember(kept)
 if kept == 1 then
   -- The time to live of an earlier value goes with it.
-  redis.call('HDEL', KEYS[1], 'v')
-  redis.call('HSET', KEYS[1], 'v', ARGV[1])
-  if ARGV[3] ~= '0' then
-    redis.call('PEXPIRE', KEYS[1], ARGV[3])
+  redis.call('HDEL', value, 'v')
+  redis.call('HSET', value, 'v', ARGV[4])
+  if ARGV[6] ~= '0' then
+    redis.call('PEXPIRE', value, ARGV[6])
   end
 end
 return kept

@@ -1,72 +1,45 @@
--- put_back: return deliveries of one level to the queue, now or later, each if its receipt still holds.
+-- put_back: return deliveries of one lane to the line or to the schedule, each if its receipt still holds.
 --
 -- Atomic because between leaving the pending list and entering the stream or the schedule the task would be nowhere.
 -- The payload is copied from the entry itself: the worker cannot change it. The fence base grows by the deliveries of
 -- the old entry, so that the fence of the next delivery is higher than any before. A task that was asked to stop is due
--- at once: whoever gets it next ends it.
+-- at once: the worker that gets it next ends it.
 --
--- KEYS  1 stream of the level   2 scheduled ids of the queue   3 tasks to cancel
--- ARGV  1 group   2 consumer   3 prefix of record keys   4 level   5 control channel
---       then per task: entry, count, id, state, delay ms, eta ms (0: delay), failures
--- Returns per task 1 (put back), 0 (someone else owns it) or -1 (the entry is gone). Cost: O(log n) per task.
-local stream, schedule, group, consumer, prefix = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+-- Parts: leases, entries, enter.
+--
+-- ARGV  1 consumer   2 lane   then per task: entry, count, id, state, when it is due, failures
+-- Returns per task 1 (put back), 0 (another consumer owns it) or -1 (the entry is gone). Cost: O(log n) per task.
+local consumer, lane, answer = ARGV[1], ARGV[2], {}
+local stream = prefix.stream .. lane
 -- A write that frees memory first: after it, a server that is full accepts the rest of the script.
-redis.call('XACK', stream, group, '0-1')
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local answer, earliest = {}, nil
-local any_to_cancel = redis.call('EXISTS', KEYS[3]) == 1
+redis.call('XACK', stream, GROUP, '0-1')
+local is_any_to_cancel = redis.call('EXISTS', key.to_cancel) == 1
 
-local function fields_of(entry)
-  local found = redis.call('XRANGE', stream, entry, entry)[1]
-  local fields = {}
-  if found then
-    for i = 1, #found[2], 2 do
-      fields[found[2][i]] = found[2][i + 1]
-    end
-  end
-  return fields
+local function leave(entry)
+  redis.call('XACK', stream, GROUP, entry)
+  redis.call('XDEL', stream, entry)
 end
 
-for i = 6, #ARGV, 7 do
-  local entry, count, id, state, failures = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3], ARGV[i + 6]
-  local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)[1]
-  local fields = type(pending) == 'table' and fields_of(entry) or {}
+local function put_back(entry, count, id, state, when, failures)
+  local owned = ownership(stream, entry, consumer, count)
+  local fields = owned == -1 and {} or read_entry(stream, entry)
   if not fields.p then
     -- Gone, or an entry of a stranger, with nothing in it that could be put back.
-    redis.call('XACK', stream, group, entry)
-    redis.call('XDEL', stream, entry)
-    answer[#answer + 1] = -1
-  elseif pending[2] ~= consumer or pending[4] ~= count then
-    answer[#answer + 1] = 0
-  else
-    local record = prefix .. id
-    local base = string.format('%.0f', tonumber(fields.b or 0) + count)
-    local due = tonumber(ARGV[i + 5])
-    if due == 0 then
-      due = now + tonumber(ARGV[i + 4])
+    leave(entry)
+    return -1
+  elseif owned == 1 then
+    local due = instant(when)
+    if is_any_to_cancel and redis.call('SISMEMBER', key.to_cancel, id) == 1 then
+      due = 0
     end
-    if any_to_cancel and redis.call('SISMEMBER', KEYS[3], id) == 1 then
-      due = now
-    end
-    if due <= now then
-      local added = redis.call('XADD', stream, '*', 'i', id, 'p', fields.p, 'b', base, 'f', failures)
-      redis.call('HSET', record, 'e', added, 's', state == 'scheduled' and 'queued' or state, 'l', ARGV[4])
-    else
-      state = state == 'queued' and 'scheduled' or state
-      redis.call('HSET', record, 'e', '', 's', state, 'l', ARGV[4], 'p', fields.p, 'b', base, 'f', failures)
-      redis.call('ZADD', schedule, string.format('%.0f', due), id)
-      if not earliest or due < earliest then
-        earliest = due
-      end
-    end
-    redis.call('XACK', stream, group, entry)
-    redis.call('XDEL', stream, entry)
-    answer[#answer + 1] = 1
+    enter(id, fields.p, lane, due, state, string.format('%.0f', (fields.b or 0) + count), failures)
+    leave(entry)
   end
+  return owned
 end
--- By the instant and not by the id: of tasks that are due together any may stand first.
-if earliest and tonumber(redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')[2]) == earliest then
-  redis.call('PUBLISH', ARGV[5], string.format('due %.0f', math.max(earliest - now, 0)))
+
+for i = 3, #ARGV, 6 do
+  answer[#answer + 1] = put_back(unpack(ARGV, i, i + 5))
 end
+announce()
 return answer

@@ -1,29 +1,16 @@
--- ready: a page of what is in line at one level.
+-- ready: a page of what is in line in one lane.
 --
--- KEYS  1 stream of the level   2 pauses
--- ARGV  1 group   2 entry after which the page begins ('' for the first)   3 most tasks   4 prefix of record keys
+-- Parts: groups.
+--
+-- ARGV  1 lane   2 most tasks   3 entry after which the page begins ('' for the first)
 -- Returns {entry, fields, state ('' if none is recorded)} per task, the oldest first. Cost: O(log n) per task.
-local after = ARGV[2]
+local stream, after, page = prefix.stream .. ARGV[1], ARGV[3], {}
 if after == '' then
-  after = redis.call('HGET', KEYS[2], KEYS[1])
+  after = redis.call('HGET', key.paused, ARGV[1]) or last_delivered(stream) or '0-0'
 end
-if not after then
-  after = '0-0'
-  local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
-  for _, group in ipairs(groups) do
-    local facts = {}
-    for i = 1, #group, 2 do
-      facts[group[i]] = group[i + 1]
-    end
-    if facts.name == ARGV[1] then
-      after = facts['last-delivered-id']
-    end
-  end
-end
-local page = {}
-for _, found in ipairs(redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[3])) do
+for _, found in ipairs(redis.call('XRANGE', stream, '(' .. after, '+', 'COUNT', ARGV[2])) do
   local fields = found[2]
-  local state = fields[1] == 'i' and redis.call('HGET', ARGV[4] .. fields[2], 's')
+  local state = fields[1] == 'i' and redis.call('HGET', prefix.task .. fields[2], 's')
   page[#page + 1] = { found[1], fields, state or '' }
 end
 return page

@@ -1,20 +1,20 @@
 -- report: keep and announce how far a running task is, if its receipt still holds.
 --
--- KEYS  1 stream of the level   2 record of the task   3 watchers
--- ARGV  1 group   2 consumer   3 entry   4 count   5 progress   6 client that waits ('' for none)   7 id of the task
---       8 prefix of reply channels
+-- Parts: leases.
+--
+-- ARGV  1 consumer   2 lane   3 entry   4 count   5 id of the task   6 progress   7 client that waits ('' for none)
 -- Returns 1, or 0 when the receipt does not hold any more. Cost: O(log pending).
-local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)[1]
-if type(pending) ~= 'table' or pending[2] ~= ARGV[2] or pending[4] ~= tonumber(ARGV[4]) then
+local id, progress = ARGV[5], ARGV[6]
+if ownership(prefix.stream .. ARGV[2], ARGV[3], ARGV[1], ARGV[4]) ~= 1 then
   return 0
 end
-redis.call('HSET', KEYS[2], 'g', ARGV[5])
-local clients = ARGV[6] .. ' ' .. (redis.call('HGET', KEYS[3], ARGV[7]) or '')
-local told = {}
+redis.call('HSET', prefix.task .. id, 'g', progress)
+local clients = ARGV[7] .. ' ' .. (redis.call('HGET', key.watchers, id) or '')
+local is_told = {}
 for client in string.gmatch(clients, '%S+') do
-  if not told[client] then
-    told[client] = true
-    redis.call('PUBLISH', ARGV[8] .. client, 'progress\n' .. ARGV[7] .. '\n' .. ARGV[5])
+  if not is_told[client] then
+    is_told[client] = true
+    redis.call('PUBLISH', prefix.replies .. client, 'progress\n' .. id .. '\n' .. progress)
   end
 end
 return 1

@@ -1,8 +1,8 @@
--- restore: take the mark of a key away.
+-- restore: take the revocation of a key away.
 --
--- KEYS  1 marks
+-- Parts: clock.
+--
 -- ARGV  1 key
--- Returns 1, or 0 when there was none that held. Cost: O(log marks).
-local time = redis.call('TIME')
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
-return redis.call('ZREM', KEYS[1], 'once ' .. ARGV[1], 'ever ' .. ARGV[1])
+-- Returns 1, or 0 when there was none that held. Cost: O(log revocations).
+redis.call('ZREMRANGEBYSCORE', key.revocations, '-inf', string.format('%.0f', clock()))
+return redis.call('ZREM', key.revocations, 'once ' .. ARGV[1], 'ever ' .. ARGV[1])

@@ -1,30 +1,32 @@
 -- resume: hand out again what was paused.
 --
 -- Atomic because between the move of the group and the end of the pause somebody else could pause it again, and keep
--- the wrong id. Whoever waits at the stream is woken by an entry that is gone at once, and finds what has come
+-- the wrong id. A reader that waits at the stream is woken by an entry that is gone at once, and finds what has come
 -- meanwhile.
 --
--- KEYS  1 pauses
--- ARGV  1 group   2 prefix of streams   3 queue, or * for all
--- Returns 1, or 0 when it was not paused. Cost: O(paused levels).
-local was_paused = redis.call('HDEL', KEYS[1], ARGV[3])
+-- Parts: lanes.
+--
+-- ARGV  1 queue, or * for all
+-- Returns 1, or 0 when it was not paused. Cost: O(paused lanes).
+local was_paused = redis.call('HDEL', key.paused, ARGV[1])
 
 local function is_paused(queue)
-  return redis.call('HEXISTS', KEYS[1], queue) == 1 or redis.call('HEXISTS', KEYS[1], '*') == 1
+  return redis.call('HEXISTS', key.paused, queue) == 1 or redis.call('HEXISTS', key.paused, '*') == 1
 end
 
-local function open(stream)
-  if redis.pcall('XGROUP', 'SETID', stream, ARGV[1], redis.call('HGET', KEYS[1], stream)).err == nil then
+local function open(lane)
+  local stream = prefix.stream .. lane
+  if redis.pcall('XGROUP', 'SETID', stream, GROUP, redis.call('HGET', key.paused, lane)).err == nil then
     redis.call('XDEL', stream, redis.call('XADD', stream, '*', 'i', ''))
   end
-  redis.call('HDEL', KEYS[1], stream)
+  redis.call('HDEL', key.paused, lane)
 end
 
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(field, 1, #ARGV[2]) == ARGV[2] then
-    if not is_paused(string.match(string.sub(field, #ARGV[2] + 1), '^(.*):')) then
-      open(field)
-    end
+for _, field in ipairs(redis.call('HKEYS', key.paused)) do
+  -- The others are queues that are paused.
+  local queue = queue_of(field)
+  if queue and not is_paused(queue) then
+    open(field)
   end
 end
 return was_paused

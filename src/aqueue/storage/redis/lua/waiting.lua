@@ -1,13 +1,12 @@
 -- waiting: which of some tasks wait for others.
 --
--- KEYS  records
--- ARGV  1 length of the prefix of record keys
--- Returns {id, payload, level} per task that does. Cost: O(1) per record.
+-- ARGV  ids
+-- Returns {id, payload, lane} per task that does. Cost: O(1) per id.
 local found = {}
-for k = 1, #KEYS do
-  local kept = redis.call('HMGET', KEYS[k], 's', 'p', 'l')
+for _, id in ipairs(ARGV) do
+  local kept = redis.call('HMGET', prefix.task .. id, 's', 'p', 'l')
   if kept[1] == 'waiting' then
-    found[#found + 1] = { string.sub(KEYS[k], tonumber(ARGV[1]) + 1), kept[2] or '', kept[3] or '' }
+    found[#found + 1] = { id, kept[2] or '', kept[3] or '' }
   end
 end
 return found

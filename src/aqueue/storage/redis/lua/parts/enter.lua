@@ -1,0 +1,83 @@
+-- enter: the one way into a line, where a task is ready, or into the schedule of its queue, where it is due later.
+--
+-- A script calls enter for each task and announce at its end, which tells others what they have to know: readers of the
+-- lanes that are new, and promoters of an instant before which no other task of a queue is due. For a batch that costs
+-- the same as for one task.
+--
+-- Parts: clock, lanes.
+local ENVELOPE = 4
+local streams, earliest = {}, {}
+
+-- The instant of a `when`: behind a plus it is counted from now. At once is 0, which needs no look at the clock.
+local function instant(when)
+  if when == '+0' then
+    return 0
+  end
+  return string.byte(when) == 43 and clock() + when or tonumber(when)
+end
+
+-- The stream of a lane, which readers have to know from now on.
+local function stream_of(lane)
+  local stream = streams[lane]
+  if not stream then
+    stream = prefix.stream .. lane
+    streams[lane] = stream
+  end
+  return stream
+end
+
+-- The envelope at a position of ARGV, in the order in which enter takes it.
+local function envelope_at(i)
+  return ARGV[i], ARGV[i + 1], ARGV[i + 2], instant(ARGV[i + 3])
+end
+
+-- Puts a task where it belongs. Returns 1, or 0 if it is a new task whose id is in use: then nothing has changed. A
+-- task that is not new has a `state`, and `deliveries` and `failures` if there were any. The first write needs memory,
+-- so a full server refuses it before anything is written, unless the script has freed memory before.
+local function enter(id, payload, lane, due, state, deliveries, failures)
+  local record = prefix.task .. id
+  local stream, entry = stream_of(lane), nil
+  if due > 0 and due > clock() then
+    if not state and redis.call('EXISTS', record) == 1 then
+      return 0
+    end
+    -- The payload waits in the record: an entry that waits for days would keep its whole node of the stream in memory.
+    state = (not state or state == 'queued') and 'scheduled' or state
+    redis.call('HSET', record, 'e', '', 's', state, 'p', payload, 'l', lane)
+    if deliveries then
+      redis.call('HSET', record, 'b', deliveries, 'f', failures)
+    end
+    local queue = queue_of(lane)
+    redis.call('ZADD', prefix.due .. queue, string.format('%.0f', due), id)
+    earliest[queue] = math.min(earliest[queue] or due, due)
+    return 1
+  end
+  if deliveries then
+    entry = redis.call('XADD', stream, '*', 'i', id, 'p', payload, 'b', deliveries, 'f', failures)
+  else
+    entry = redis.call('XADD', stream, '*', 'i', id, 'p', payload)
+  end
+  if state then
+    redis.call('HSET', record, 'e', entry, 's', state == 'scheduled' and 'queued' or state, 'l', lane)
+  elseif redis.call('HSETNX', record, 'e', entry) == 0 then
+    redis.call('XDEL', stream, entry)
+    return 0
+  elseif lane ~= 'default:0' then
+    redis.call('HSET', record, 'l', lane)
+  end
+  return 1
+end
+
+local function announce()
+  for lane in pairs(streams) do
+    if redis.call('SADD', key.lanes, lane) == 1 then
+      redis.call('XADD', key.bell, '*', 'l', lane)
+    end
+  end
+  for queue, due in pairs(earliest) do
+    -- By the instant and not by the id: of tasks that are due together any may stand first.
+    if tonumber(redis.call('ZRANGE', prefix.due .. queue, 0, 0, 'WITHSCORES')[2]) == due then
+      redis.call('PUBLISH', key.control, string.format('due %.0f', due - clock()))
+    end
+  end
+end
