@@ -74,7 +74,7 @@ class Layers:
         self.random = Random()
         self.terms = Terms(RetryPolicy(), 3_600_000)
         self.settlements = self.decided()
-        self.storage = RedisStorage("redis://localhost:6379/0", "layers", 30_000)
+        self.storage = RedisStorage("redis://localhost:6379/0", "layers")
         self.storage._server = Wire()  # type: ignore[assignment]  # the part that talks to a server
         self.runner = Runner(
             huey.registry,

@@ -66,7 +66,7 @@ def _on_server(server: redis.Redis, tag: str) -> list[str]:
                 # One ring for each lane at most; the next worker hears those that nobody heard.
                 if server.xlen(key) > server.scard(f"{tag}:lanes"):
                     found.append(f"bell {key} has {server.xlen(key)} entries")
-            case "layout" | "lanes" | "reclaimer" | "workers":
+            case "layout" | "lanes" | "leases" | "reclaimer" | "workers":
                 pass
             case _:
                 found.append(f"key {key}")

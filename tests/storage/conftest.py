@@ -27,8 +27,8 @@ class MemoryHarness:
         self._kind = kind
         self._clock = ManualClock()
 
-    def make(self, lease_ms: int) -> MemoryStorage:
-        return self._kind("test", lease_ms, self._clock)
+    def make(self) -> MemoryStorage:
+        return self._kind("test", self._clock)
 
     def now_ms(self) -> int:
         return self._clock.now_ms()
@@ -56,16 +56,16 @@ class SqliteHarness(_RealTime):
         self._directory = directory
         self._names: dict[Storage, str] = {}
 
-    def make(self, lease_ms: int) -> Storage:
-        return self._at(new_token(), lease_ms)
+    def make(self) -> Storage:
+        return self._at(new_token())
 
     def join(self, storage: Storage) -> Storage:
-        return self._at(self._names[storage], storage.lease_ms)
+        return self._at(self._names[storage])
 
-    def _at(self, name: str, lease_ms: int) -> Storage:
+    def _at(self, name: str) -> Storage:
         from aqueue.storage.sqlite.store import SqliteStorage
 
-        storage = SqliteStorage(f"sqlite:///{self._directory / name}.db", "test", lease_ms)
+        storage = SqliteStorage(f"sqlite:///{self._directory / name}.db", "test")
         self._names[storage] = name
         return storage
 
@@ -75,16 +75,16 @@ class RedisHarness(_RealTime):
         self._url = url
         self._namespaces: dict[Storage, str] = {}
 
-    def make(self, lease_ms: int) -> Storage:
-        return self._at(f"test-{new_token()}", lease_ms)
+    def make(self) -> Storage:
+        return self._at(f"test-{new_token()}")
 
     def join(self, storage: Storage) -> Storage:
-        return self._at(self._namespaces[storage], storage.lease_ms)
+        return self._at(self._namespaces[storage])
 
-    def _at(self, namespace: str, lease_ms: int) -> Storage:
+    def _at(self, namespace: str) -> Storage:
         from aqueue.storage.redis.store import RedisStorage
 
-        storage = RedisStorage(self._url, namespace, lease_ms)
+        storage = RedisStorage(self._url, namespace)
         self._namespaces[storage] = namespace
         return storage
 

@@ -45,7 +45,7 @@ async def test_shared_storage(harness: SharedHarness, check: Callable[[SharedHar
 
 @pytest.mark.parametrize("harness", STORAGES, indirect=True)
 def test_a_storage_is_used_from_one_event_loop_after_another(harness: Harness) -> None:
-    storage = harness.make(60_000)
+    storage = harness.make()
     for number in range(3):
         assert asyncio.run(_push_to_those_who_wait(storage, f"t{number}")) == f"t{number}"
 
@@ -60,7 +60,8 @@ async def _push_to_those_who_wait(storage: Storage, task_id: str) -> str:
             connected.set()
 
     listener = asyncio.create_task(storage.listen("me", handle))
-    waiting = asyncio.create_task(storage.pull("one", ["default"], 1, 60_000))
+    intake = storage.open_intake("one", ["default"], 60_000)
+    waiting = asyncio.create_task(intake.pull(1, 60_000))
     async with asyncio.timeout(15):
         await connected.wait()
         await storage.push([Envelope(task_id, b"")])

@@ -10,6 +10,7 @@ import redis
 
 from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
+from aqueue.testing.conformance.harness import pull
 
 from .conftest import RedisHarness
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def test_a_step_of_a_schedule_that_finds_no_room_did_not_happen(redis_server: Server) -> None:
-    storage = RedisHarness(redis_server.url).make(60_000)
+    storage = RedisHarness(redis_server.url).make()
     await storage.open()
     fired = [Envelope("ready", b"r"), Envelope("later", b"l", delay_ms=60_000)]
     assert await storage.advance("hourly", b"", b"one", [])
@@ -32,5 +33,5 @@ async def test_a_step_of_a_schedule_that_finds_no_room_did_not_happen(redis_serv
         assert await storage.advance("hourly", b"one", b"", [])
         operator.config_set("maxmemory", 0)
     assert await storage.advance("hourly", b"", b"two", fired)
-    assert [delivery.payload for delivery in await storage.pull("one", ["default"], 2, 0)] == [b"r"]
+    assert [delivery.payload for delivery in await pull(storage, 2)] == [b"r"]
     await storage.close()

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aqueue.storage.memory.intake import MemoryIntake
 from aqueue.storage.memory.store import MemoryStorage
+from aqueue.storage.memory.tables import Tables
 from aqueue.testing.conformance import CHECKS, burying, overseeing, pausing
 from aqueue.testing.conformance import harness as suite
 from aqueue.testing.conformance import shared_state as checks_of_shared_state
@@ -47,8 +49,8 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     _mutants(ways, settling, joining, ownership, stopping, looking, advancing),
     ids=lambda mutant: mutant.__name__,
 )
-async def test_a_broken_rule_is_caught(mutant: type[MemoryStorage]) -> None:
-    await _caught(mutant, mutant, CHECKS)
+async def test_a_broken_rule_is_caught(mutant: type) -> None:
+    await _caught(mutant, _storage_with(mutant), CHECKS)
 
 
 @pytest.mark.parametrize("mutant", _mutants(shared_state), ids=lambda mutant: mutant.__name__)
@@ -72,6 +74,26 @@ async def test_a_broken_rule_of_those_who_look_after_it_is_caught(mutant: type[M
             self.admin.__class__ = mutant
 
     await _caught(mutant, Storage, (*overseeing.CHECKS, *burying.CHECKS, *pausing.CHECKS))
+
+
+def _storage_with(mutant: type) -> type[MemoryStorage]:
+    """A memory storage that is `mutant`, or of which a part is."""
+    if issubclass(mutant, MemoryStorage):
+        return mutant
+
+    class Storage(MemoryStorage):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            if issubclass(mutant, Tables):
+                self._tables.__class__ = mutant
+
+        def open_intake(self, *arguments: Any) -> MemoryIntake:
+            intake = super().open_intake(*arguments)
+            if issubclass(mutant, MemoryIntake):
+                intake.__class__ = mutant
+            return intake
+
+    return Storage
 
 
 async def _caught(

@@ -16,7 +16,7 @@ from ..core import codec
 from ..core.clock import SystemClock, span_ms
 from ..core.ids import check_name, check_task_id
 from ..exceptions import ConfigurationError
-from ..storage import DEFAULT_LEASE_MS, open_storage
+from ..storage import open_storage
 from ..tasks.hooks import HookDecorators, Hooks
 from ..tasks.options import TaskOptions, check_known
 from ..tasks.registry import Registry
@@ -304,7 +304,7 @@ class Huey(
         return Worker(self, WorkerOptions(**options))
 
     def _make_storage(self) -> Storage:
-        return open_storage(self.url, self.name, DEFAULT_LEASE_MS)
+        return open_storage(self.url, self.name)
 
     def _take_storage(self) -> Storage:
         storage, self._first_storage = self._first_storage, None

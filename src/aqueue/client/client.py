@@ -14,15 +14,17 @@ from ..core.clock import span_ms
 from ..core.ids import kind_key, new_token
 from ..core.lifecycle import VERDICTS
 from ..exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
-from ..storage.protocol import CancelAsked, Connected, Due, Freed, Progressed, Record, ScheduleChanged, Settled
+from ..storage.protocol import Connected, Progressed, Record, Settled
 from .group_commit import GroupCommit
 from .permits import Permits
+from .subscribers import Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from ..core.message import Delivery, Envelope, Node
     from ..storage.protocol import Event, Storage
+    from .subscribers import E
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
@@ -32,10 +34,7 @@ _MOST_RECENT = 1000
 class Client:
     """Pushes for, and delivers results to, everyone in one event loop.
 
-    `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for. `on_due` is called
-    with the milliseconds after which a task is due that was just scheduled before all others; a worker in the same loop
-    sets it, and `on_cancel`, which is called with the id of a task that has to stop wherever it runs. It also sets
-    `on_schedule`, which is called when a schedule of periodic tasks may have changed.
+    `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -55,10 +54,8 @@ class Client:
         self._listening_wanted = asyncio.Event()
         self._listening = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
-        self.on_due: Callable[[int], None] | None = None
-        self.on_cancel: Callable[[str], None] | None = None
-        self.on_schedule: Callable[[], None] | None = None
-        self.permits = Permits(storage, self.start_listening)
+        self._subscribers = Subscribers()
+        self.permits = Permits(storage, self._subscribers, self.start_listening)
 
     # -- lifetime
 
@@ -209,6 +206,14 @@ class Client:
         """Most producers never wait for a result, so listening starts with the first who does."""
         self._listening_wanted.set()
 
+    def subscribe(self, kind: type[E], receiver: Callable[[E], None]) -> Callable[[], None]:
+        """Call `receiver` with each event of `kind` that the store tells everyone, until what this returns is called.
+
+        `kind` is any but ``Settled`` and ``Progressed``, which are for the one who waits for a result. Nothing is heard
+        before somebody has called ``start_listening``. A receiver that raises is logged.
+        """
+        return self._subscribers.add(kind, receiver)
+
     async def _listen(self) -> None:
         await self._listening_wanted.wait()
         await self.storage.listen(self.token, self._handle)
@@ -224,27 +229,13 @@ class Client:
             case Progressed(task_id, progress):
                 for queue in self._followers.get(task_id, ()):
                     queue.put_nowait(progress)
-            case Due(in_ms):
-                if self.on_due is not None:
-                    self.on_due(in_ms)
-            case Freed(name):
-                self.permits.look_again(name)
-            case CancelAsked(task_id):
-                if self.on_cancel is not None:
-                    self.on_cancel(task_id)
-            case ScheduleChanged():
-                if self.on_schedule is not None:
-                    self.on_schedule()
             case Connected():
                 self._listening.set()
                 self._recent.clear()
-                self.permits.look_again()
                 self._look_soon(self._waiters)
-                if self.on_due is not None:
-                    # What was scheduled while nobody listened here may be due before all that is known of.
-                    self.on_due(0)
-                if self.on_schedule is not None:
-                    self.on_schedule()
+                self._subscribers.tell(event)
+            case _:
+                self._subscribers.tell(event)
 
     def _look_soon(self, task_ids: Iterable[str]) -> None:
         waited_for = self._waiters.keys() & task_ids

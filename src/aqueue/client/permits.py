@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from ..core.clock import SystemClock
 from ..exceptions import HueyException, QueueUnavailable, TaskLockedException
+from ..storage.protocol import Connected, Freed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..storage.protocol import Storage
+    from .subscribers import Subscribers
 
 logger = logging.getLogger("aqueue.locks")
 
@@ -71,9 +73,9 @@ class _Line:
 
 
 class Permits:
-    """Takes, renews and gives back. `listen` makes the store tell of releases, which ``look_again`` passes on."""
+    """Takes, renews and gives back. `listen` makes the store announce releases to the `subscribers`."""
 
-    def __init__(self, storage: Storage, listen: Callable[[], None]) -> None:
+    def __init__(self, storage: Storage, subscribers: Subscribers, listen: Callable[[], None]) -> None:
         self._storage = storage
         self._listen = listen
         self._held: set[Permit] = set()
@@ -82,6 +84,9 @@ class Permits:
         self._renewal_at = math.inf
         self._renew_earlier = asyncio.Event()
         self._closed = False
+        subscribers.add(Freed, lambda freed: self._look_again(freed.name))
+        # What was released while nobody listened was missed.
+        subscribers.add(Connected, lambda _: self._look_again())
 
     # -- taking and giving back
 
@@ -102,7 +107,7 @@ class Permits:
         permit._ended = True
         return await asyncio.shield(self._release_soon(permit)) and was_held
 
-    def look_again(self, name: str | None = None) -> None:
+    def _look_again(self, name: str | None = None) -> None:
         """A permit of `name` may be free, or of any name."""
         for waited_for, line in self._lines.items():
             if name is None or name == waited_for:
@@ -158,7 +163,7 @@ class Permits:
     async def _release(self, permit: Permit) -> bool:
         self._held.discard(permit)
         released = await self._storage.shared.release(permit.name, permit.token)
-        self.look_again(permit.name)
+        self._look_again(permit.name)
         return released
 
     def _released(self, release: asyncio.Task[bool]) -> None:
@@ -180,7 +185,7 @@ class Permits:
                             group.create_task(self._renew(permit))
         finally:
             self._closed = True
-            self.look_again()
+            self._look_again()
             if self._releases:
                 await asyncio.wait(self._releases, timeout=_CLOSING_SECONDS)
 

@@ -9,12 +9,10 @@ from ..exceptions import ConfigurationError
 if TYPE_CHECKING:
     from .protocol import Storage
 
-DEFAULT_LEASE_MS = 30_000
-
 _SCHEMES = "redis://, rediss://, unix:// (a Redis or Valkey server), sqlite:// (a file), memory:// (this process)"
 
 
-def open_storage(url: str, namespace: str, lease_ms: int) -> Storage:
+def open_storage(url: str, namespace: str) -> Storage:
     """The storage that `url` names, not connected yet. Only the backend that is asked for gets imported.
 
     Raises:
@@ -24,15 +22,15 @@ def open_storage(url: str, namespace: str, lease_ms: int) -> Storage:
     if scheme in {"redis", "rediss", "unix"}:
         from .redis.store import RedisStorage
 
-        return RedisStorage(url, namespace, lease_ms)
+        return RedisStorage(url, namespace)
     if scheme == "sqlite":
         from .sqlite.store import SqliteStorage
 
-        return SqliteStorage(url, namespace, lease_ms)
+        return SqliteStorage(url, namespace)
     if scheme == "memory":
         from .memory.store import MemoryStorage
 
-        return MemoryStorage(namespace, lease_ms)
+        return MemoryStorage(namespace)
     # Only its beginning is shown: a URL may carry a password.
     shown = scheme + separator if separator else url.partition("@")[0]
     raise ConfigurationError(f"no storage goes by the URL {shown!r}: accepted are {_SCHEMES}")

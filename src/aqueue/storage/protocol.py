@@ -146,25 +146,75 @@ class Description:
     warnings: tuple[str, ...] = field(default=())
 
 
+class Borrower(NamedTuple):
+    """What one worker is lent: tasks of `queues`, in the name of `consumer`, for `lease_ms` each."""
+
+    consumer: str
+    queues: tuple[str, ...]
+    lease_ms: int
+
+
 class LeaseKeeper(Protocol):
     """A worker's sign of life, driven from a thread of its own so that a blocked event loop cannot stop it.
 
     Its methods block; an instance belongs to one thread.
     """
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        """Extend the lease of `receipts`; tell which of them are not ours any more, and which are to be cancelled.
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
+        """Extend the leases of `receipts`; report which of them do not hold any more, and which are to be cancelled.
 
-        Also records that `consumer` is alive, with its `description`, for ``workers``.
+        Also records that the consumer is alive, with its `description`, for ``Storage.workers``.
         """
 
     def close(self) -> None: ...
 
 
-class Storage(Protocol):
-    """A store of one namespace, used from one event loop at a time. `lease_ms` is how long a delivery is lent for."""
+class Intake(Protocol):
+    """Through it one worker is lent tasks: to its consumer, out of its queues, each for its `lease_ms`.
 
-    lease_ms: int
+    One event loop uses it, with one `pull` at a time. Whether a lease has run out is judged by the lease of the intake
+    that lent, whatever lease the one has that looks.
+    """
+
+    @property
+    def lease_ms(self) -> int:
+        """How long it lends a task for."""
+
+    async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
+        """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
+
+        Waits up to `wait_ms` for the first one when there is none.
+        """
+
+    async def interrupt(self) -> None:
+        """Make a waiting `pull` return what it has, now."""
+
+    async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
+        """Deliveries that are lent to the consumer but missing from `held`: their reply was lost on the way.
+
+        Their leases begin anew.
+        May give some of them, and the rest when called again.
+        """
+
+    async def reclaim(self, limit: int, suspect_count: int = 0, most_suspects: int = 0) -> list[Delivery]:
+        """Take over up to `limit` deliveries whose lease has run out.
+
+        Those that were made `suspect_count` times or more (0: none) are suspects; at most `most_suspects` of the
+        `limit` are.
+
+        After an outage of the store, or when nobody called this for longer than a lease, owners of such a lease that
+        are still alive get one more to say so before anything is taken from them.
+        """
+
+    def lease_keeper(self) -> LeaseKeeper:
+        """A new sign of life for the consumer."""
+
+    async def close(self) -> None:
+        """Give back its connection. What was lent through it stays lent."""
+
+
+class Storage(Protocol):
+    """A store of one namespace, used from one event loop at a time."""
 
     @property
     def shared(self) -> SharedState:
@@ -207,21 +257,11 @@ class Storage(Protocol):
 
     # -- the way out
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-        """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> Intake:
+        """The way on which `consumer` is lent tasks of `queues`, for `lease_ms` each.
 
-        Waits up to `wait_ms` for the first one when there is none. May give a few more than `limit` when several
-        priorities wake it at once.
-        """
-
-    async def interrupt_pull(self) -> None:
-        """Make a waiting `pull` return what it has, now."""
-
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        """Deliveries that are lent to `consumer` but missing from `held`: their reply was lost on the way.
-
-        Their leases begin anew.
-        May give some of them, and the rest when called again.
+        It connects when it is first used, and ends with the storage. Any number may be open, in one event loop too, and
+        none of them disturbs another; a consumer has one at a time.
         """
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
@@ -312,21 +352,6 @@ class Storage(Protocol):
 
     async def promote(self, limit: int) -> Promotion:
         """Make up to `limit` scheduled tasks that are due ready."""
-
-    async def reclaim(
-        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
-    ) -> list[Delivery]:
-        """Lend to `consumer` up to `limit` deliveries whose lease has run out.
-
-        Those that were made `suspect_count` times or more (0: none) are suspects; at most `most_suspects` of the
-        `limit` are.
-
-        After an outage of the store, or when nobody called this for a lease, owners that are still alive get one more
-        lease to say so before anything is taken from them.
-        """
-
-    def lease_keeper(self) -> LeaseKeeper:
-        """A new sign of life for one worker."""
 
     async def retire(self, consumer: str) -> None:
         """Forget `consumer`. What it still holds stays lent to it until its leases run out."""

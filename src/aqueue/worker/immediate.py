@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..core.lifecycle import State
-from ..storage import DEFAULT_LEASE_MS
 from ..storage.memory.store import MemoryStorage
+from ..storage.protocol import CancelAsked
 from .execution.dispatcher import Dispatcher
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -42,10 +42,9 @@ class Immediate:
 
     def __init__(self, application: ImmediateApplication, clock: Clock) -> None:
         self.clock = clock
-        self.storage = MemoryStorage(application.name, DEFAULT_LEASE_MS, clock)
+        self.storage = MemoryStorage(application.name, clock)
         self._application = application
         self._turns: dict[str, asyncio.Task[None]] = {}
-        self._dispatchers: dict[str, Dispatcher] = {}
         self._exceptions: dict[str, BaseException | None] = {}
 
     async def run_ready(self, task_ids: Sequence[str] = ()) -> None:
@@ -73,15 +72,16 @@ class Immediate:
     async def _run_all(self) -> bool:
         """Run what is ready now, all at once; False when there was nothing."""
         queues = [depth.queue for depth in await self.storage.depths()]
-        deliveries = await self.storage.pull(_CONSUMER, queues, LARGEST_STEP, 0)
+        # No lease runs out: there is no reclaimer here.
+        intake = self.storage.open_intake(_CONSUMER, queues, WorkerOptions().lease_ms)
+        deliveries = await intake.pull(LARGEST_STEP, 0)
         client = await self._application.client()
-        client.on_cancel = self._cancel
         client.start_listening()
         runner = self._make_runner(client)
         try:
             async with asyncio.TaskGroup() as group:
                 for delivery in deliveries:
-                    self._turns[delivery.id] = group.create_task(self._take_turn(delivery, runner))
+                    self._turns[delivery.id] = group.create_task(self._take_turn(delivery, runner, client))
         finally:
             await runner.close()
         return bool(deliveries)
@@ -95,13 +95,13 @@ class Immediate:
             await asyncio.wait(turns)
         return bool(turns)
 
-    async def _take_turn(self, delivery: Delivery, runner: Runner) -> None:
+    async def _take_turn(self, delivery: Delivery, runner: Runner, client: Client) -> None:
         """Bring one delivery to its settlement. If this is cancelled, the task goes back in line."""
         held: dict[Receipt, Delivery] = {}
         settler = Settler(self.storage, self.clock, held)
         # One of its own, which can be waited for: a task may enqueue others, and wait for them.
         dispatcher = Dispatcher(runner, settler, self._application.hooks, self._application.registry, held, 1, 1)
-        self._dispatchers[delivery.id] = dispatcher
+        unsubscribe = client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id))
         settling = asyncio.create_task(settler.run())
         try:
             dispatcher.start([delivery])
@@ -111,13 +111,8 @@ class Immediate:
             await dispatcher.wait_until_idle()
             await settler.wait_until_below(1)
             settling.cancel()
-            del self._turns[delivery.id], self._dispatchers[delivery.id]
-
-    def _cancel(self, task_id: str) -> None:
-        """Somebody cancelled this task; every event loop is told."""
-        dispatcher = self._dispatchers.get(task_id)
-        if dispatcher is not None and self._turns[task_id].get_loop() is asyncio.get_running_loop():
-            dispatcher.cancel(task_id)
+            unsubscribe()
+            del self._turns[delivery.id]
 
     def _make_runner(self, client: Client) -> Runner:
         application, options = self._application, WorkerOptions()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from ..core.clock import span_ms
 from ..core.ids import check_name
-from ..storage import DEFAULT_LEASE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +36,7 @@ class WorkerOptions:
     children: int | None = None
     queues: Sequence[str] | None = None
     burst: bool = False
-    lease: float | timedelta = DEFAULT_LEASE_MS / 1000
+    lease: float | timedelta = 30.0
     shutdown_timeout: float | timedelta = 25.0
     max_crashes: int = 3
     periodic: bool = True

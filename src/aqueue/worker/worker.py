@@ -21,6 +21,7 @@ from ..core.clock import SystemClock
 from ..core.ids import new_token
 from ..core.message import DEFAULT_QUEUE
 from ..exceptions import HueyException
+from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
@@ -110,7 +111,6 @@ class Worker:
         """
         check_processes(self._application.registry)
         client = await self._application.client()
-        client.storage.lease_ms = self.options.lease_ms
         self._log_banner(await client.storage.describe())
         await self._application.hooks.run_startup()
         try:
@@ -119,7 +119,8 @@ class Worker:
             await self._application.hooks.run_shutdown()
 
     async def _serve(self, client: Client) -> None:
-        storage, clock, queues = client.storage, self._clock, self.queues
+        storage, clock = client.storage, self._clock
+        intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
         hooks, registry = self._application.hooks, self._application.registry
         settler = Settler(storage, clock, self._held)
         runner = Runner(
@@ -138,16 +139,20 @@ class Worker:
         concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
         dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, dispatcher, settler, clock, self.consumer, queues, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, self._application, clock)
-        reclaimer = Reclaimer(storage, dispatcher, clock, self.consumer, queues, max_crashes)
-        heartbeat = Heartbeat(
-            storage, self.consumer, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these
-        )
+        reclaimer = Reclaimer(storage, intake, dispatcher, clock, max_crashes)
+        heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
-        client.on_due, client.on_cancel = promoter.expect, dispatcher.cancel
-        client.on_schedule = scheduler.look_again
+        unsubscribe = [
+            client.subscribe(Due, lambda _: promoter.look_again()),
+            client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id)),
+            client.subscribe(ScheduleChanged, lambda _: scheduler.look_again()),
+            # What was told while nobody listened was missed.
+            client.subscribe(Connected, lambda _: promoter.look_again()),
+            client.subscribe(Connected, lambda _: scheduler.look_again()),
+        ]
         client.start_listening()
         try:
             async with asyncio.TaskGroup() as serving:
@@ -166,7 +171,9 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            client.on_due = client.on_cancel = client.on_schedule = None
+            for end in unsubscribe:
+                end()
+            await intake.close()
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class ADeliveryIsSettledTwice(MemoryStorage):
     def _settle(self, settlement: Settlement) -> bool:
-        task = self._owned(settlement.receipt)
+        task = self._tables.owned(settlement.receipt)
         if not super()._settle(settlement) or task is None:
             return False
         self._lent[settlement.receipt] = task

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aqueue.core.lifecycle import VERDICTS
+from aqueue.storage.memory.intake import MemoryIntake
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import CancelAsked
 
@@ -20,24 +21,24 @@ if TYPE_CHECKING:
 # -- marks
 
 
-class NothingIsMarked(MemoryStorage):
+class NothingIsMarked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=False)
 
 
-class ATakeOverIsNotMarked(MemoryStorage):
-    def _lend(self, task: Task, consumer: str) -> Delivery:
+class ATakeOverIsNotMarked(MemoryIntake):
+    def _lend(self, task: Task) -> Delivery:
         again = task.receipt is not None
-        delivery = super()._lend(task, consumer)
+        delivery = super()._lend(task)
         return delivery._replace(is_marked=False) if again else delivery
 
 
-class AnAdoptionIsNotMarked(MemoryStorage):
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        return [each._replace(is_marked=False) for each in await super().adopt(consumer, queues, held)]
+class AnAdoptionIsNotMarked(MemoryIntake):
+    async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
+        return [each._replace(is_marked=False) for each in await super().adopt(held)]
 
 
-class EverythingIsMarked(MemoryStorage):
+class EverythingIsMarked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=True)
 
@@ -154,16 +155,16 @@ class TheOwnerIsNotAsked(MemoryStorage):
             super()._tell(clients, event)
 
 
-class ASignOfLifeHidesWhatHasToStop(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        return super().renew(receipts, consumer, description)._replace(to_cancel=[])
+class ASignOfLifeHidesWhatHasToStop(MemoryIntake):
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
+        return super().renew(receipts, description)._replace(to_cancel=[])
 
 
-class ASignOfLifeStopsEverything(MemoryStorage):
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        renewal = super().renew(receipts, consumer, description)
+class ASignOfLifeStopsEverything(MemoryIntake):
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
+        renewal = super().renew(receipts, description)
         held = [receipt for receipt in receipts if receipt not in renewal.lost]
-        return renewal._replace(to_cancel=held if self._marks.to_cancel else [])
+        return renewal._replace(to_cancel=held if self._tables.marks.to_cancel else [])
 
 
 class ARequestToStopIsForgottenOnTheWayBack(MemoryStorage):

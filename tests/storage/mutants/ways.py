@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aqueue.core.lifecycle import VERDICTS
-from aqueue.storage.memory.events import Listeners
+from aqueue.storage.memory.events import Listeners, WaitingPulls
+from aqueue.storage.memory.intake import MemoryIntake
 from aqueue.storage.memory.store import MemoryStorage
 
 if TYPE_CHECKING:
@@ -51,24 +52,24 @@ class AnInstantIsIgnored(MemoryStorage):
 # -- the way out
 
 
-class PriorityIsIgnored(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[Level]:
-        return sorted(super()._in_order(queues), key=lambda level: queues.index(level.queue))
+class PriorityIsIgnored(MemoryIntake):
+    def _levels(self) -> list[Level]:
+        return sorted(super()._levels(), key=lambda level: self._borrower.queues.index(level.queue))
 
 
-class TheOrderOfQueuesIsIgnored(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[Level]:
-        return sorted(super()._in_order(queues), key=lambda level: (-level.priority, level.queue))
+class TheOrderOfQueuesIsIgnored(MemoryIntake):
+    def _levels(self) -> list[Level]:
+        return sorted(super()._levels(), key=lambda level: (-level.priority, level.queue))
 
 
-class QueuesGoBeforePriority(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[Level]:
-        return sorted(super()._in_order(queues), key=lambda level: (queues.index(level.queue), -level.priority))
+class QueuesGoBeforePriority(MemoryIntake):
+    def _levels(self) -> list[Level]:
+        return sorted(super()._levels(), key=lambda level: (self._borrower.queues.index(level.queue), -level.priority))
 
 
-class OtherQueuesAreServedToo(MemoryStorage):
-    def _in_order(self, queues: Sequence[str]) -> list[Level]:
-        return super()._in_order([*queues, *(level.queue for level in self._ready)])
+class OtherQueuesAreServedToo(MemoryIntake):
+    def _open_queues(self) -> list[str]:
+        return [*super()._open_queues(), *(level.queue for level in self._tables.ready)]
 
 
 class TheLastComesFirst(MemoryStorage):
@@ -77,26 +78,36 @@ class TheLastComesFirst(MemoryStorage):
         self._ready[task.level].rotate(1)
 
 
-class TheLimitIsIgnored(MemoryStorage):
-    def _take(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
-        return super()._take(consumer, queues, limit + 1)
+class TheLimitIsIgnored(MemoryIntake):
+    def _take(self, limit: int) -> list[Delivery]:
+        return super()._take(limit + 1)
 
 
 class NobodyIsWoken(MemoryStorage):
     def _wake(self) -> None:
-        if self._closed:
+        if self._waiting.is_closed:
             super()._wake()
 
 
-class APullCannotBeInterrupted(MemoryStorage):
-    async def interrupt_pull(self) -> None:
-        if self._closed:
-            await super().interrupt_pull()
+class APullCannotBeInterrupted(MemoryIntake):
+    async def interrupt(self) -> None:
+        pass
+
+
+class AnInterruptEndsEveryPull(MemoryIntake):
+    async def interrupt(self) -> None:
+        await super().interrupt()
+        self._waiting.wake()
+
+    async def _sleep(self, seconds: float) -> bool:
+        woken = await super()._sleep(seconds)
+        self._interrupted = self._interrupted or woken
+        return woken
 
 
 class ClosingLeavesAPullWaiting(MemoryStorage):
     async def close(self) -> None:
-        waiting, self._waiting = self._waiting, set()
+        waiting, self._waiting = self._waiting, WaitingPulls()
         await super().close()
         self._waiting = waiting
 
@@ -108,20 +119,20 @@ class ClosingLeavesAListenerWaiting(MemoryStorage):
         self._listeners = listeners
 
 
-class ADeliveryLeavesItsTaskInLine(MemoryStorage):
-    def _lend(self, task: Task, consumer: str) -> Delivery:
-        delivery = super()._lend(task, consumer)
+class ADeliveryLeavesItsTaskInLine(MemoryIntake):
+    def _lend(self, task: Task) -> Delivery:
+        delivery = super()._lend(task)
         if task.count == 1:
-            self._ready[task.level._replace(priority=-9)].append(task)
+            self._tables.ready[task.level._replace(priority=-9)].append(task)
         return delivery
 
 
-class TheFenceStartsAtZero(MemoryStorage):
-    def _lend(self, task: Task, consumer: str) -> Delivery:
-        delivery = super()._lend(task, consumer)
+class TheFenceStartsAtZero(MemoryIntake):
+    def _lend(self, task: Task) -> Delivery:
+        delivery = super()._lend(task)
         return delivery._replace(fence=delivery.fence - 1)
 
 
-class AWaitNeverEnds(MemoryStorage):
+class AWaitNeverEnds(MemoryIntake):
     async def _sleep(self, seconds: float) -> bool:
         return await super()._sleep(seconds and 1_000_000)

@@ -9,6 +9,7 @@ import pytest
 from aqueue import Huey, MemoryHuey
 from aqueue.app.doctor import MOST_FINDINGS
 from aqueue.storage.admin import Finding
+from aqueue.testing.conformance.harness import keeper_of, pull
 
 from ...tour.running import running
 from ..facts import until
@@ -85,7 +86,7 @@ async def test_tasks_that_are_paused_are_worth_a_warning(huey: Huey) -> None:
 async def test_tasks_of_the_dead_are_worth_a_warning(huey: Huey) -> None:
     await declared(huey).enqueue(1)
     storage: Any = (await huey.client()).storage
-    await storage.pull("gone", ["default"], 1, 0)
+    await pull(storage, 1, consumer="gone")
     assert (await huey.examine()).warnings == []
     for task in storage._lent.values():
         task.leased_until_ms -= 60_000
@@ -105,5 +106,5 @@ async def test_a_worker_that_describes_itself_in_another_way_is_no_error(huey: H
     await declared(huey).enqueue(1)
     storage = (await huey.client()).storage
     for description in (b"", b"[]", b"{}", b'{"lease_ms": "soon"}', b"\xff"):
-        storage.lease_keeper().renew([], "other", description)
+        keeper_of(storage, "other").renew([], description)
         assert (await huey.examine()).warnings == ["tasks wait in the queue 'default', which no worker reads: 1"]

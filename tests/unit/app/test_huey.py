@@ -27,6 +27,7 @@ from aqueue import (
 from aqueue.core.codec import decode_message
 from aqueue.core.ids import new_token
 from aqueue.testing import ManualClock
+from aqueue.testing.conformance.harness import pull
 
 from ...tour.running import running
 
@@ -175,7 +176,7 @@ def declare_add(huey: Huey) -> Task[[int, int], int]:
 async def sent(huey: Huey) -> Message:
     """The message of the one task that is ready."""
     storage = (await huey.client()).storage
-    [delivery] = await storage.pull("worker", ["default", "mails"], 10, 0)
+    [delivery] = await pull(storage, 10, queues=["default", "mails"])
     return decode_message(delivery.id, delivery.payload)
 
 

@@ -25,6 +25,7 @@ from aqueue import (
 from aqueue.app.schedules import ScheduleInfo
 from aqueue.core import codec
 from aqueue.tasks.schedule import Policy, Schedule, ScheduleState
+from aqueue.testing.conformance.harness import pull
 
 from ..facts import until
 
@@ -190,7 +191,7 @@ async def test_what_was_added_is_kept_until_it_is_removed(huey: Huey, greet: Any
     await huey.schedules.add("greeting", every(hours=1), greet.s("you"), overlap="queue", jitter=timedelta(seconds=5))
     assert (await only(huey)).when == "every(hours=1)"
     await huey.schedules.run("greeting")
-    ran = await (await huey.client()).storage.pull("me", ["default"], 1, 0)
+    ran = await pull((await huey.client()).storage, 1)
     assert b'"you"' in ran[0].payload
     assert await huey.schedules.remove("greeting") is True
     assert await huey.schedules.list() == []

@@ -15,6 +15,7 @@ from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Connected, Due, Progressed, Record, Settled
+from aqueue.testing.conformance.harness import pull
 
 from ..facts import until
 
@@ -89,7 +90,7 @@ async def client(storage: LossyStorage) -> AsyncIterator[Client]:
 
 async def finish(client: Client, *task_ids: str, state: State = State.DONE, result: bytes = b"5") -> None:
     """Take these tasks, which are all that is ready, and give them a verdict."""
-    deliveries = await client.storage.pull("worker", ["default"], 10_000, 0)
+    deliveries = await pull(client.storage, 10_000)
     assert {delivery.id for delivery in deliveries} == set(task_ids)
     await client.storage.settle(
         [Settlement(delivery.receipt, delivery.id, state, result, 60_000, client.token) for delivery in deliveries]
@@ -352,7 +353,7 @@ async def test_every_waiter_has_its_turn_of_being_looked_at(
             await client.push(Envelope(task_id, b""))
             waits += await waiting(client, task_id)
         storage.loses_messages = True
-        deliveries = await client.storage.pull("worker", ["default"], 7, 0)
+        deliveries = await pull(client.storage, 7)
         await client.storage.settle([Settlement(deliveries[-1].receipt, "t6", State.DONE, b"", 60_000, client.token)])
         assert (await waits[-1])[0].state is State.DONE, "the last one, while all before it go on waiting"
     await asyncio.gather(*waits, return_exceptions=True)
@@ -371,15 +372,21 @@ async def test_what_is_told_of_others_is_passed_over(client: Client, storage: Lo
     assert (await wait)[0].result == b"5"
 
 
-async def test_who_is_interested_in_due_tasks_is_told(client: Client) -> None:
-    seen: list[int] = []
-    client.on_due = seen.append
+async def test_every_subscriber_of_a_kind_of_event_hears_it(client: Client) -> None:
+    heard: list[tuple[str, Event]] = []
+    for name in ("one", "two"):
+        client.subscribe(Due, lambda due, name=name: heard.append((name, due)))
+        client.subscribe(Connected, lambda connected, name=name: heard.append((name, connected)))
     client.start_listening()
-    await until(lambda: seen)
-    assert seen == [0], "what was told before it listened may have been missed"
+    await until(lambda: len(heard) == 2)
+    assert heard == [("one", Connected()), ("two", Connected())]
+    heard.clear()
     await client.push(Envelope("later", b"", delay_ms=60_000))
-    await until(lambda: len(seen) == 2)
-    assert 59_000 < seen[1] <= 60_000
+    await until(lambda: len(heard) == 2)
+    [(_, due), (_, again)] = heard
+    assert due is again
+    assert isinstance(due, Due)
+    assert 59_000 < due.in_ms <= 60_000
 
 
 async def test_a_client_that_only_enqueues_does_not_listen(client: Client, storage: LossyStorage) -> None:
@@ -418,7 +425,7 @@ async def follow(client: Client, task_id: str, foreign: bool = False) -> list[by
 
 async def test_a_follower_sees_each_report_until_the_verdict(client: Client) -> None:
     await client.push(Envelope("a", b""))
-    [delivery] = await client.storage.pull("worker", ["default"], 1, 0)
+    [delivery] = await pull(client.storage, 1)
     seen: list[bytes] = []
     seen_one = asyncio.Event()
 
@@ -440,7 +447,7 @@ async def test_a_follower_sees_each_report_until_the_verdict(client: Client) -> 
 
 async def test_who_comes_late_sees_the_last_report(client: Client) -> None:
     await client.push(Envelope("a", b""))
-    [delivery] = await client.storage.pull("worker", ["default"], 1, 0)
+    [delivery] = await pull(client.storage, 1)
     await client.report(delivery, b"1", client.token)
     await client.report(delivery, b"2", client.token)
     await client.storage.settle([Settlement(delivery.receipt, "a", State.FAILED, b"", 60_000, client.token)])
@@ -454,7 +461,7 @@ async def test_following_a_task_that_nobody_knows_is_an_error(client: Client) ->
 
 async def test_a_follower_may_stop_early(client: Client) -> None:
     await client.push(Envelope("a", b""))
-    [delivery] = await client.storage.pull("worker", ["default"], 1, 0)
+    [delivery] = await pull(client.storage, 1)
     await client.report(delivery, b"1", client.token)
     reports = client.follow("a", False)
     assert await anext(reports) == b"1"

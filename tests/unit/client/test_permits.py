@@ -13,6 +13,7 @@ import pytest
 from aqueue import QueueUnavailable, TaskLockedException
 from aqueue.client import permits
 from aqueue.client.permits import Permit, Permits
+from aqueue.client.subscribers import Subscribers
 from aqueue.storage.memory.shared import MemorySharedState
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.storage.protocol import Freed
@@ -53,13 +54,14 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.storage = MemoryStorage("shop", _MINUTE_MS, self.clock)
+        self.storage = MemoryStorage("shop", self.clock)
         self.shared = UnreliableSharedState(self.clock, self._tell)
         self.shared.asked = []
         self.shared.open_gate = asyncio.Event()
         self.shared.open_gate.set()
         self.storage.shared = self.shared
-        self.permits = Permits(self.storage, self._listen)
+        self.subscribers = Subscribers()
+        self.permits = Permits(self.storage, self.subscribers, self._listen)
         self.listens = 0
         self.tells = True
         self._tokens = map("t{}".format, count(1))
@@ -69,7 +71,7 @@ class Bench:
 
     def _tell(self, event: object) -> None:
         if self.tells and isinstance(event, Freed):
-            self.permits.look_again(event.name)
+            self.subscribers.tell(event)
 
     def permit(self, name: str = "lock", ttl_ms: int = _MINUTE_MS, permits: int = 1) -> Permit:
         return Permit(name, next(self._tokens), permits, ttl_ms)
@@ -175,7 +177,7 @@ async def test_only_the_first_of_those_who_wait_asks_the_store(bench: Bench) -> 
     waiting = [asyncio.create_task(bench.take(wait_ms=_MINUTE_MS)) for _ in range(100)]
     await in_line(bench, 100)
     for _ in range(10):
-        bench.permits.look_again("lock")
+        bench.subscribers.tell(Freed("lock"))
         await asyncio.sleep(0)
     assert len(set(bench.shared.asked)) == 2
     for task in waiting:

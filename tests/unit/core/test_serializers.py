@@ -420,7 +420,7 @@ async def test_a_message_that_a_worker_cannot_verify_is_kept_for_one_that_can(
     keys: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = ManualClock()
-    storage = MemoryStorage("shop", LEASE_MS, clock)
+    storage = MemoryStorage("shop", clock)
     runs = []
 
     def application(keys: list[str]) -> Huey:

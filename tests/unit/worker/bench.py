@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from aqueue import MemoryHuey, QueueUnavailable
 from aqueue.core.ids import kind_key
-from aqueue.storage.memory.leases import MemoryLeaseKeeper
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 from aqueue.worker.execution.dispatcher import Dispatcher
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from aqueue import Task
     from aqueue.core.lifecycle import Settlement, State
     from aqueue.core.message import Delivery, Envelope, Receipt
+    from aqueue.storage.memory.intake import MemoryIntake
+    from aqueue.storage.memory.leases import MemoryLeaseKeeper
     from aqueue.storage.protocol import Advance, Promotion, Record, Renewal
 
 LEASE_MS = 60_000
@@ -30,7 +31,7 @@ class FaultyStorage(MemoryStorage):
     """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply."""
 
     def __init__(self, clock: ManualClock) -> None:
-        super().__init__("shop", LEASE_MS, clock)
+        super().__init__("shop", clock)
         self.is_down = False
         self.loses_replies = False
         self.may_settle = asyncio.Event()
@@ -53,49 +54,31 @@ class FaultyStorage(MemoryStorage):
             self.new_ids.append(envelope.id)
         return new
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
         if self.is_down:
             raise QueueUnavailable("the store is down")
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-        self.pulled.append(limit)
-        self._answer()
-        deliveries = await super().pull(consumer, queues, limit, wait_ms)
-        self.after_pull()
-        if self.loses_replies:
-            raise QueueUnavailable("the reply was lost")
-        return deliveries
-
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        self.adopted += 1
-        self._answer()
-        return await super().adopt(consumer, queues, held)
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> Any:
+        return FaultyIntake(self, super().open_intake(consumer, queues, lease_ms))
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         self.settled.append(list(settlements))
         await self.may_settle.wait()
-        self._answer()
+        self.answer()
         return await super().settle(settlements)
 
     async def promote(self, limit: int) -> Promotion:
         self.promoted.append(limit)
-        self._answer()
+        self.answer()
         return await super().promote(limit)
-
-    async def reclaim(
-        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
-    ) -> list[Delivery]:
-        self.reclaimed.append((limit, most_suspects))
-        self._answer()
-        return await super().reclaim(consumer, queues, limit, suspect_count, most_suspects)
 
     async def schedules(self) -> dict[str, bytes]:
         self.looks += 1
-        self._answer()
+        self.answer()
         return await super().schedules()
 
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        self._answer()
+        self.answer()
         made = await super().advance(name, seen, state, envelopes)
         self.steps.append([envelope.id for envelope in envelopes])
         if self.loses_replies:
@@ -103,30 +86,59 @@ class FaultyStorage(MemoryStorage):
         return made
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
-        self._answer()
+        self.answer()
         return await super().records(task_ids, watcher)
 
     async def workers(self) -> Any:
-        self._answer()
+        self.answer()
         return await super().workers()
 
+
+class FaultyIntake:
+    """An intake of a storage that can fail, which notes what it is asked there."""
+
+    def __init__(self, storage: FaultyStorage, intake: MemoryIntake) -> None:
+        self.lease_ms = intake.lease_ms
+        self.interrupt, self.close = intake.interrupt, intake.close
+        self._storage = storage
+        self._intake = intake
+
+    async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
+        self._storage.pulled.append(limit)
+        self._storage.answer()
+        deliveries = await self._intake.pull(limit, wait_ms)
+        self._storage.after_pull()
+        if self._storage.loses_replies:
+            raise QueueUnavailable("the reply was lost")
+        return deliveries
+
+    async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
+        self._storage.adopted += 1
+        self._storage.answer()
+        return await self._intake.adopt(held)
+
+    async def reclaim(self, limit: int, suspect_count: int = 0, most_suspects: int = 0) -> list[Delivery]:
+        self._storage.reclaimed.append((limit, most_suspects))
+        self._storage.answer()
+        return await self._intake.reclaim(limit, suspect_count, most_suspects)
+
     def lease_keeper(self) -> FaultyLeaseKeeper:
-        return FaultyLeaseKeeper(self)
+        return FaultyLeaseKeeper(self._storage, self._intake.lease_keeper())
 
 
-class FaultyLeaseKeeper(MemoryLeaseKeeper):
+class FaultyLeaseKeeper:
     """Tells its storage what it does, in the thread in which it does it. An exception from there is the store's."""
 
-    def __init__(self, storage: FaultyStorage) -> None:
-        super().__init__(storage)
-        self._faulty = storage
+    def __init__(self, storage: FaultyStorage, keeper: MemoryLeaseKeeper) -> None:
+        self._storage = storage
+        self._keeper = keeper
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        self._faulty.on_beat()
-        return super().renew(receipts, consumer, description)
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
+        self._storage.on_beat()
+        return self._keeper.renew(receipts, description)
 
     def close(self) -> None:
-        self._faulty.on_pulse_closed()
+        self._storage.on_pulse_closed()
 
 
 class Bench:
@@ -135,6 +147,7 @@ class Bench:
     def __init__(self, concurrency: int = 10, max_crashes: int = 3) -> None:
         self.clock = ManualClock()
         self.storage = FaultyStorage(self.clock)
+        self.intake = self.storage.open_intake("worker", ["default"], LEASE_MS)
         self.huey = MemoryHuey("shop")
         self.held: dict[Receipt, Delivery] = {}
         self.settler = Settler(self.storage, self.clock, self.held)
@@ -167,16 +180,21 @@ class Bench:
         await self.storage.push([envelope])
         return envelope.id
 
+    def honest(self, consumer: str) -> MemoryIntake:
+        """An intake that does not fail, and of which nothing is noted."""
+        return MemoryStorage.open_intake(self.storage, consumer, ["default"], LEASE_MS)
+
     async def pull(self, limit: int = 100, consumer: str = "worker") -> list[Delivery]:
-        return await MemoryStorage.pull(self.storage, consumer, ["default"], limit, 0)
+        return await self.honest(consumer).pull(limit, 0)
 
     async def crash(self, times: int) -> None:
         """Let `times` workers, one after the other, take all that is ready and vanish. The last lease has run out."""
-        await self.pull(consumer="gone")
-        await MemoryStorage.reclaim(self.storage, "gone", ["default"], 0)
+        gone = self.honest("gone")
+        await gone.pull(100, 0)
+        await gone.reclaim(0)
         for _ in range(times - 1):
             self.clock.advance(LEASE_MS / 1000)
-            await MemoryStorage.reclaim(self.storage, "gone", ["default"], 100)
+            await gone.reclaim(100)
         self.clock.advance(LEASE_MS / 1000)
 
     async def state(self, task_id: str) -> State | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aqueue.core.clock import Clock
     from aqueue.core.lifecycle import Settlement
     from aqueue.core.message import Receipt
-    from aqueue.storage.protocol import Storage
+    from aqueue.storage.protocol import Intake, Storage
     from aqueue.worker.options import WorkerOptions
 
 # However much time a test lets pass, its results are there at the end.
@@ -57,7 +57,10 @@ class MortalStorage:
         self.dead = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._storage, name)
+        return self.mortal(getattr(self._storage, name), name)
+
+    def mortal(self, value: Any, name: str) -> Any:
+        """`value`, which is called `name`; if it is a call of the store, one that can go wrong."""
         if name in {"listen", "describe"} or not asyncio.iscoroutinefunction(value):
             return value
 
@@ -90,8 +93,8 @@ class MortalStorage:
         """Wait for what the worker had sent when it died: the store takes it all the same."""
         await asyncio.gather(*self._settling, return_exceptions=True)
 
-    def lease_keeper(self) -> MortalLeaseKeeper:
-        return MortalLeaseKeeper(self._storage.lease_keeper(), self.dead)
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> MortalIntake:
+        return MortalIntake(self, self._storage.open_intake(consumer, queues, lease_ms))
 
     async def _call(self, call: Callable[..., Any], *arguments: Any) -> Any:
         self._calls += 1
@@ -112,6 +115,23 @@ class MortalStorage:
             await asyncio.Event().wait()
 
 
+class MortalIntake:
+    """The intake of one worker. Its calls are those of the storage."""
+
+    def __init__(self, storage: MortalStorage, intake: Intake) -> None:
+        self._storage = storage
+        self._intake = intake
+
+    def __getattr__(self, name: str) -> Any:
+        return self._storage.mortal(getattr(self._intake, name), name)
+
+    def lease_keeper(self) -> MortalLeaseKeeper:
+        return MortalLeaseKeeper(self._intake.lease_keeper(), self._storage.dead)
+
+    async def close(self) -> None:
+        await self._intake.close()
+
+
 class MortalLeaseKeeper:
     """The sign of life of a worker, which ends with it."""
 
@@ -119,8 +139,8 @@ class MortalLeaseKeeper:
         self._lease_keeper = keeper
         self._dead = dead
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        return Renewal([], []) if self._dead.is_set() else self._lease_keeper.renew(receipts, consumer, description)
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
+        return Renewal([], []) if self._dead.is_set() else self._lease_keeper.renew(receipts, description)
 
     def close(self) -> None:
         self._lease_keeper.close()

@@ -201,7 +201,7 @@ async def test_a_cancel_that_nobody_heard_arrives_with_the_heartbeat(bench: Benc
     hold, started = holding(bench)
     task_id = await bench.push(hold)
     dispatcher = bench.dispatcher
-    heartbeat = Heartbeat(bench.storage, "worker", lambda: b"", bench.held, dispatcher.lose, dispatcher.cancel_these)
+    heartbeat = Heartbeat(bench.intake, lambda: b"", bench.held, dispatcher.lose, dispatcher.cancel_these)
     dispatcher.start(await bench.pull())
     await started.wait()
     assert await bench.storage.cancel(task_id, b"", 60_000, "")
@@ -215,7 +215,7 @@ async def test_a_cancelled_task_of_a_vanished_worker_does_not_start_again(bench:
     await bench.crash(1)
     assert await bench.storage.cancel(task_id, b"", 60_000, "")
     async with bench.serving():
-        bench.dispatcher.start(await bench.storage.reclaim("worker", ["default"], 10))
+        bench.dispatcher.start(await bench.intake.reclaim(10))
         assert await verdict_of(bench, task_id) is State.CANCELLED
     assert not started.is_set()
 

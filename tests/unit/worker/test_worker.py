@@ -25,6 +25,7 @@ from aqueue import (
 )
 from aqueue.core.lifecycle import State
 from aqueue.core.message import Envelope
+from aqueue.storage.memory.intake import MemoryIntake
 from aqueue.storage.memory.store import MemoryStorage
 
 from ...tour.running import running
@@ -226,12 +227,7 @@ async def test_it_tells_the_store_what_it_is_and_that_it_is_gone(huey: Huey) -> 
 
 def _worker_seen(huey: Huey) -> bool:
     [client] = huey._clients.values()
-    return isinstance(client.storage, MemoryStorage) and bool(client.storage._workers)
-
-
-async def test_the_lease_is_the_one_it_was_given(huey: Huey) -> None:
-    async with running(huey, lease=12):
-        assert (await huey.client()).storage.lease_ms == 12_000
+    return isinstance(client.storage, MemoryStorage) and bool(client.storage._tables.workers)
 
 
 # -- stopping
@@ -264,6 +260,15 @@ def patience(huey: Huey) -> Patience:
     return Patience(huey)
 
 
+async def test_the_lease_is_the_one_it_was_given(huey: Huey, patience: Patience) -> None:
+    await patience.task.enqueue()
+    async with running(huey, lease=12):
+        await patience.started.wait()
+        storage: Any = (await huey.client()).storage
+        assert [task.lease_ms for task in storage._tables.lent.values()] == [12_000]
+        patience.may_end.set()
+
+
 async def test_a_graceful_stop_finishes_what_runs_and_takes_nothing_new(huey: Huey, patience: Patience) -> None:
     running_one = await patience.task.enqueue()
     worker = huey.create_worker()
@@ -289,15 +294,21 @@ async def test_a_stop_gives_back_what_has_not_started(huey: Huey, patience: Pati
 
 
 async def test_a_stop_gives_back_what_waits_for_a_slot() -> None:
-    class Generous(MemoryStorage):
-        """A store may give more than it was asked for."""
+    class GenerousIntake(MemoryIntake):
+        """Gives more than there is room for, as one that pulls and reclaims at the same time may."""
 
-        async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-            return await super().pull(consumer, queues, 10, wait_ms)
+        async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
+            return await super().pull(10, wait_ms)
+
+    class Generous(MemoryStorage):
+        def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> MemoryIntake:
+            intake = super().open_intake(consumer, queues, lease_ms)
+            intake.__class__ = GenerousIntake
+            return intake
 
     huey = MemoryHuey("generous")
     patience = Patience(huey)
-    huey._first_storage = Generous("generous", 30_000)
+    huey._first_storage = Generous("generous")
     async with huey:
         first, second, third = await patience.task.map([(), (), ()])
         worker = huey.create_worker(concurrency=1)

@@ -236,7 +236,7 @@ class Stage:
 @pytest.mark.parametrize("seed", range(150))
 async def test_a_workflow_in_memory_outlives_its_workers(seed: int) -> None:
     huey, clock = MemoryHuey("shop"), ManualClock()
-    storage = huey._first_storage = MemoryStorage("shop", OPTIONS.lease_ms, clock)
+    storage = huey._first_storage = MemoryStorage("shop", clock)
     await Stage(huey, lambda: storage, clock).give(seed)
     assert (len(storage._joins), storage._lent, dict(storage._ready), storage._scheduled) == (0, {}, {}, [])
     clock.advance(KEEP_MS / 1000)
@@ -251,7 +251,7 @@ async def test_a_workflow_in_a_file_outlives_its_workers(seed: int, tmp_path: Pa
     huey = SqliteHuey("shop", filename=file)
 
     def make() -> SqliteStorage:
-        return SqliteStorage(f"sqlite:///{file}", "shop", OPTIONS.lease_ms, clock)
+        return SqliteStorage(f"sqlite:///{file}", "shop", clock)
 
     huey._first_storage = make()
     await Stage(huey, make, clock).give(seed)
@@ -267,7 +267,7 @@ async def test_a_workflow_on_a_server_outlives_its_workers(
     huey = RedisHuey(f"test-{new_token()}", redis_url)
 
     def make() -> RedisStorage:
-        return RedisStorage(redis_url, huey.name, options.lease_ms)
+        return RedisStorage(redis_url, huey.name)
 
     await Stage(huey, make, SystemClock(), options).give(seed)
     assert leftovers(redis_url, huey.name) == []

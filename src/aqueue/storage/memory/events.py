@@ -1,4 +1,4 @@
-"""Who listens to a memory storage: each in its own event loop, from whatever thread the word comes."""
+"""Who listens to a memory storage, each in its own event loop, and who waits for its next task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...exceptions import QueueUnavailable
 from ..protocol import Connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
 
     from ..protocol import Event
 
@@ -67,3 +67,24 @@ class Listeners:
         for listener in self._listeners:
             if listener.loop is loop:
                 listener.mailbox.put_nowait(None)
+
+
+class WaitingPulls:
+    """The pulls that wait for a task to get in line."""
+
+    def __init__(self) -> None:
+        self._events: set[asyncio.Event] = set()
+        self.is_closed = False
+
+    @contextlib.contextmanager
+    def wake_by(self, event: asyncio.Event) -> Iterator[None]:
+        """While the block runs, each `wake` sets `event`."""
+        self._events.add(event)
+        try:
+            yield
+        finally:
+            self._events.remove(event)
+
+    def wake(self) -> None:
+        for event in self._events:
+            event.set()

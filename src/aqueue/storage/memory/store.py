@@ -7,17 +7,16 @@ it waits for). A move from one to the next happens between two awaits, which mak
 
 from __future__ import annotations
 
-import asyncio
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING
 
 from ...core.clock import SystemClock
 from ...core.lifecycle import VERDICTS, State
-from ...core.message import Delivery, Envelope, Receipt, joined
-from ...exceptions import QueueUnavailable
+from ...core.message import Envelope, joined
 from ..protocol import (
     Advance,
+    Borrower,
     CancelAsked,
     Description,
     Due,
@@ -25,24 +24,23 @@ from ..protocol import (
     Promotion,
     QueueDepth,
     Record,
-    Renewal,
     Settled,
     WorkerInfo,
 )
 from .admin import MemoryAdmin
-from .events import Listeners
-from .leases import MemoryLeaseKeeper
+from .events import Listeners, WaitingPulls
+from .intake import MemoryIntake
 from .schedules import Schedules
 from .shared import MemorySharedState
 from .tables import Level, Tables, Task
 from .workflows import Ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from ...core.clock import Clock
     from ...core.lifecycle import Settlement
-    from ...core.message import Node
+    from ...core.message import Node, Receipt
     from ..protocol import Event
     from .workflows import Refused
 
@@ -54,8 +52,7 @@ class MemoryStorage:
     nothing.
     """
 
-    def __init__(self, namespace: str, lease_ms: int, clock: Clock | None = None) -> None:
-        self.lease_ms = lease_ms
+    def __init__(self, namespace: str, clock: Clock | None = None) -> None:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._listeners = Listeners()
@@ -67,24 +64,18 @@ class MemoryStorage:
         self._expiring, self._marks = tables.expiring, tables.marks
         self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
         self.admin = MemoryAdmin(tables, self.shared, self._clock, self._enter, self._wake)
-        self._workers: dict[str, tuple[bytes, int]] = {}
-        self._waiting: set[asyncio.Event] = set()
-        self._interrupts = 0
+        self._waiting = WaitingPulls()
         self._users = 0
-        self._closed = False
-        # 0 is long ago: the first reclaim of all comes after a lease in which nobody called it.
-        self._reclaimed_ms = 0
-        self._grace_until_ms = 0
 
     async def open(self) -> None:
         self._users += 1
-        self._closed = False
+        self._waiting.is_closed = False
 
     async def close(self) -> None:
         # Each event loop that uses it opens and closes it.
         self._users = max(self._users - 1, 0)
-        self._closed = self._users == 0
-        await self.interrupt_pull()
+        self._waiting.is_closed = self._users == 0
+        self._wake()
         self._listeners.close()
 
     async def describe(self) -> Description:
@@ -157,86 +148,18 @@ class MemoryStorage:
 
     # -- the way out
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-        interrupts = self._interrupts
-        deadline = self._clock.monotonic() + wait_ms / 1000
-        deliveries = self._take(consumer, queues, limit)
-        while not deliveries and self._interrupts == interrupts:
-            woken = await self._sleep(deadline - self._clock.monotonic())
-            if self._closed:
-                raise QueueUnavailable("the memory storage was closed")
-            deliveries = self._take(consumer, queues, limit)
-            if not woken:
-                break
-        return deliveries
-
-    async def interrupt_pull(self) -> None:
-        self._interrupts += 1
-        self._wake()
-
-    async def _sleep(self, seconds: float) -> bool:
-        """Wait until something is put in line; False when `seconds` passed first."""
-        woken = asyncio.Event()
-        self._waiting.add(woken)
-        try:
-            return await self._clock.wait(woken, seconds)
-        finally:
-            self._waiting.remove(woken)
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> MemoryIntake:
+        borrower = Borrower(consumer, tuple(queues), lease_ms)
+        return MemoryIntake(self._tables, self.admin, self._waiting, self._clock, borrower)
 
     def _wake(self) -> None:
-        for woken in self._waiting:
-            woken.set()
-
-    def _take(self, consumer: str, queues: Sequence[str], limit: int) -> list[Delivery]:
-        deliveries: list[Delivery] = []
-        for level in self._in_order(queues):
-            line = self._ready[level]
-            while line and len(deliveries) < limit:
-                deliveries.append(self._lend(line.popleft(), consumer))
-            if not line:
-                del self._ready[level]
-        return deliveries
-
-    def _in_order(self, queues: Sequence[str]) -> list[Level]:
-        """The levels of `queues` in which tasks wait: highest priority first, equal ones in the order of `queues`."""
-        levels = [level for level in self._ready if level.queue in queues and not self.admin.is_paused(level.queue)]
-        return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
-
-    def _lend(self, task: Task, consumer: str) -> Delivery:
-        """Make `consumer` the owner of `task`, whoever owned it before."""
-        if task.receipt is not None:
-            del self._lent[task.receipt]
-        task.state = State.RUNNING
-        task.count += 1
-        task.receipt = Receipt(consumer, f"{task.level.queue}:{task.level.priority}", task.entry, task.count)
-        task.leased_until_ms = self._clock.now_ms() + self.lease_ms
-        self._lent[task.receipt] = task
-        return self._delivery(task, task.receipt)
-
-    def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
-        fence = task.earlier + task.count
-        return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._marks))
-
-    def _owned(self, receipt: Receipt) -> Task | None:
-        """The task that `receipt` holds, if it still holds one."""
-        return self._lent.get(receipt)
-
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        known = set(held)
-        queues = [queue for queue in queues if not self.admin.is_paused(queue)]
-        until_ms = self._clock.now_ms() + self.lease_ms
-        adopted = []
-        for receipt, task in self._lent.items():
-            if receipt.consumer == consumer and task.level.queue in queues and receipt not in known:
-                task.leased_until_ms = until_ms
-                adopted.append(self._delivery(task, receipt))
-        return adopted
+        self._waiting.wake()
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         return [self._settle(settlement) for settlement in settlements]
 
     def _settle(self, settlement: Settlement) -> bool:
-        task = self._owned(settlement.receipt)
+        task = self._tables.owned(settlement.receipt)
         if task is None or task.receipt is None:
             return False
         del self._lent[task.receipt]
@@ -285,7 +208,7 @@ class MemoryStorage:
         self._enter(task, settlement.delay_ms, settlement.eta_ms)
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
-        task = self._owned(receipt)
+        task = self._tables.owned(receipt)
         if task is None:
             return False
         task.progress = progress
@@ -372,46 +295,8 @@ class MemoryStorage:
             task.state = State.QUEUED
         self._line_up(task)
 
-    async def reclaim(
-        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
-    ) -> list[Delivery]:
-        now_ms = self._clock.now_ms()
-        if now_ms - self._reclaimed_ms > self.lease_ms:
-            self._grace_until_ms = now_ms + self.lease_ms
-        self._reclaimed_ms = now_ms
-        if now_ms < self._grace_until_ms:
-            return []
-        queues = [queue for queue in queues if not self.admin.is_paused(queue)]
-        lent = [task for task in self._lent.values() if task.level.queue in queues]
-        expired = [task for task in lent if task.leased_until_ms <= now_ms]
-        suspects = [task for task in expired if suspect_count and task.count >= suspect_count]
-        others = [task for task in expired if task not in suspects]
-        return [self._lend(task, consumer) for task in (others + suspects[:most_suspects])[: max(limit, 0)]]
-
-    def lease_keeper(self) -> MemoryLeaseKeeper:
-        return MemoryLeaseKeeper(self)
-
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
-        """What ``MemoryLeaseKeeper.renew`` does, in the thread of its caller.
-
-        It needs no lock, because it writes nothing but one instant per task. Should a task change hands in between, its
-        new owner holds a lease that has just begun, and that is the one that begins again.
-        """
-        now_ms = self._clock.now_ms()
-        self._workers[consumer] = (description, now_ms)
-        lost, to_cancel = [], []
-        for receipt in receipts:
-            task = self._owned(receipt)
-            if task is None:
-                lost.append(receipt)
-                continue
-            task.leased_until_ms = now_ms + self.lease_ms
-            if task.id in self._marks.to_cancel:
-                to_cancel.append(receipt)
-        return Renewal(lost, to_cancel)
-
     async def retire(self, consumer: str) -> None:
-        self._workers.pop(consumer, None)
+        self._tables.workers.pop(consumer, None)
 
     # -- looking
 
@@ -429,7 +314,7 @@ class MemoryStorage:
     async def workers(self) -> list[WorkerInfo]:
         now_ms = self._clock.now_ms()
         # A copy: a keeper may write to the original from its own thread.
-        seen = self._workers.copy()
+        seen = self._tables.workers.copy()
         return [WorkerInfo(consumer, description, now_ms - at_ms) for consumer, (description, at_ms) in seen.items()]
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:

@@ -40,10 +40,16 @@ class Task:
     count: int = 0
     receipt: Receipt | None = None
     in_line_since_ms: int = 0
+    lease_ms: int = 0
     leased_until_ms: int = 0
     result: bytes = b""
     progress: bytes = b""
     watchers: set[str] = field(default_factory=set)
+
+    def begin_lease(self, now_ms: int, lease_ms: int) -> None:
+        """It is lent for `lease_ms` from `now_ms` on."""
+        self.lease_ms = lease_ms
+        self.leased_until_ms = now_ms + lease_ms
 
 
 @dataclass(slots=True)
@@ -52,6 +58,9 @@ class Tables:
 
     One without a verdict is in one of `ready`, `lent`, `scheduled` and `joins` besides, one with a verdict in
     `expiring`.
+
+    `workers` has the description of each consumer and the instant of its last sign of life. `reclaimed_ms` is when
+    somebody last looked for leases that have run out, `reclaim_due_ms` by when somebody should have looked again.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -61,6 +70,14 @@ class Tables:
     joins: Joins = field(default_factory=Joins)
     expiring: list[tuple[int, str]] = field(default_factory=list)
     marks: Marks = field(default_factory=Marks)
+    workers: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    # 0 is long ago: the first look of all comes after a pause.
+    reclaimed_ms: int = 0
+    reclaim_due_ms: int = 0
+
+    def owned(self, receipt: Receipt) -> Task | None:
+        """The task that `receipt` holds, if it still holds one."""
+        return self.lent.get(receipt)
 
     def depths(self, now_ms: int) -> list[QueueDepth]:
         """How full each queue is that holds anything."""

@@ -13,7 +13,7 @@ from .packing import batches
 from .scripts import DEAD_LETTERS, DROP, ENDED, LENT, PAUSE, READY, RESUME, RETRY, SCHEDULED, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from ...core.message import Delivery
     from ..admin import Examined
@@ -27,13 +27,12 @@ _SCANNED = 500
 
 
 class RedisAdmin:
-    """Implements ``storage.admin.StorageAdmin``. `lease_ms` tells for how long a delivery is lent."""
+    """Implements ``storage.admin.StorageAdmin``."""
 
-    def __init__(self, server: Server, info: ServerInfo, keys: Keys, lease_ms: Callable[[], int]) -> None:
+    def __init__(self, server: Server, info: ServerInfo, keys: Keys) -> None:
         self._server = server
         self._info = info
         self._keys = keys
-        self._lease_ms = lease_ms
 
     def walk(self, place: Place, queue: str = "") -> AsyncGenerator[list[StoredTask], None]:
         match place:
@@ -57,7 +56,7 @@ class RedisAdmin:
 
     async def _lent(self, queue: str) -> AsyncGenerator[list[StoredTask], None]:
         for lane in await self._lanes(queue):
-            async for page in self._entries(LENT, lane, self._lease_ms()):
+            async for page in self._entries(LENT, lane):
                 yield [_on_loan(lane, *task) for task in page]
 
     async def _scheduled(self, queue: str) -> AsyncGenerator[list[StoredTask], None]:
@@ -144,7 +143,7 @@ class RedisAdmin:
 
     async def flush(self) -> AsyncGenerator[int, None]:
         keys = self._keys
-        spared = {key.encode() for key in (keys.layout, keys.paused, keys.schedules, keys.workers)}
+        spared = {key.encode() for key in (keys.layout, keys.paused, keys.schedules, keys.workers, keys.leases)}
         async for names in self._scan(keys.prefix):
             doomed = [name for name in names if name not in spared]
             if doomed:

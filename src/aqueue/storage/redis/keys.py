@@ -72,8 +72,11 @@ KEYS = {
     ),
     "schedules": Key("hash", "states of periodic schedules, by name"),
     "workers": Key("hash", "by consumer, when it last renewed its leases, and its description. For people only"),
+    "leases": Key("zset", "consumers, by how long they are lent tasks for, in ms: idle time is held against that"),
     "reclaimer": Key(
-        "hash", "since when leases can be trusted: `run` of the server, `since`, and the `last` look for expired leases"
+        "hash",
+        "since when leases can be trusted: `run` of the server, the `last` look for expired leases and when the next "
+        "is `due`; and by the length of a lease in ms, since when time counts towards leases of that length",
     ),
     "values:<key>": Key("hash", "a value of the user: `v`. Expires if it has a time to live"),
     "answers:<token>": Key("hash", "the answer to a call that may be repeated: `a`, or `n` for nothing. Expires soon"),
@@ -122,6 +125,7 @@ class Keys:
         self.dead = f"{self.prefix}dead"
         self.paused = f"{self.prefix}paused"
         self.workers = f"{self.prefix}workers"
+        self.leases = f"{self.prefix}leases"
         self.control = f"{self.prefix}control"
         self.streams = f"{self.prefix}stream:"
         self.due = f"{self.prefix}due:"

@@ -6,22 +6,21 @@ Every state move is one Lua script (``lua/``); this module turns batches into sc
 from __future__ import annotations
 
 import asyncio
+import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ...core.lifecycle import VERDICTS, State
 from ...core.message import Envelope
-from ..protocol import Advance, Promotion, Record
+from ..protocol import Advance, Borrower, Promotion, Record
 from . import layout, packing
 from .admin import RedisAdmin
 from .connections.address import Address
 from .connections.events import EventStream
-from .connections.leases import RedisLeaseKeeper
-from .connections.reader import Reader, delivery_of, marked_if
 from .connections.server import Server
+from .intake import RedisIntake
 from .keys import Keys, priority_of, queue_of
 from .packing import BATCH, batches
 from .scripts import (
-    ADOPT,
     ADVANCE,
     CANCEL,
     ENVELOPES,
@@ -30,7 +29,6 @@ from .scripts import (
     PUSH,
     PUSH_WORKFLOW,
     PUT_BACK,
-    RECLAIM,
     REPORT,
     RESTORE,
     RETIRE,
@@ -43,11 +41,11 @@ from .server_info import ServerInfo
 from .shared import RedisSharedState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ...core.lifecycle import Settlement
-    from ...core.message import Delivery, Node, Receipt
-    from ..protocol import Description, Event, LeaseKeeper, QueueDepth, WorkerInfo
+    from ...core.message import Node, Receipt
+    from ..protocol import Description, Event, QueueDepth, WorkerInfo
 
 _Reply = TypeVar("_Reply")
 
@@ -59,8 +57,7 @@ _Origin: TypeAlias = tuple[str, str, bool, bool, int]
 class RedisStorage:
     """Implements ``storage.protocol.Storage``."""
 
-    def __init__(self, url: str, namespace: str, lease_ms: int) -> None:
-        self.lease_ms = lease_ms
+    def __init__(self, url: str, namespace: str) -> None:
         self._address = Address(url)
         self._keys = Keys(namespace)
         self._name = f"aq:{namespace}"
@@ -70,9 +67,9 @@ class RedisStorage:
         """Fresh connections, made here and opened later: those of an earlier event loop do not work in another."""
         self._server = Server(self._address, f"{self._name}:commands", self._keys)
         self._info = ServerInfo(self._address, self._server, self._keys)
-        self._reader = Reader(self._address, f"{self._name}:reader", self._server, self._keys)
+        self._intakes: weakref.WeakSet[RedisIntake] = weakref.WeakSet()
         self.shared = RedisSharedState(self._server, self._keys)
-        self.admin = RedisAdmin(self._server, self._info, self._keys, lambda: self.lease_ms)
+        self.admin = RedisAdmin(self._server, self._info, self._keys)
         self._event_streams: list[EventStream] = []
 
     async def open(self) -> None:
@@ -88,7 +85,8 @@ class RedisStorage:
     async def close(self) -> None:
         for stream in self._event_streams:
             await stream.close()
-        await self._reader.close()
+        for intake in list(self._intakes):
+            await intake.close()
         await self._server.close()
 
     async def describe(self) -> Description:
@@ -113,17 +111,11 @@ class RedisStorage:
 
     # -- the way out
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-        return await self._reader.pull(consumer, queues, limit, wait_ms) if limit > 0 else []
-
-    async def interrupt_pull(self) -> None:
-        await self._reader.interrupt()
-
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        lanes = (await self._info.lanes()).of(queues)
-        entries = [f"{receipt.place} {receipt.entry}" for receipt in held]
-        found = await self._server.run(ADOPT, consumer, len(entries) + BATCH, len(lanes), *lanes, *entries)
-        return _deliveries(consumer, lanes, found)
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> RedisIntake:
+        borrower = Borrower(consumer, tuple(queues), lease_ms)
+        intake = RedisIntake(self._address, self._server, self._info, self._keys, self.settle, borrower)
+        self._intakes.add(intake)
+        return intake
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[Sequence[int], Any]] = []
@@ -200,17 +192,6 @@ class RedisStorage:
         moved, next_ms = await self._server.run(PROMOTE, min(limit, BATCH))
         return Promotion(moved, next_ms if next_ms >= 0 else None)
 
-    async def reclaim(
-        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
-    ) -> list[Delivery]:
-        lanes = (await self._info.lanes()).of(queues)
-        limits = (min(limit, BATCH), suspect_count, most_suspects)
-        taken = await self._server.run(RECLAIM, consumer, self.lease_ms, *limits, *lanes)
-        return _deliveries(consumer, lanes, taken)
-
-    def lease_keeper(self) -> LeaseKeeper:
-        return RedisLeaseKeeper(self._address, f"{self._name}:leases", self._keys)
-
     async def retire(self, consumer: str) -> None:
         await self._server.run(RETIRE, consumer, *(await self._info.lanes()).all)
 
@@ -255,14 +236,6 @@ async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
             raise reply
         replies.append(reply)
     return replies
-
-
-def _deliveries(consumer: str, lanes: list[str], reply: list[Any]) -> list[Delivery]:
-    marks, *found = reply
-    deliveries = [
-        delivery_of(consumer, lanes[number - 1], entry, count, fields) for number, entry, count, fields in found
-    ]
-    return marked_if(marks, deliveries)
 
 
 def _envelope(task_id: str, reply: list[bytes]) -> Envelope | None:

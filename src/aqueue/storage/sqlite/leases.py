@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
     from ...core.clock import Clock
     from ...core.message import Receipt
-    from ..protocol import Renewal
+    from ..protocol import Borrower, Renewal
     from .location import Location
 
 
 class SqliteLeaseKeeper:
     """Implements ``storage.protocol.LeaseKeeper``. Connects when it is first used, and again after an error."""
 
-    def __init__(self, location: Location, namespace: str, lease_ms: int, clock: Clock) -> None:
+    def __init__(self, location: Location, namespace: str, clock: Clock, borrower: Borrower) -> None:
         self._location = location
         self._namespace = namespace
-        self._lease_ms = lease_ms
         self._clock = clock
+        self._borrower = borrower
         self._link: Link | None = None
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
         try:
             if self._link is None:
                 self._link = Link(self._location, self._namespace, create=False)
             with self._link.transaction(self._clock) as transaction:
-                return operations.renew(transaction, receipts, consumer, description, self._lease_ms)
+                return operations.renew(transaction, self._borrower, receipts, description)
         except HueyException as error:
             self.close()
             raise QueueUnavailable(f"the leases could not be renewed: {error}") from error

@@ -58,7 +58,9 @@ DELETE FROM node WHERE namespace = ? AND id = ? RETURNING client
 DELETE FROM edge WHERE namespace = ? AND target = ?
 
 -- claim: lend the first ready tasks; the inner query reads no more than the limit in each queue, however long it is
-UPDATE task SET place = 'leased', state = 'running', consumer = :consumer, at = :until_ms, count = count + 1
+UPDATE task
+SET place = 'leased', state = 'running', consumer = :consumer, at = :now_ms + :lease_ms, lease = :lease_ms,
+    count = count + 1
 WHERE seq IN (
     SELECT first.seq
     FROM json_each(:queues) AS line
@@ -102,7 +104,7 @@ UPDATE task SET progress = ?, client = ?, told = ?
 WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
 
 -- renew: a new lease, if the delivery is still the present one
-UPDATE task SET at = ?
+UPDATE task SET at = ?, lease = ?
 WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
 
 -- is_marked: whether anything was revoked or asked to stop: mostly not
@@ -173,17 +175,17 @@ WHERE seq = ?
 -- next_due: when the next scheduled task is due
 SELECT min(at) FROM task WHERE namespace = ? AND place = 'scheduled'
 
--- last_reclaim: when somebody last looked for leases that have run out, and how long owners may still speak up
-SELECT reclaimed_at, grace_until FROM namespace WHERE id = ?
+-- last_reclaim: when somebody last looked for leases that have run out, and by when somebody should have looked again
+SELECT reclaimed_at, reclaim_due FROM namespace WHERE id = ?
 
 -- save_reclaim: somebody looks for leases that have run out
-UPDATE namespace SET reclaimed_at = ?, grace_until = ? WHERE id = ?
+UPDATE namespace SET reclaimed_at = ?, reclaim_due = ? WHERE id = ?
 
--- shorten_leases: no lease ends later than one that begins now, as they would after the clock was set back
-UPDATE task SET at = :latest_ms WHERE namespace = :namespace AND place = 'leased' AND at > :latest_ms
+-- begin_leases_anew: leases that are shorter than a time in which nobody looked
+UPDATE task SET at = :now_ms + lease WHERE namespace = :namespace AND place = 'leased' AND lease < :pause_ms
 
 -- reclaim: lend tasks whose lease has run out to another consumer
-UPDATE task SET consumer = :consumer, at = :until_ms, count = count + 1
+UPDATE task SET consumer = :consumer, at = :now_ms + :lease_ms, lease = :lease_ms, count = count + 1
 WHERE seq IN (
     SELECT seq FROM task
     WHERE namespace = :namespace AND place = 'leased' AND at <= :now_ms AND count BETWEEN :fewest AND :most

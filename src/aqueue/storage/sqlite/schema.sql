@@ -5,7 +5,7 @@ CREATE TABLE IF NOT EXISTS namespace (
     id            INTEGER PRIMARY KEY,
     name          TEXT    NOT NULL UNIQUE,
     reclaimed_at  INTEGER NOT NULL DEFAULT 0,   -- when somebody last looked for leases that have run out
-    grace_until   INTEGER NOT NULL DEFAULT 0    -- until then no delivery is taken from its owner
+    reclaim_due   INTEGER NOT NULL DEFAULT 0    -- by when somebody should have looked again
 ) STRICT;
 
 -- One row. Its number only grows, so whatever is numbered by it is unique for ever and in the order of the commits.
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS task (
     earlier    INTEGER NOT NULL DEFAULT 0,      -- deliveries under its earlier numbers
     count      INTEGER NOT NULL DEFAULT 0,      -- deliveries under this number; earlier + count is the fence
     consumer   TEXT    NOT NULL DEFAULT '',     -- who it is leased to
+    lease      INTEGER NOT NULL DEFAULT 0,      -- for how long at a time
     client     TEXT    NOT NULL DEFAULT '',     -- who enqueued it and is told of its progress and verdict
     told       INTEGER NOT NULL DEFAULT 0,      -- the number of the last thing to tell
     payload    BLOB    NOT NULL,                -- the message; empty once it is settled

@@ -5,29 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import weakref
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from ...core.clock import SystemClock
-from ...exceptions import QueueFull, QueueUnavailable
-from ..protocol import Connected, Description, Due
+from ...exceptions import QueueUnavailable
+from ..protocol import Borrower, Connected, Description, Due
 from .admin import SqliteAdmin
 from .connection import Link
-from .leases import SqliteLeaseKeeper
+from .intake import SqliteIntake
 from .location import Location
+from .session import Session
 from .shared import SqliteSharedState
 from .steps import revocations as marks
 from .steps import schedules, workflows
 from .steps import tasks as operations
-from .thread import WriterThread
-from .wakeup import CANCEL, DUE, FREED, READY, SCHEDULE, LocalWaiters, PeerProcesses, client_topic
+from .wakeup import CANCEL, DUE, FREED, SCHEDULE, client_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ...core.clock import Clock
     from ...core.lifecycle import Settlement
-    from ...core.message import Delivery, Envelope, Node, Receipt
+    from ...core.message import Envelope, Node, Receipt
     from ..protocol import Advance, Event, Promotion, QueueDepth, Record, WorkerInfo
     from .connection import Transaction
 
@@ -44,26 +43,6 @@ _DURABILITY = {
 _RESET_FIXED = (3, 51, 3)
 
 
-class _Session:
-    """What a storage has between `open` and `close`, in one process."""
-
-    def __init__(self, location: Location, namespace: str, clock: Clock, *, create: bool) -> None:
-        self.pid = os.getpid()
-        self.is_closed = False
-        self.interrupts = 0
-        self.bells = LocalWaiters()
-        self.neighbours = PeerProcesses(location.path, namespace, self.bells.ring)
-        self.writer = WriterThread(location, namespace, clock, self.bells, self.neighbours, create=create)
-        # A storage that was dropped without `close` takes its thread along.
-        weakref.finalize(self, self.writer.stop_unheard)
-
-    async def close(self) -> None:
-        self.is_closed = True
-        self.bells.ring_all()
-        await self.writer.stop()
-        self.neighbours.close()
-
-
 class SqliteStorage:
     """Implements ``storage.protocol.Storage``.
 
@@ -74,12 +53,11 @@ class SqliteStorage:
         ConfigurationError: `url` names no file.
     """
 
-    def __init__(self, url: str, namespace: str, lease_ms: int, clock: Clock | None = None) -> None:
-        self.lease_ms = lease_ms
+    def __init__(self, url: str, namespace: str, clock: Clock | None = None) -> None:
         self._location = Location.parse(url)
         self._namespace = namespace
         self._clock = clock or SystemClock()
-        self._present: _Session | None = None
+        self._present: Session | None = None
         self.shared = SqliteSharedState(lambda: self._session().writer)
         self.admin = SqliteAdmin(lambda: self._session().writer)
 
@@ -122,13 +100,13 @@ class SqliteStorage:
             warnings=tuple(warnings),
         )
 
-    def _begin_session(self, *, create: bool) -> _Session:
+    def _begin_session(self, *, create: bool) -> Session:
         if self._present is not None:
             # Inherited in a fork: its thread is not here, and its sockets are the parent's.
             self._present.neighbours.abandon()
-        return _Session(self._location, self._namespace, self._clock, create=create)
+        return Session(self._location, self._namespace, self._clock, create=create)
 
-    def _session(self) -> _Session:
+    def _session(self) -> Session:
         """The present session; in a forked process, a new one."""
         if self._present is None:
             raise QueueUnavailable(f"{self._location.path} is not open")
@@ -140,10 +118,7 @@ class SqliteStorage:
         self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:
         """The result of `operation`, once it is committed."""
-        try:
-            return await self._session().writer.submit(operation, *args, **kwargs)
-        except QueueFull as error:
-            raise QueueUnavailable(str(error)) from error
+        return await self._session().do(operation, *args, **kwargs)
 
     # -- the way in
 
@@ -159,30 +134,9 @@ class SqliteStorage:
 
     # -- the way out
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
-        session = self._session()
-        interrupts = session.interrupts
-        deadline = self._clock.monotonic() + wait_ms / 1000
-        with session.bells.waiting(READY) as bell:
-            while True:
-                bell.clear()
-                deliveries = await self._do(operations.claim, consumer, queues, limit, self.lease_ms)
-                seconds = deadline - self._clock.monotonic()
-                if deliveries or seconds <= 0 or session.interrupts != interrupts:
-                    return deliveries
-                # What was pushed before the door was open has not been heard.
-                if not session.neighbours.listen_for(READY):
-                    await self._clock.wait(bell, seconds)
-                if session.is_closed:
-                    raise QueueUnavailable(f"{self._location.path} was closed")
-
-    async def interrupt_pull(self) -> None:
-        session = self._session()
-        session.interrupts += 1
-        session.bells.ring((READY,))
-
-    async def adopt(self, consumer: str, queues: Sequence[str], held: Collection[Receipt]) -> list[Delivery]:
-        return await self._do(operations.adopt, consumer, queues, held, self.lease_ms)
+    def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> SqliteIntake:
+        borrower = Borrower(consumer, tuple(queues), lease_ms)
+        return SqliteIntake(self._session, self._location, self._namespace, self._clock, borrower)
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         accepted: list[bool] = []
@@ -236,15 +190,6 @@ class SqliteStorage:
     async def promote(self, limit: int) -> Promotion:
         return await self._do(operations.promote, limit)
 
-    async def reclaim(
-        self, consumer: str, queues: Sequence[str], limit: int, suspect_count: int = 0, most_suspects: int = 0
-    ) -> list[Delivery]:
-        limits = (limit, suspect_count, most_suspects)
-        return await self._do(operations.reclaim, consumer, queues, limits, self.lease_ms)
-
-    def lease_keeper(self) -> SqliteLeaseKeeper:
-        return SqliteLeaseKeeper(self._location, self._namespace, self.lease_ms, self._clock)
-
     async def retire(self, consumer: str) -> None:
         await self._do(operations.retire, consumer)
 
@@ -285,7 +230,7 @@ class SqliteStorage:
                     raise
                 await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
 
-    async def _listen(self, session: _Session, client: str, handle: Callable[[Event], None]) -> None:
+    async def _listen(self, session: Session, client: str, handle: Callable[[Event], None]) -> None:
         topics = (client_topic(client), DUE, FREED, CANCEL, SCHEDULE)
         with session.bells.waiting(*topics) as bell:
             for topic in topics:

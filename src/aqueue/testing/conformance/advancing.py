@@ -9,9 +9,7 @@ from ...core.lifecycle import State
 from ...core.message import Envelope
 from ...storage.protocol import Advance, Due, ScheduleChanged
 from .harness import (
-    LONG_LEASE_MS,
     LONG_WAIT_MS,
-    QUEUES,
     Harness,
     background,
     listening,
@@ -29,7 +27,7 @@ _HOUR_MS = 3_600_000
 
 
 async def check_a_schedule_keeps_its_state(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.schedules() == {}
         assert await storage.advance("hourly", b"", b"one", [])
         assert await storage.advance("daily", b"", bytes(range(256)) * 400, [])
@@ -43,7 +41,7 @@ async def check_a_schedule_keeps_its_state(harness: Harness) -> None:
 
 
 async def check_a_schedule_may_have_any_name(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         letters = string.ascii_letters + string.digits
         names = [letters + "_.:<>-", ".", "-1", "0", "a" * 200, "A" * 200, "null", "naïve 東京"]
         for name in names:
@@ -52,7 +50,7 @@ async def check_a_schedule_may_have_any_name(harness: Harness) -> None:
 
 
 async def check_a_state_that_was_not_seen_is_left_alone(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         fired = [Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)]
         assert not await storage.advance("hourly", b"zero", b"one", fired)
         assert await storage.schedules() == {}
@@ -66,7 +64,7 @@ async def check_a_state_that_was_not_seen_is_left_alone(harness: Harness) -> Non
 
 
 async def check_a_step_keeps_its_tasks(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         envelopes = [
             Envelope("ready", b"r"),
             Envelope("urgent", b"u", "mail", 9),
@@ -89,7 +87,7 @@ async def check_a_step_keeps_its_tasks(harness: Harness) -> None:
 
 async def check_a_step_may_be_repeated(harness: Harness) -> None:
     """Also when the task that it kept has ended and is forgotten: a tick fires once."""
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         steps = [await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")]) for _ in range(2)]
         assert steps == [Advance.MADE, Advance.KNOWN]
         delivery = await pull_one(storage)
@@ -106,7 +104,7 @@ async def check_a_step_may_be_repeated(harness: Harness) -> None:
 
 
 async def check_a_step_keeps_no_task_that_is_known(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("ready", b"first"), Envelope("later", b"first", delay_ms=_HOUR_MS)])
         copies = [Envelope("ready", b"second"), Envelope("later", b"second")]
         twins = [Envelope("new", b"n"), Envelope("new", b"m")]
@@ -116,14 +114,14 @@ async def check_a_step_keeps_no_task_that_is_known(harness: Harness) -> None:
 
 
 async def check_a_step_fires_many_tasks(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(500)]
         assert await storage.advance("hourly", b"", b"one", [Envelope(task_id, b"p") for task_id in ids])
         assert [delivery.id for delivery in await pull(storage, 500)] == ids
 
 
 async def check_of_many_steps_from_one_state_one_is_made(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         seen = b""
         for number in range(20):
             steps = [
@@ -138,10 +136,10 @@ async def check_of_many_steps_from_one_state_one_is_made(harness: Harness) -> No
 
 
 async def check_a_step_wakes_who_waits_for_tasks(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         seen = b""
         for number, priority in enumerate([0, 7, 7]):
-            async with background(storage.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+            async with background(pull(storage, 5, wait_ms=LONG_WAIT_MS)) as task:
                 await harness.advance(20)
                 state = b"%d" % number
                 assert await storage.advance("hourly", seen, state, [Envelope(f"t{number}", b"", priority=priority)])
@@ -151,7 +149,7 @@ async def check_a_step_wakes_who_waits_for_tasks(harness: Harness) -> None:
 
 async def check_a_step_that_fires_nothing_is_told(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):

@@ -11,8 +11,6 @@ from ...storage.admin import MOST_LETTERS, Place
 from ...storage.protocol import Record
 from .harness import (
     KEEP_MS,
-    LONG_LEASE_MS,
-    SHORT_LEASE_MS,
     Harness,
     lend,
     opened,
@@ -50,7 +48,7 @@ async def _retry(storage: Storage, task_id: str, payload: bytes | None = None) -
 
 
 async def check_what_failed_or_died_leaves_a_letter(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         began_ms = harness.now_ms()
         await storage.push([Envelope("failed", b"\x00payload", "mail", 7)])
         [delivery] = await pull(storage, queues=["mail"])
@@ -72,7 +70,7 @@ async def check_what_failed_or_died_leaves_a_letter(harness: Harness) -> None:
 
 
 async def check_letters_are_listed_the_latest_first(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for name in ("first", "second", "third"):
             await storage.settle([death(await lend(storage, name))])
             await harness.advance(2)
@@ -86,7 +84,7 @@ async def check_letters_are_listed_the_latest_first(harness: Harness) -> None:
 
 
 async def check_only_the_owner_leaves_a_letter(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         zombie = await lend(storage, "task")
         owner = await take_over(harness, storage, "two")
         assert await storage.settle([death(zombie)]) == [False]
@@ -97,7 +95,7 @@ async def check_only_the_owner_leaves_a_letter(harness: Harness) -> None:
 
 
 async def check_a_letter_brings_its_task_back(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"payload", "mail", 7)])
         [delivery] = await pull(storage, queues=["mail"])
         await storage.settle([put_back(delivery, State.RETRYING, failures=1)])
@@ -116,7 +114,7 @@ async def check_a_letter_brings_its_task_back(harness: Harness) -> None:
 
 
 async def check_a_task_can_come_back_with_another_payload(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"))])
         assert await _retry(storage, "task", b"")
         delivery = await pull_one(storage)
@@ -127,7 +125,7 @@ async def check_a_task_can_come_back_with_another_payload(harness: Harness) -> N
 
 
 async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [Node(Envelope(name, b"payload")) for name in ("a", "b")]
         await storage.push_workflow([*nodes, Node(Envelope("c", b"join"), ("a", "b"), Trigger.ENDED)])
         a, b = await pull(storage)
@@ -150,7 +148,7 @@ async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness:
 
 
 async def check_a_letter_is_good_for_one_retry(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, name)) for name in ("a", "b")])
         asked = [[("a", None), ("unknown", None), ("b", None)], [("b", None), ("a", None)]]
         answers = await asyncio.gather(*map(storage.admin.retry, asked))
@@ -159,9 +157,9 @@ async def check_a_letter_is_good_for_one_retry(harness: Harness) -> None:
 
 
 async def check_a_retry_wakes_a_pull_that_waits(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"))])
-        waiting = asyncio.create_task(storage.pull("two", ["default"], 1, 60_000))
+        waiting = asyncio.create_task(pull(storage, 1, consumer="two", queues=["default"], wait_ms=60_000))
         await harness.advance(20)
         assert await _retry(storage, "task")
         async with asyncio.timeout(15):
@@ -169,7 +167,7 @@ async def check_a_retry_wakes_a_pull_that_waits(harness: Harness) -> None:
 
 
 async def check_a_task_fails_again_after_its_retry(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"), b"first")])
         assert await _retry(storage, "task")
         delivery = await pull_one(storage)
@@ -182,7 +180,7 @@ async def check_a_task_fails_again_after_its_retry(harness: Harness) -> None:
 
 
 async def check_an_id_in_use_is_not_retried(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"), ttl_ms=30)])
         await harness.advance(60)
         assert await state_of(storage, "task") is None
@@ -195,7 +193,7 @@ async def check_an_id_in_use_is_not_retried(harness: Harness) -> None:
 
 
 async def check_a_later_letter_takes_the_place_of_an_earlier_one(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"), b"first", ttl_ms=30)])
         await storage.settle([death(await lend(storage, "other"))])
         await harness.advance(60)
@@ -205,7 +203,7 @@ async def check_a_later_letter_takes_the_place_of_an_earlier_one(harness: Harnes
 
 
 async def check_a_letter_outlives_its_verdict(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         first = await lend(storage, "task")
         await storage.settle([death(first, ttl_ms=30)])
         await harness.advance(60)
@@ -219,7 +217,7 @@ async def check_a_letter_outlives_its_verdict(harness: Harness) -> None:
 
 
 async def check_a_task_that_came_back_does_not_expire(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "task"), ttl_ms=50)])
         assert await _retry(storage, "task")
         await harness.advance(80)
@@ -228,7 +226,7 @@ async def check_a_task_that_came_back_does_not_expire(harness: Harness) -> None:
 
 
 async def check_a_letter_lapses(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, "short"), dead_ttl_ms=30)])
         await storage.settle([death(await lend(storage, "long"))])
         await harness.advance(60)
@@ -239,7 +237,7 @@ async def check_a_letter_lapses(harness: Harness) -> None:
 
 
 async def check_a_letter_can_be_dropped(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([death(await lend(storage, name)) for name in ("a", "b")])
         assert await storage.admin.drop(["b", "unknown"]) == [True, False]
         assert await storage.admin.drop(["b"]) == [False]
@@ -249,7 +247,7 @@ async def check_a_letter_can_be_dropped(harness: Harness) -> None:
 
 
 async def check_the_oldest_letters_make_room(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         names = [f"t{number:05}" for number in range(MOST_LETTERS + 200)]
         await storage.push([Envelope(name, b"") for name in names])
         deliveries = await pull(storage, len(names))

@@ -9,7 +9,6 @@ from ...core.message import Trigger
 from ...storage.protocol import CancelAsked, Record, Settled
 from .harness import (
     KEEP_MS,
-    LONG_LEASE_MS,
     Harness,
     begin,
     end,
@@ -51,7 +50,7 @@ async def _check_what_follows(storage: Storage) -> None:
 
 
 async def check_a_node_that_waits_is_cancelled_for_those_after_it(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         started = await begin(storage, *_around(node("middle", "first", "first")))
         assert await storage.cancel("middle", _WHY, KEEP_MS, "me") is True
         told = [Settled(name, State.CANCELLED, _WHY) for name in ("middle", "next", "handler")]
@@ -65,7 +64,7 @@ async def check_a_node_that_waits_is_cancelled_for_those_after_it(harness: Harne
 
 async def check_a_node_in_line_is_cancelled_for_those_after_it(harness: Harness) -> None:
     for delay_ms in (0, 60_000):
-        async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        async with opened(harness.make()) as storage:
             started = await begin(storage, *_around(node("middle", "first", delay_ms=delay_ms)))
             await end(storage, started["first"])
             assert await storage.cancel("middle", _WHY, KEEP_MS, "") is True
@@ -74,7 +73,7 @@ async def check_a_node_in_line_is_cancelled_for_those_after_it(harness: Harness)
 
 async def check_a_first_node_is_cancelled_for_those_after_it(harness: Harness) -> None:
     for delay_ms in (0, 60_000):
-        async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        async with opened(harness.make()) as storage:
             nodes = _around(node("middle", delay_ms=delay_ms))[1:]
             assert await storage.push_workflow(nodes) == [True] * 4
             assert await storage.cancel("middle", _WHY, KEEP_MS, "") is True
@@ -82,7 +81,7 @@ async def check_a_first_node_is_cancelled_for_those_after_it(harness: Harness) -
 
 
 async def check_a_node_that_runs_is_asked_to_stop(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         started = await begin(storage, *_around(node("middle", "first")))
         await end(storage, started["first"])
         middle = await pull_one(storage)
@@ -98,7 +97,7 @@ async def check_a_node_that_runs_is_asked_to_stop(harness: Harness) -> None:
 
 
 async def check_a_join_goes_on_without_what_was_cancelled(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         last = node("last", "a", "b", "c", trigger=Trigger.ENDED)
         started = await begin(storage, node("a"), node("slow"), node("b", "slow"), node("c"), last)
         await end(storage, started["a"], b"5")
@@ -109,7 +108,7 @@ async def check_a_join_goes_on_without_what_was_cancelled(harness: Harness) -> N
 
 
 async def check_a_mark_waits_with_its_node(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("last", "first"))
         await storage.revoke("last", 0, False, 10)
         await harness.advance(50)
@@ -119,7 +118,7 @@ async def check_a_mark_waits_with_its_node(harness: Harness) -> None:
 
 
 async def check_a_mark_ends_with_its_node(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("next", "first"), node("last", "next"))
         for task_id in ("first", "next", "last"):
             await storage.revoke(task_id, 0, False, KEEP_MS)
@@ -128,7 +127,7 @@ async def check_a_mark_ends_with_its_node(harness: Harness) -> None:
 
 
 async def check_what_was_pushed_as_a_node_can_be_seen(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         last = node("last", "first", queue="mail", priority=3)
         started = await begin(storage, node("first"), last)
         assert await storage.envelopes(["last"]) == [last.envelope]
@@ -138,7 +137,7 @@ async def check_what_was_pushed_as_a_node_can_be_seen(harness: Harness) -> None:
 
 
 async def check_an_id_that_is_used_again_waits_for_its_own(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("a"), node("b"), node("last", "a", "b"))
         await end(storage, started["a"], _WHY, state=State.FAILED, ttl_ms=50)
         for _ in range(500):

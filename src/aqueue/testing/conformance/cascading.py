@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...core.lifecycle import TRIGGERING, VERDICTS, State
 from ...core.message import Trigger
 from ...storage.protocol import Record, Settled
-from .harness import LONG_LEASE_MS, begin, end, inputs_of, listening, node, opened, pull, pull_one, state_of
+from .harness import begin, end, inputs_of, listening, node, opened, pull, pull_one, state_of
 
 if TYPE_CHECKING:
     from .harness import Harness
@@ -17,7 +17,7 @@ _ERROR = b'{"error":"oops"}'
 
 async def check_a_failure_cancels_all_that_come_after(harness: Harness) -> None:
     for state in sorted(VERDICTS - {State.DONE}):
-        async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+        async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
             nodes = [node("t0"), *(node(f"t{n}", f"t{n - 1}", reply="me") for n in range(1, 5)), node("other", "t0")]
             started = await begin(storage, *nodes)
             await end(storage, started["t0"], _ERROR, state=state)
@@ -29,7 +29,7 @@ async def check_a_failure_cancels_all_that_come_after(harness: Harness) -> None:
 
 
 async def check_the_first_failure_before_a_node_is_the_one_that_counts(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("a"), node("b"), node("c"), node("last", "a", "b", "c"))
         await end(storage, started["a"], b"5")
         await end(storage, started["b"], b"first error", state=State.FAILED)
@@ -40,7 +40,7 @@ async def check_the_first_failure_before_a_node_is_the_one_that_counts(harness: 
 
 
 async def check_a_node_that_takes_every_verdict_starts_after_the_last(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         states = sorted(VERDICTS)
         started = await begin(storage, *map(node, states), node("last", *states, trigger=Trigger.ENDED))
         for state in states:
@@ -50,7 +50,7 @@ async def check_a_node_that_takes_every_verdict_starts_after_the_last(harness: H
 
 
 async def check_what_was_cancelled_hands_the_verdict_of_its_cause_on(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [
             node("head"),
             node("middle", "head"),
@@ -64,7 +64,7 @@ async def check_what_was_cancelled_hands_the_verdict_of_its_cause_on(harness: Ha
 
 async def check_a_handler_runs_when_its_task_has_failed_and_else_never(harness: Harness) -> None:
     for state in sorted(VERDICTS):
-        async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+        async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
             nodes = [
                 node("task"),
                 node("handler", "task", trigger=Trigger.FAILED, reply="me"),
@@ -83,7 +83,7 @@ async def check_a_handler_runs_when_its_task_has_failed_and_else_never(harness: 
 
 
 async def check_a_failure_that_was_handed_on_is_not_handled_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [node("head"), node("tail", "head"), node("handler", "tail", trigger=Trigger.FAILED)]
         started = await begin(storage, *nodes)
         await end(storage, started["head"], _ERROR, state=State.FAILED)
@@ -92,7 +92,7 @@ async def check_a_failure_that_was_handed_on_is_not_handled_again(harness: Harne
 
 
 async def check_a_cancelled_node_is_forgotten_with_its_cause(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("last", "first"))
         await end(storage, started["first"], _ERROR, state=State.FAILED, ttl_ms=50)
         for _ in range(500):

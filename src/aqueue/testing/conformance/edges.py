@@ -10,10 +10,9 @@ from ...core.message import DEFAULT_QUEUE, Envelope
 from ...exceptions import QueueUnavailable
 from ...storage.protocol import Record
 from .harness import (
-    LONG_LEASE_MS,
     LONG_WAIT_MS,
-    QUEUES,
     Harness,
+    adopt,
     background,
     lend,
     listening,
@@ -23,8 +22,10 @@ from .harness import (
     pull,
     pull_one,
     put_back,
+    reclaim,
     renew,
     state_of,
+    taking,
     verdict,
 )
 
@@ -42,18 +43,18 @@ _MANY = 1_200
 
 
 async def check_an_empty_batch_is_a_batch(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([]) == []
         assert await storage.settle([]) == []
         assert await storage.records([]) == []
-        assert await storage.adopt("one", QUEUES, []) == []
-        assert await storage.reclaim("one", QUEUES, 10) == []
+        assert await adopt(storage, []) == []
+        assert await reclaim(storage, "one", 10) == []
         assert await storage.promote(0) == (0, None)
         assert renew(storage, []) == []
 
 
 async def check_a_large_batch_is_a_batch(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(_MANY)]
         envelopes = [Envelope(task_id, task_id.encode()) for task_id in ids]
         assert await storage.push(envelopes) == [True] * _MANY
@@ -65,9 +66,9 @@ async def check_a_large_batch_is_a_batch(harness: Harness) -> None:
 
         receipts = [delivery.receipt for delivery in deliveries]
         assert renew(storage, receipts) == []
-        assert await storage.adopt("one", QUEUES, receipts) == []
+        assert await adopt(storage, receipts) == []
         held = receipts[::2]
-        while adopted := await storage.adopt("one", QUEUES, held):
+        while adopted := await adopt(storage, held):
             held += [delivery.receipt for delivery in adopted]
         assert sorted(held) == sorted(receipts)
 
@@ -79,7 +80,7 @@ async def check_a_large_batch_is_a_batch(harness: Harness) -> None:
 
 
 async def check_a_large_batch_of_later_tasks(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         later = [Envelope(f"t{number}", b"", delay_ms=1) for number in range(_MANY)]
         assert await storage.push(later) == [True] * _MANY
         await promote(harness, storage, _MANY)
@@ -105,7 +106,7 @@ async def _pull_all(storage: Storage, count: int) -> list[Delivery]:
 
 
 async def check_a_payload_is_kept_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         payloads = [b"", bytes(range(256)), b"\r\n", b"\x00", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
         await storage.push([Envelope(f"t{number}", payload) for number, payload in enumerate(payloads)])
         deliveries = await _pull_all(storage, len(payloads))
@@ -122,7 +123,7 @@ async def check_a_payload_is_kept_as_it_is(harness: Harness) -> None:
 
 
 async def check_names_may_use_every_character_they_are_allowed(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         letters = string.ascii_letters + string.digits
         ids = [letters + "_.:@/+=-", ".", ":", "-1", "0", "a" * 200, "A" * 200, "null"]
         queues = [letters + "_.-", "-", "0", "q" * 100, "Q" * 100, "null", DEFAULT_QUEUE, "x"]
@@ -140,7 +141,7 @@ async def check_names_may_use_every_character_they_are_allowed(harness: Harness)
 
 
 async def check_every_call_may_be_repeated(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for _ in range(2):
             await storage.push([Envelope("a", b""), Envelope("b", b""), Envelope("c", b"", delay_ms=20)])
         a, b = await pull(storage)
@@ -157,7 +158,8 @@ async def check_every_call_may_be_repeated(harness: Harness) -> None:
         assert (record.state, record.result) == (State.DONE, b"r")
         for _ in range(2):
             await storage.retire("one")
-            await storage.interrupt_pull()
+            async with taking(storage) as intake:
+                await intake.interrupt()
 
 
 # -- opening and closing
@@ -165,14 +167,14 @@ async def check_every_call_may_be_repeated(harness: Harness) -> None:
 
 async def check_two_stores_share_nothing(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as one,
-        opened(harness.make(LONG_LEASE_MS)) as other,
+        opened(harness.make()) as one,
+        opened(harness.make()) as other,
         listening(other, "me") as mailbox,
     ):
         delivery = await lend(one, "task")
         assert await other.records(["task"]) == [None]
         assert await pull(other) == []
-        assert await other.adopt("one", QUEUES, []) == []
+        assert await adopt(other, []) == []
         assert await other.push([Envelope("task", b"other")]) == [True]
         assert await one.settle([verdict(delivery, b"one", reply="me")]) == [True]
         mine = await pull_one(other)
@@ -184,7 +186,7 @@ async def check_two_stores_share_nothing(harness: Harness) -> None:
 
 
 async def check_a_storage_can_be_opened_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "lent")
         await storage.push([Envelope("ready", b"p"), Envelope("later", b"", delay_ms=20)])
         for _ in range(3):
@@ -194,13 +196,13 @@ async def check_a_storage_can_be_opened_again(harness: Harness) -> None:
         assert await storage.records(["lent"]) == [Record(State.DONE, b"r")]
         assert (await pull_one(storage)).payload == b"p"
         await promote(harness, storage, 1)
-        async with background(storage.pull("one", QUEUES, 1, LONG_WAIT_MS)) as task:
+        async with background(pull(storage, 1, wait_ms=LONG_WAIT_MS)) as task:
             assert [delivery.id for delivery in await outcome(task)] == ["later"]
 
 
 async def check_closing_ends_a_waiting_pull(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        async with background(storage.pull("one", QUEUES, 1, LONG_WAIT_MS)) as task:
+    async with opened(harness.make()) as storage:
+        async with background(pull(storage, 1, wait_ms=LONG_WAIT_MS)) as task:
             await harness.advance(50)
             await storage.close()
             assert isinstance(await _error_of(task), QueueUnavailable)
@@ -209,7 +211,7 @@ async def check_closing_ends_a_waiting_pull(harness: Harness) -> None:
 
 
 async def check_closing_ends_a_listener(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         async with background(storage.listen("me", lambda event: None)) as task:
             await harness.advance(50)
             await storage.close()

@@ -6,8 +6,6 @@ from ...core.lifecycle import VERDICTS, State
 from ...core.message import Envelope
 from ...storage.protocol import Due, Progressed, Record, Settled
 from .harness import (
-    LONG_LEASE_MS,
-    SHORT_LEASE_MS,
     Harness,
     Mailbox,
     lend,
@@ -24,7 +22,7 @@ _HOUR_MS = 3_600_000
 
 
 async def check_a_client_is_told_of_each_verdict(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         for state in sorted(VERDICTS):
             result = bytes(range(256)) + state.encode()
             await storage.settle([verdict(await lend(storage, state), result, state=state, reply="me")])
@@ -33,7 +31,7 @@ async def check_a_client_is_told_of_each_verdict(harness: Harness) -> None:
 
 async def check_only_the_named_client_is_told(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):
@@ -50,7 +48,7 @@ async def check_only_the_named_client_is_told(harness: Harness) -> None:
 
 
 async def check_a_verdict_is_told_once(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         lost = await lend(storage, "task", consumer="one")
         taken = await take_over(harness, storage, "two")
         late, timely = verdict(lost, b"late", reply="me"), verdict(taken, b"timely", reply="me")
@@ -62,7 +60,7 @@ async def check_a_verdict_is_told_once(harness: Harness) -> None:
 
 async def check_a_client_that_watches_is_told_too(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):
@@ -81,7 +79,7 @@ async def check_a_client_that_watches_is_told_too(harness: Harness) -> None:
 
 
 async def check_who_watches_a_retried_task_is_told_of_its_verdict(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "you") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "you") as mailbox:
         delivery = await lend(storage, "task")
         await storage.records(["task"], "you")
         await storage.settle([put_back(delivery, State.RETRYING, failures=1)])
@@ -90,7 +88,7 @@ async def check_who_watches_a_retried_task_is_told_of_its_verdict(harness: Harne
 
 
 async def check_a_put_back_is_not_told(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         delivery = await lend(storage, "task")
         await storage.settle([put_back(delivery, State.RETRYING, failures=1)._replace(reply="me")])
         await storage.settle([verdict(await pull_one(storage), b"done", reply="me")])
@@ -98,7 +96,7 @@ async def check_a_put_back_is_not_told(harness: Harness) -> None:
 
 
 async def check_a_large_result_is_told_or_can_be_looked_up(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         result = bytes(range(256)) * 8192
         small, large = await lend(storage, "small"), await lend(storage, "large")
         await storage.settle([verdict(large, result, reply="me"), verdict(small, b"r", reply="me")])
@@ -111,7 +109,7 @@ async def check_a_large_result_is_told_or_can_be_looked_up(harness: Harness) -> 
 
 
 async def check_progress_is_kept_and_told(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         delivery = await lend(storage, "task")
         for progress in (b"", b"1/2", bytes(range(256))):
             assert await storage.report(delivery.receipt, "task", progress, "me")
@@ -120,7 +118,7 @@ async def check_progress_is_kept_and_told(harness: Harness) -> None:
 
 
 async def check_progress_of_a_former_owner_is_not_told(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         lost = await lend(storage, "task")
         taken = await take_over(harness, storage, "two")
         assert not await storage.report(lost.receipt, "task", b"late", "me")
@@ -130,7 +128,7 @@ async def check_progress_of_a_former_owner_is_not_told(harness: Harness) -> None
 
 async def check_a_task_that_is_due_first_is_announced(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):
@@ -157,7 +155,7 @@ async def _expect_due(mailbox: Mailbox, hours: int) -> None:
 
 
 async def check_a_client_can_listen_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for number in range(3):
             async with listening(storage, "me") as mailbox:
                 await storage.settle([verdict(await lend(storage, f"t{number}"), b"r", reply="me")])

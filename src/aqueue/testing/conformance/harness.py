@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 
     from ...core.message import Delivery, Receipt
-    from ...storage.protocol import Event, Promotion, Storage
+    from ...storage.protocol import Event, Intake, LeaseKeeper, Promotion, Storage
 
 _T = TypeVar("_T")
 
@@ -24,9 +24,8 @@ PATIENCE_SECONDS = 15
 # A wait that only an event may end: it outlasts the patience.
 LONG_WAIT_MS = 60_000
 
-# Leases of checks that are not about leases never run out; those of the others are short, for real clocks have to wait.
-LONG_LEASE_MS = 60_000
-SHORT_LEASE_MS = 200
+# Short, for real clocks have to wait until they run out. That takes a reclaim, so others need not be longer.
+LEASE_MS = 200
 
 KEEP_MS = 3_600_000
 
@@ -36,7 +35,7 @@ QUEUES = (DEFAULT_QUEUE,)
 class Harness(Protocol):
     """A storage under test."""
 
-    def make(self, lease_ms: int) -> Storage:
+    def make(self) -> Storage:
         """A storage, not opened yet, over a store that is empty and nobody else's."""
 
     def now_ms(self) -> int:
@@ -69,11 +68,24 @@ async def opened(storage: Storage) -> AsyncIterator[Storage]:
 # -- steps
 
 
+@asynccontextmanager
+async def taking(
+    storage: Storage, consumer: str = "one", queues: Sequence[str] = QUEUES, lease_ms: int = LEASE_MS
+) -> AsyncIterator[Intake]:
+    """The intake of `consumer`, for as long as the block runs."""
+    intake = storage.open_intake(consumer, queues, lease_ms)
+    try:
+        yield intake
+    finally:
+        await intake.close()
+
+
 async def pull(
-    storage: Storage, limit: int = 10, *, consumer: str = "one", queues: Sequence[str] = QUEUES
+    storage: Storage, limit: int = 10, *, consumer: str = "one", queues: Sequence[str] = QUEUES, wait_ms: int = 0
 ) -> list[Delivery]:
-    """What is ready now."""
-    return await storage.pull(consumer, queues, limit, 0)
+    """What is ready now or, if that is nothing, within `wait_ms`."""
+    async with taking(storage, consumer, queues) as intake:
+        return await intake.pull(limit, wait_ms)
 
 
 async def pull_one(storage: Storage, *, consumer: str = "one", queues: Sequence[str] = QUEUES) -> Delivery:
@@ -89,22 +101,42 @@ async def lend(storage: Storage, task_id: str, *, consumer: str = "one") -> Deli
     return await pull_one(storage, consumer=consumer)
 
 
+async def adopt(
+    storage: Storage, held: Collection[Receipt], *, consumer: str = "one", queues: Sequence[str] = QUEUES
+) -> list[Delivery]:
+    """What `consumer` is lent besides `held`."""
+    async with taking(storage, consumer, queues) as intake:
+        return await intake.adopt(held)
+
+
+async def reclaim(
+    storage: Storage, consumer: str, limit: int, *suspects: int, queues: Sequence[str] = QUEUES
+) -> list[Delivery]:
+    """What `consumer` takes over now."""
+    async with taking(storage, consumer, queues) as intake:
+        return await intake.reclaim(limit, *suspects)
+
+
 def renew(
     storage: Storage, receipts: Collection[Receipt], *, consumer: str = "one", description: bytes = b""
 ) -> list[Receipt]:
     """One sign of life of `consumer`; those of `receipts` that it does not hold any more."""
-    with closing(storage.lease_keeper()) as keeper:
-        return keeper.renew(receipts, consumer, description).lost
+    with closing(keeper_of(storage, consumer)) as keeper:
+        return keeper.renew(receipts, description).lost
+
+
+def keeper_of(storage: Storage, consumer: str = "one") -> LeaseKeeper:
+    return storage.open_intake(consumer, QUEUES, LEASE_MS).lease_keeper()
 
 
 async def take_over(harness: Harness, storage: Storage, consumer: str) -> Delivery:
     """Wait until the one lease that nobody renews has run out, and `consumer` has what it was for."""
     for _ in range(200):
-        taken = await storage.reclaim(consumer, QUEUES, 100)
+        taken = await reclaim(storage, consumer, 100)
         if taken:
             assert len(taken) == 1, f"one lease has run out, and these were taken over: {taken}"
             return taken[0]
-        await harness.advance(storage.lease_ms // 4)
+        await harness.advance(LEASE_MS // 4)
     raise AssertionError("a lease has run out long ago, and nothing was reclaimed")
 
 

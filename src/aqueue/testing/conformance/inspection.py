@@ -8,8 +8,6 @@ from ...core.lifecycle import State
 from ...core.message import Envelope
 from ...storage.protocol import QueueDepth, Record
 from .harness import (
-    LONG_LEASE_MS,
-    SHORT_LEASE_MS,
     Harness,
     lend,
     opened,
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def check_a_record_follows_the_life_of_its_task(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await state_of(storage, "task") is None
         await storage.push([Envelope("task", b"", delay_ms=50)])
         assert await state_of(storage, "task") is State.SCHEDULED
@@ -57,7 +55,7 @@ async def check_a_record_follows_the_life_of_its_task(harness: Harness) -> None:
 
 
 async def check_records_come_in_the_order_of_the_ids(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "done"), b"result")])
         await lend(storage, "running")
         await storage.push([Envelope("queued", b"", "other"), Envelope("scheduled", b"", delay_ms=60_000)])
@@ -73,7 +71,7 @@ async def check_records_come_in_the_order_of_the_ids(harness: Harness) -> None:
 
 
 async def check_depths_count_every_live_task_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert sum(depth.ready + depth.running + depth.scheduled for depth in await storage.depths()) == 0
         await storage.push([Envelope(f"a{n}", b"", "a", priority=n) for n in range(6)])
         await storage.push([Envelope(f"b{n}", b"", "b", delay_ms=3_600_000) for n in range(3)])
@@ -93,7 +91,7 @@ async def _counts(storage: Storage, *queues: str) -> list[tuple[int, int, int]]:
 
 
 async def check_depths_tell_how_long_the_oldest_task_waits(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("old", b"", priority=1)])
         await harness.advance(100)
         await storage.push([Envelope("young", b"")])
@@ -113,7 +111,7 @@ async def _oldest_ms(storage: Storage) -> int:
 
 
 async def check_a_worker_is_known_by_its_signs_of_life(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.workers() == []
         delivery = await lend(storage, "task")
         assert renew(storage, [delivery.receipt], consumer="one", description=bytes(range(256))) == []
@@ -134,7 +132,7 @@ async def _workers(storage: Storage) -> list[WorkerInfo]:
 
 
 async def check_a_retired_worker_is_forgotten(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task", consumer="one")
         for consumer in ("one", "two"):
             renew(storage, [], consumer=consumer)
@@ -146,15 +144,14 @@ async def check_a_retired_worker_is_forgotten(harness: Harness) -> None:
 
 
 async def check_retiring_a_worker_loses_nothing(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await lend(storage, "task", consumer="one")
         await storage.retire("one")
         assert (await take_over(harness, storage, "two")).id == "task"
 
 
 async def check_a_storage_describes_itself(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        assert storage.lease_ms == LONG_LEASE_MS
+    async with opened(harness.make()) as storage:
         description = await storage.describe()
         assert description.kind
         assert description.location

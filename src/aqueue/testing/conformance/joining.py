@@ -11,10 +11,7 @@ from ...core.message import Envelope, Node, Trigger, as_input, joined, parted
 from ...storage.protocol import Record, Settled
 from .harness import (
     KEEP_MS,
-    LONG_LEASE_MS,
     LONG_WAIT_MS,
-    QUEUES,
-    SHORT_LEASE_MS,
     Harness,
     background,
     begin,
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
 
 
 async def check_a_node_waits_for_those_before_it(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("last", "first", "other"), node("first"), node("other"))
         assert set(started) == {"first", "other"}
         assert started["first"].payload == b"payload of first"
@@ -59,7 +56,7 @@ async def check_a_node_waits_for_those_before_it(harness: Harness) -> None:
 
 
 async def check_a_workflow_is_kept_as_a_whole_or_not_at_all(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("known", b"")])
         nodes = [node("new"), node("known", "new"), node("newer", "known")]
         assert await storage.push_workflow(nodes) == [True, False, True]
@@ -69,7 +66,7 @@ async def check_a_workflow_is_kept_as_a_whole_or_not_at_all(harness: Harness) ->
 
 
 async def check_a_workflow_that_is_pushed_again_is_known(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [node("first"), node("last", "first")]
         first = (await begin(storage, *nodes))["first"]
         assert await storage.push_workflow(nodes) == [False, False]
@@ -85,7 +82,7 @@ async def check_a_workflow_that_is_pushed_again_is_known(harness: Harness) -> No
 
 
 async def check_a_node_gets_the_results_in_its_own_order(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(12)]
         started = await begin(storage, *map(node, ids), node("last", *ids, "t3"))
         for task_id in Random(0).sample(ids, len(ids)):
@@ -94,7 +91,7 @@ async def check_a_node_gets_the_results_in_its_own_order(harness: Harness) -> No
 
 
 async def check_a_result_goes_to_everyone_who_waits_for_it(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("a", "first"), node("b", "first"), node("last", "a", "b"))
         await end(storage, started["first"], b"5")
         started = await started_by_id(storage)
@@ -106,7 +103,7 @@ async def check_a_result_goes_to_everyone_who_waits_for_it(harness: Harness) -> 
 
 
 async def check_an_input_is_the_result_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         results = [b"", b"\0", b"\n", bytes(range(256)), b"%d %s", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
         ids = [f"t{number}" for number in range(len(results))]
         started = await begin(storage, *map(node, ids), node("last", *ids))
@@ -116,7 +113,7 @@ async def check_an_input_is_the_result_as_it_is(harness: Harness) -> None:
 
 
 async def check_a_node_keeps_its_own_payload_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for number, payload in enumerate([b"", b"\0", b"\n 5\n", bytes(range(256)) * 16]):
             envelope = Envelope(f"last{number}", payload, eta_ms=1_000)
             started = await begin(storage, node(f"first{number}"), Node(envelope, (f"first{number}",)))
@@ -128,7 +125,7 @@ async def check_a_node_keeps_its_own_payload_as_it_is(harness: Harness) -> None:
 
 
 async def check_inputs_outlast_put_backs_retries_delays_and_take_overs(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("last", "first"))
         await end(storage, started["first"], b"5")
         last = await pull_one(storage)
@@ -147,7 +144,7 @@ async def check_inputs_outlast_put_backs_retries_delays_and_take_overs(harness: 
 
 
 async def check_a_hundred_members_join_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(100)]
         started = await begin(storage, *map(node, ids), node("last", *ids))
         settlements = [verdict(started[task_id], task_id.encode())._replace(linked=True) for task_id in ids]
@@ -161,7 +158,7 @@ async def check_a_hundred_members_join_once(harness: Harness) -> None:
 
 
 async def check_a_node_keeps_queue_and_priority(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [
             node("first"),
             node("low", "first", queue="mail", priority=-5),
@@ -174,17 +171,17 @@ async def check_a_node_keeps_queue_and_priority(harness: Harness) -> None:
 
 
 async def check_a_waiting_pull_is_woken_by_a_join(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [node("first"), node("last", "first", priority=7)]
         first = (await begin(storage, *nodes))["first"]
-        async with background(storage.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+        async with background(pull(storage, 5, wait_ms=LONG_WAIT_MS)) as task:
             await harness.advance(20)
             await end(storage, first)
             assert [delivery.id for delivery in await outcome(task)] == ["last"]
 
 
 async def check_a_delay_counts_from_the_last_verdict_before(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("last", "first", delay_ms=100))
         await harness.advance(150)
         await end(storage, started["first"])
@@ -200,7 +197,7 @@ async def check_a_delay_counts_from_the_last_verdict_before(harness: Harness) ->
 
 
 async def check_an_instant_is_kept_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         eta_ms = harness.now_ms() + 200
         nodes = [node("first"), node("later", "first", eta_ms=eta_ms), node("passed", "first", eta_ms=1_000)]
         started = await begin(storage, *nodes)
@@ -213,7 +210,7 @@ async def check_an_instant_is_kept_as_it_is(harness: Harness) -> None:
 
 
 async def check_nodes_without_predecessors_start_like_tasks(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         now_ms = harness.now_ms()
         nodes = [
             node("delayed", delay_ms=50),
@@ -232,7 +229,7 @@ async def check_nodes_without_predecessors_start_like_tasks(harness: Harness) ->
 
 
 async def check_only_a_verdict_moves_a_workflow_on(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = (await begin(storage, node("first"), node("last", "first")))["first"]
         for failures in range(1, 4):
             settlement = put_back(delivery, State.RETRYING, failures=failures)._replace(linked=True)
@@ -245,7 +242,7 @@ async def check_only_a_verdict_moves_a_workflow_on(harness: Harness) -> None:
 
 
 async def check_a_verdict_that_is_refused_moves_nothing_on(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         nodes = [node("first"), node("last", "first"), node("handler", "first", trigger=Trigger.FAILED)]
         lost = (await begin(storage, *nodes))["first"]
         taken = await take_over(harness, storage, "two")
@@ -261,7 +258,7 @@ async def check_a_verdict_that_is_refused_moves_nothing_on(harness: Harness) -> 
 
 
 async def check_a_batch_with_workflows_is_answered_in_its_order(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         started = await begin(storage, node("a"), node("b", priority=5), node("last", "a", "b"))
         await storage.push([Envelope("plain", b""), Envelope("again", b"", priority=5)])
         started |= await started_by_id(storage)
@@ -274,7 +271,7 @@ async def check_a_batch_with_workflows_is_answered_in_its_order(harness: Harness
 
 
 async def check_a_verdict_that_nobody_waits_for_is_like_any_other(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         await storage.push([Envelope("task", b"")])
         settlement = verdict(await pull_one(storage), b"result", reply="me")._replace(linked=True)
         assert await storage.settle([settlement]) == [True]
@@ -287,7 +284,7 @@ async def check_a_verdict_that_nobody_waits_for_is_like_any_other(harness: Harne
 
 async def check_a_node_is_told_like_any_task(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):
@@ -301,7 +298,7 @@ async def check_a_node_is_told_like_any_task(harness: Harness) -> None:
 
 async def check_any_workflow_ends_as_the_rules_say(harness: Harness) -> None:
     for seed in range(5):
-        async with opened(harness.make(LONG_LEASE_MS)) as storage:
+        async with opened(harness.make()) as storage:
             await _play(storage, Random(seed))
 
 

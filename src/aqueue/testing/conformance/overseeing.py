@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...core.lifecycle import State
 from ...core.message import Envelope, Node
 from ...storage.admin import PAGE, Place, StoredTask
-from .harness import KEEP_MS, LONG_LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
+from .harness import KEEP_MS, LEASE_MS, Harness, lend, opened, pull, put_back, renew, verdict
 
 if TYPE_CHECKING:
     from ...storage.protocol import Storage
@@ -29,7 +29,7 @@ async def ids_in(storage: Storage, place: Place, queue: str = "") -> list[str]:
 
 
 async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for place in Place:
             assert await walk(storage, place) == []
         await storage.settle([verdict(await lend(storage, "done"), b"result")])
@@ -50,7 +50,7 @@ async def check_every_task_is_listed_in_its_place(harness: Harness) -> None:
 
 
 async def check_a_listed_task_is_told_in_full(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         began_ms = harness.now_ms()
         await storage.push([Envelope("task", b"\x00payload", "mail", 7)])
         [delivery] = await pull(storage, queues=["mail"])
@@ -58,7 +58,7 @@ async def check_a_listed_task_is_told_in_full(harness: Harness) -> None:
         assert lent[:5] == ("task", State.RUNNING, b"\x00payload", "mail", 7)
         assert (lent.deliveries, lent.consumer, lent.failures) == (1, "one", 0)
         # Clocks are read in whole milliseconds, and a server has a clock of its own.
-        assert began_ms - 1 <= lent.at_ms - LONG_LEASE_MS <= harness.now_ms() + 1
+        assert began_ms - 1 <= lent.at_ms - LEASE_MS <= harness.now_ms() + 1
         await storage.settle([put_back(delivery, State.RETRYING, delay_ms=_HOUR_MS, failures=1)])
         [later] = await walk(storage, Place.SCHEDULED)
         assert later[:5] == ("task", State.RETRYING, b"\x00payload", "mail", 7)
@@ -74,7 +74,7 @@ async def check_a_listed_task_is_told_in_full(harness: Harness) -> None:
 
 
 async def check_ready_tasks_are_listed_in_the_order_of_their_turns(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope(f"b{n}", b"", "b") for n in range(2)])
         await storage.push([Envelope(f"a{n}", b"", "a", priority) for n, priority in enumerate([-1, 0, 5, 0, 100])])
         turns = ["a4", "a2", "a1", "a3", "a0"]
@@ -86,7 +86,7 @@ async def check_ready_tasks_are_listed_in_the_order_of_their_turns(harness: Harn
 
 
 async def check_scheduled_tasks_are_listed_by_their_instants(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         hours = {"third": 3, "first": 1, "second": 2}
         await storage.push([Envelope(name, b"", "a", 5, hours[name] * _HOUR_MS) for name in hours])
         await storage.push([Envelope("other", b"", "b", 0, 2 * _HOUR_MS)])
@@ -96,7 +96,7 @@ async def check_scheduled_tasks_are_listed_by_their_instants(harness: Harness) -
 
 
 async def check_lent_tasks_are_listed_with_those_who_hold_them(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope(f"a{n}", b"", "a") for n in range(3)])
         await storage.push([Envelope("b0", b"", "b")])
         [first] = await pull(storage, 1, consumer="one", queues=["a"])
@@ -112,7 +112,7 @@ async def check_lent_tasks_are_listed_with_those_who_hold_them(harness: Harness)
 
 
 async def check_a_long_list_comes_in_pages(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         names = [f"t{number:04}" for number in range(2 * PAGE + 50)]
         await storage.push([Envelope(f"later-{name}", b"", delay_ms=_HOUR_MS) for name in names])
         await storage.push([Envelope(name, b"") for name in names])
@@ -127,7 +127,7 @@ async def check_a_long_list_comes_in_pages(harness: Harness) -> None:
 
 
 async def check_a_verdict_is_listed_for_as_long_as_it_is_kept(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "short"), ttl_ms=30)])
         await storage.settle([verdict(await lend(storage, "long"))])
         await harness.advance(60)
@@ -135,7 +135,7 @@ async def check_a_verdict_is_listed_for_as_long_as_it_is_kept(harness: Harness) 
 
 
 async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "done"))])
         await storage.settle([verdict(await lend(storage, "failed"), state=State.FAILED)._replace(dead_ttl_ms=KEEP_MS)])
         running = await lend(storage, "running")
@@ -162,7 +162,7 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
 
 
 async def check_pauses_and_schedules_outlive_a_flush(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.advance("hourly", b"", b"state", [Envelope("old", b"")])
         await storage.admin.pause("default")
         assert sum([forgotten async for forgotten in storage.admin.flush()]) == 1

@@ -6,8 +6,6 @@ from ...core.lifecycle import State
 from ...core.message import Envelope
 from ...storage.protocol import Record
 from .harness import (
-    LONG_LEASE_MS,
-    SHORT_LEASE_MS,
     Harness,
     lend,
     opened,
@@ -22,7 +20,7 @@ from .harness import (
 
 
 async def check_a_taken_over_task_is_delivered_anew(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         lost = await lend(storage, "task", consumer="one")
         taken = await take_over(harness, storage, "two")
         assert (taken.id, taken.payload, taken.failures) == (lost.id, lost.payload, lost.failures)
@@ -32,7 +30,7 @@ async def check_a_taken_over_task_is_delivered_anew(harness: Harness) -> None:
 
 
 async def check_a_former_owner_changes_nothing(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         lost = await lend(storage, "task", consumer="one")
         taken = await take_over(harness, storage, "two")
         attempts = [verdict(lost, b"of one"), put_back(lost), put_back(lost, State.RETRYING, delay_ms=1, failures=1)]
@@ -51,7 +49,7 @@ async def check_a_former_owner_changes_nothing(harness: Harness) -> None:
 
 async def check_a_consumer_does_not_inherit_from_itself(harness: Harness) -> None:
     """A worker that stalls may take its own delivery over; what it did before the stall does not count any more."""
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         before = await lend(storage, "task", consumer="one")
         after = await take_over(harness, storage, "one")
         assert await storage.settle([verdict(before, b"before")]) == [False]
@@ -61,7 +59,7 @@ async def check_a_consumer_does_not_inherit_from_itself(harness: Harness) -> Non
 
 
 async def check_a_receipt_does_not_outlast_a_put_back(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         before = await lend(storage, "task")
         for delay_ms in (0, 20):
             await storage.settle([put_back(before, delay_ms=delay_ms)])
@@ -78,7 +76,7 @@ async def check_a_receipt_does_not_outlast_a_put_back(harness: Harness) -> None:
 
 
 async def check_every_part_of_a_receipt_counts(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"", priority=1), Envelope("other", b"")])
         [delivery, other] = await pull(storage)
         right = delivery.receipt
@@ -102,7 +100,7 @@ async def check_every_part_of_a_receipt_counts(harness: Harness) -> None:
 
 
 async def check_the_fence_grows_with_every_delivery(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         fences = [delivery.fence]
         delivery = await take_over(harness, storage, "two")

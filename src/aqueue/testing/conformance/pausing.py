@@ -8,11 +8,11 @@ from ...core.lifecycle import State
 from ...core.message import Envelope
 from ...storage.admin import EVERYTHING, Place
 from .harness import (
-    LONG_LEASE_MS,
+    LEASE_MS,
     LONG_WAIT_MS,
     QUEUES,
-    SHORT_LEASE_MS,
     Harness,
+    adopt,
     background,
     lend,
     opened,
@@ -21,6 +21,7 @@ from .harness import (
     pull,
     pull_one,
     put_back,
+    reclaim,
     renew,
     state_of,
     take_over,
@@ -39,7 +40,7 @@ async def _pulled(storage: Storage, *queues: str) -> list[str]:
 
 
 async def check_nothing_of_a_paused_queue_is_handed_out(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("a0", b"", "a"), Envelope("b0", b"", "b"), Envelope("a1", b"", "a", 5)])
         assert await storage.admin.pause("a")
         assert await storage.admin.paused() == {"a"}
@@ -53,7 +54,7 @@ async def check_nothing_of_a_paused_queue_is_handed_out(harness: Harness) -> Non
 
 
 async def check_a_queue_can_be_paused_before_it_holds_anything(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.admin.pause("default")
         assert await pull(storage) == []
         await storage.push([Envelope("low", b""), Envelope("high", b"", priority=7)])
@@ -64,7 +65,7 @@ async def check_a_queue_can_be_paused_before_it_holds_anything(harness: Harness)
 
 
 async def check_everything_can_be_paused(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("a0", b"", "a")])
         assert await storage.admin.pause(EVERYTHING)
         await storage.push([Envelope("b0", b"", "b"), Envelope("default", b"")])
@@ -78,7 +79,7 @@ async def check_everything_can_be_paused(harness: Harness) -> None:
 
 
 async def check_one_queue_stays_paused_while_everything_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("a0", b"", "a")])
         await storage.admin.pause("a")
         await storage.admin.pause(EVERYTHING)
@@ -89,7 +90,7 @@ async def check_one_queue_stays_paused_while_everything_is(harness: Harness) -> 
 
 
 async def check_a_pause_is_told_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for queue in ("a", EVERYTHING):
             assert not await storage.admin.resume(queue)
             assert await storage.admin.pause(queue)
@@ -99,9 +100,9 @@ async def check_a_pause_is_told_once(harness: Harness) -> None:
 
 
 async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for queues in (QUEUES, ("default", "other")):
-            async with background(storage.pull("one", queues, 10, LONG_WAIT_MS)) as waiting:
+            async with background(pull(storage, 10, queues=queues, wait_ms=LONG_WAIT_MS)) as waiting:
                 await harness.advance(50)
                 await storage.admin.pause("default")
                 await storage.push([Envelope(f"task-{len(queues)}", b"")])
@@ -113,7 +114,7 @@ async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harnes
 
 
 async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"")])
         await storage.admin.pause("default")
         async with background(_pull_until_there_is_one(storage)) as waiting:
@@ -125,12 +126,12 @@ async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> N
 async def _pull_until_there_is_one(storage: Storage) -> str:
     """As a worker does it: a pull that was woken may come back without anything."""
     while True:
-        for delivery in await storage.pull("one", QUEUES, 10, LONG_WAIT_MS):
+        for delivery in await pull(storage, 10, wait_ms=LONG_WAIT_MS):
             return delivery.id
 
 
 async def check_what_is_lent_is_not_disturbed_by_a_pause(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         done, returned = await lend(storage, "done"), await lend(storage, "returned")
         await storage.admin.pause("default")
         assert renew(storage, [done.receipt, returned.receipt]) == []
@@ -142,29 +143,29 @@ async def check_what_is_lent_is_not_disturbed_by_a_pause(harness: Harness) -> No
 
 
 async def check_nothing_of_a_paused_queue_is_taken_over(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         await storage.admin.pause("default")
         for _ in range(12):
-            assert await storage.reclaim("two", QUEUES, 10) == []
-            await harness.advance(SHORT_LEASE_MS // 4)
-        assert await storage.adopt("one", QUEUES, []) == []
+            assert await reclaim(storage, "two", 10) == []
+            await harness.advance(LEASE_MS // 4)
+        assert await adopt(storage, []) == []
         await storage.admin.resume("default")
         assert (await take_over(harness, storage, "two")).id == "task"
         assert renew(storage, [delivery.receipt]) == [delivery.receipt]
 
 
 async def check_a_lost_reply_is_adopted_after_the_pause(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await lend(storage, "task")
         await storage.admin.pause(EVERYTHING)
-        assert await storage.adopt("one", QUEUES, []) == []
+        assert await adopt(storage, []) == []
         await storage.admin.resume(EVERYTHING)
-        assert [delivery.id for delivery in await storage.adopt("one", QUEUES, [])] == ["task"]
+        assert [delivery.id for delivery in await adopt(storage, [])] == ["task"]
 
 
 async def check_what_waits_in_a_paused_queue_can_be_seen_and_moved(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await lend(storage, "running")
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=20)])
         await storage.admin.pause("default")

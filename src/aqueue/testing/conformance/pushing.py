@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ...core.lifecycle import State
 from ...core.message import Delivery, Envelope
-from .harness import LONG_LEASE_MS, Harness, lend, opened, pull, pull_one, put_back, verdict
+from .harness import Harness, lend, opened, pull, pull_one, put_back, verdict
 
 if TYPE_CHECKING:
     from ...storage.protocol import Storage
 
 
 async def check_a_task_is_delivered_as_it_was_pushed(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("task", b"payload")]) == [True]
         delivery = await pull_one(storage, consumer="me")
         assert delivery == Delivery("task", b"payload", delivery.receipt, failures=0, fence=1)
@@ -22,21 +22,21 @@ async def check_a_task_is_delivered_as_it_was_pushed(harness: Harness) -> None:
 
 
 async def check_push_tells_which_tasks_are_new(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("a", b""), Envelope("b", b"", "other", 3)]) == [True, True]
         batch = [Envelope("c", b""), Envelope("a", b""), Envelope("d", b"", delay_ms=5_000), Envelope("b", b"")]
         assert await storage.push(batch) == [True, False, True, False]
 
 
 async def check_an_id_twice_in_one_batch_is_one_task(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("a", b"first"), Envelope("a", b"second")]) == [True, False]
         assert (await pull_one(storage)).payload == b"first"
         assert await pull(storage) == []
 
 
 async def check_a_known_id_is_the_same_task_at_every_stage(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"first")])
         await _push_again(storage, State.QUEUED)
 
@@ -70,14 +70,14 @@ async def _push_again(storage: Storage, state: State) -> None:
 
 
 async def check_a_scheduled_id_is_not_pushed_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("task", b"first", delay_ms=60_000)]) == [True]
         assert await storage.push([Envelope("task", b"second")]) == [False]
         assert await pull(storage) == []
 
 
 async def check_an_ended_id_is_not_pushed_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         assert await storage.settle([verdict(delivery, b"result")]) == [True]
         assert await storage.push([Envelope("task", b"again"), Envelope("task", b"later", delay_ms=1)]) == [
@@ -91,7 +91,7 @@ async def check_an_ended_id_is_not_pushed_again(harness: Harness) -> None:
 
 
 async def check_concurrent_pushes_of_one_id_keep_one(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         batches = [[Envelope(f"task-{number}", b"") for number in range(5)] for _ in range(10)]
         replies = await asyncio.gather(*map(storage.push, batches))
         for number in range(5):

@@ -6,7 +6,6 @@ from ...core.lifecycle import VERDICTS, State
 from ...core.message import Envelope
 from ...storage.protocol import Record
 from .harness import (
-    LONG_LEASE_MS,
     Harness,
     lend,
     opened,
@@ -20,7 +19,7 @@ from .harness import (
 
 
 async def check_a_result_is_kept_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         results = [b"", bytes(range(256)), b"\r\n\x00", "naïve 東京 🚀".encode(), bytes(range(256)) * 4096]
         for number, result in enumerate(results):
             await storage.settle([verdict(await lend(storage, f"t{number}"), result)])
@@ -29,14 +28,14 @@ async def check_a_result_is_kept_as_it_is(harness: Harness) -> None:
 
 
 async def check_reading_a_result_leaves_it_there(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "task"), b"result")])
         for _ in range(3):
             assert await storage.records(["task", "task"]) == [Record(State.DONE, b"result")] * 2
 
 
 async def check_a_result_expires_and_frees_its_id(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for state in sorted(VERDICTS):
             delivery = await lend(storage, "task")
             assert delivery.fence == 1
@@ -45,7 +44,7 @@ async def check_a_result_expires_and_frees_its_id(harness: Harness) -> None:
 
 
 async def check_each_result_of_a_batch_expires_in_its_own_time(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         late, soon = await lend(storage, "late"), await lend(storage, "soon")
         await storage.settle([verdict(late, ttl_ms=3_600_000), verdict(soon, ttl_ms=50)])
         await wait_until_unknown(harness, storage, "soon")
@@ -54,7 +53,7 @@ async def check_each_result_of_a_batch_expires_in_its_own_time(harness: Harness)
 
 
 async def check_a_new_task_does_not_inherit_the_expiry_of_its_id(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "task"), b"old", ttl_ms=50)])
         await wait_until_unknown(harness, storage, "task")
         assert await storage.push([Envelope("task", b"new")]) == [True]
@@ -68,7 +67,7 @@ async def check_a_new_task_does_not_inherit_the_expiry_of_its_id(harness: Harnes
 
 
 async def check_a_task_without_a_verdict_does_not_expire(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         # A put-back that names a time to live: it is meant for results.
         delivery = await lend(storage, "task")
         assert await storage.settle([put_back(delivery, State.RETRYING, failures=1)._replace(ttl_ms=20)]) == [True]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ...core.lifecycle import State
 from ...core.message import Envelope
-from .harness import LONG_LEASE_MS, Harness, lend, opened, promote, pull, pull_one, put_back, state_of, verdict
+from .harness import Harness, lend, opened, promote, pull, pull_one, put_back, state_of, verdict
 
 _HOUR_MS = 3_600_000
 _TEN_YEARS_MS = 10 * 365 * 24 * _HOUR_MS
 
 
 async def check_a_delayed_task_waits(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("task", b"", delay_ms=_HOUR_MS)]) == [True]
         promotion = await storage.promote(10)
         assert promotion.moved == 0
@@ -22,7 +22,7 @@ async def check_a_delayed_task_waits(harness: Harness) -> None:
 
 
 async def check_a_task_waits_for_its_instant(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.push([Envelope("task", b"", eta_ms=harness.now_ms() + _HOUR_MS)]) == [True]
         promotion = await storage.promote(10)
         assert promotion.moved == 0
@@ -32,7 +32,7 @@ async def check_a_task_waits_for_its_instant(harness: Harness) -> None:
 
 
 async def check_a_due_task_becomes_ready(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("delayed", b"d", "mail", 3, delay_ms=50)])
         await storage.push([Envelope("timed", b"t", "mail", 2, eta_ms=harness.now_ms() + 50)])
         promotion = await promote(harness, storage, 2)
@@ -47,7 +47,7 @@ async def check_a_due_task_becomes_ready(harness: Harness) -> None:
 
 
 async def check_an_instant_that_has_passed_means_now(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"", eta_ms=harness.now_ms() - _HOUR_MS)])
         await storage.promote(10)
         delivery = await pull_one(storage)
@@ -57,7 +57,7 @@ async def check_an_instant_that_has_passed_means_now(harness: Harness) -> None:
 
 
 async def check_promotion_takes_the_earliest_first_up_to_its_limit(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delays_ms = {"c": 70, "a": 30, "d": 90, "b": 50}
         await storage.push([Envelope(task_id, b"", delay_ms=delay_ms) for task_id, delay_ms in delays_ms.items()])
         await harness.advance(100)
@@ -70,7 +70,7 @@ async def check_promotion_takes_the_earliest_first_up_to_its_limit(harness: Harn
 
 
 async def check_promotion_tells_when_the_next_task_is_due(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert await storage.promote(10) == (0, None)
         for task_id, queue, delay_ms in [
             ("later", "b", 2 * _HOUR_MS),
@@ -85,7 +85,7 @@ async def check_promotion_tells_when_the_next_task_is_due(harness: Harness) -> N
 
 
 async def check_the_far_future_is_far(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("delayed", b"", delay_ms=_TEN_YEARS_MS)])
         promotion = await storage.promote(10)
         assert promotion.moved == 0
@@ -100,7 +100,7 @@ async def check_the_far_future_is_far(harness: Harness) -> None:
 
 
 async def check_a_delayed_retry_waits_and_comes_back(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         for failures in (1, 2):
             later = put_back(delivery, State.RETRYING, delay_ms=50, failures=failures)
@@ -117,7 +117,7 @@ async def check_a_delayed_retry_waits_and_comes_back(harness: Harness) -> None:
 
 
 async def check_a_task_is_put_back_for_an_instant(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         far = put_back(await lend(storage, "far"), State.SCHEDULED, eta_ms=harness.now_ms() + _HOUR_MS)
         near = put_back(await lend(storage, "near"), State.SCHEDULED, eta_ms=harness.now_ms() + 50)
         assert await storage.settle([far, near]) == [True, True]

@@ -8,8 +8,6 @@ from ...core.lifecycle import VERDICTS, State
 from ...core.message import Envelope
 from ...storage.protocol import Record
 from .harness import (
-    LONG_LEASE_MS,
-    SHORT_LEASE_MS,
     Harness,
     lend,
     opened,
@@ -26,7 +24,7 @@ from .harness import (
 
 
 async def check_a_verdict_ends_its_task(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for state in sorted(VERDICTS):
             delivery = await lend(storage, state)
             assert await storage.settle([verdict(delivery, b"result of " + state.encode(), state=state)]) == [True]
@@ -38,7 +36,7 @@ async def check_a_verdict_ends_its_task(harness: Harness) -> None:
 
 
 async def check_a_second_verdict_changes_nothing(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         assert await storage.settle([verdict(delivery, b"first")]) == [True]
         later = [
@@ -56,7 +54,7 @@ async def check_a_second_verdict_changes_nothing(harness: Harness) -> None:
 
 
 async def check_a_receipt_twice_in_one_batch_counts_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ended, returned = await lend(storage, "ended"), await lend(storage, "returned")
         batch = [verdict(ended, b"first"), verdict(ended, b"second"), put_back(returned), put_back(returned)]
         assert await storage.settle(batch) == [True, False, True, False]
@@ -65,7 +63,7 @@ async def check_a_receipt_twice_in_one_batch_counts_once(harness: Harness) -> No
 
 
 async def check_concurrent_settlements_of_one_delivery_count_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         settlements = [verdict(delivery, b"%d" % number) for number in range(10)]
         replies = await asyncio.gather(*(storage.settle([settlement]) for settlement in settlements))
@@ -74,7 +72,7 @@ async def check_concurrent_settlements_of_one_delivery_count_once(harness: Harne
 
 
 async def check_a_batch_is_answered_in_its_order(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         levels = [("a", 0), ("b", 5), ("a", 5), ("b", 0), ("a", 0), ("b", 5)]
         await storage.push([Envelope(f"t{n}", b"", queue, priority) for n, (queue, priority) in enumerate(levels)])
         by_id = {delivery.id: delivery for delivery in await pull(storage, queues=["a", "b"])}
@@ -94,7 +92,7 @@ async def check_a_batch_is_answered_in_its_order(harness: Harness) -> None:
 
 
 async def check_a_task_given_back_is_ready_at_the_tail(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("first", b"payload"), Envelope("second", b"")])
         [delivery] = await pull(storage, 1)
         for state in (State.QUEUED, State.SCHEDULED):
@@ -107,7 +105,7 @@ async def check_a_task_given_back_is_ready_at_the_tail(harness: Harness) -> None
 
 
 async def check_a_retry_counts_its_failures(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         for failures in range(1, 5):
             assert await storage.settle([put_back(delivery, State.RETRYING, failures=failures)]) == [True]
@@ -118,7 +116,7 @@ async def check_a_retry_counts_its_failures(harness: Harness) -> None:
 
 
 async def check_failures_outlast_give_backs_take_overs_and_delays(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         await storage.settle([put_back(delivery, State.RETRYING, delay_ms=20, failures=3)])
         await promote(harness, storage, 1)
@@ -131,7 +129,7 @@ async def check_failures_outlast_give_backs_take_overs_and_delays(harness: Harne
 
 
 async def check_a_put_back_keeps_payload_queue_and_priority(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"payload", "mail", 5), Envelope("rival", b"", "mail", 4)])
         for delay_ms in (0, 20, 0):
             [delivery] = await pull(storage, 1, queues=["mail"])
@@ -143,7 +141,7 @@ async def check_a_put_back_keeps_payload_queue_and_priority(harness: Harness) ->
 
 
 async def check_a_repeated_put_back_makes_no_second_task(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for delay_ms in (0, 20):
             delivery = await lend(storage, f"delay-{delay_ms}")
             settlement = put_back(delivery, delay_ms=delay_ms)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...storage.protocol import Freed
 from ...storage.shared import Grant
-from .harness import LONG_LEASE_MS, PATIENCE_SECONDS, Harness, SharedHarness, listening, opened
+from .harness import PATIENCE_SECONDS, Harness, SharedHarness, listening, opened
 
 if TYPE_CHECKING:
     from ...storage.shared import SharedState
@@ -25,7 +25,7 @@ _tokens = map("call-{}".format, count())
 
 
 async def check_a_value_is_kept_under_its_key(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         kept = {"a": b"", "b": bytes(range(256)), "a b:{c}\n%": b"null", "ä" * 100: b"x" * 100_000}
         for key, value in kept.items():
@@ -36,7 +36,7 @@ async def check_a_value_is_kept_under_its_key(harness: Harness) -> None:
 
 
 async def check_a_value_goes_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for key in ("popped", "deleted", "left"):
             await shared.put(key, key.encode(), next(_tokens))
@@ -46,7 +46,7 @@ async def check_a_value_goes_once(harness: Harness) -> None:
 
 
 async def check_only_an_empty_key_takes_a_value(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         puts = [
             storage.shared.put("key", b"%d" % number, next(_tokens), only_if_empty=True, ttl_ms=number % 2 * _LONG_MS)
             for number in range(20)
@@ -59,7 +59,7 @@ async def check_only_an_empty_key_takes_a_value(harness: Harness) -> None:
 
 
 async def check_a_value_lapses(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for key in ("lapsing", "deleted", "kept", "other", "number"):
             await shared.put(key, b"5", next(_tokens), ttl_ms=_SHORT_MS)
@@ -75,7 +75,7 @@ async def check_a_value_lapses(harness: Harness) -> None:
 
 
 async def check_a_number_grows(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         assert [await shared.incr("n", amount, next(_tokens)) for amount in (5, 0, -7)] == [5, 5, -2]
         assert await shared.get("n") == b"-2"
@@ -86,7 +86,7 @@ async def check_a_number_grows(harness: Harness) -> None:
 
 
 async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for value in (b"", b"1.0", b'"1"', b"null", b" 1", b"%d" % _LARGEST, b"%d" % 10**30):
             await storage.shared.put("n", value, next(_tokens))
             assert await storage.shared.incr("n", 1, next(_tokens)) is None
@@ -95,7 +95,7 @@ async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
 
 async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
     """Between a call and its repetition somebody else may have been here."""
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for _ in range(2):
             assert await shared.put("first", b"mine", "t1", only_if_empty=True)
@@ -123,7 +123,7 @@ async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
 
 
 async def check_a_permit_has_one_holder(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for permits in (1, 3):
             name = f"for {permits}"
@@ -137,7 +137,7 @@ async def check_a_permit_has_one_holder(harness: Harness) -> None:
 
 
 async def check_a_holder_keeps_its_permit_when_it_asks_again(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         first = await storage.shared.acquire("lock", "mine", 1, _LONG_MS)
         assert await storage.shared.acquire("lock", "mine", 1, _LONG_MS) == first == Grant(first.fence)
         assert not await _is_granted(storage.shared, "lock", "other")
@@ -146,7 +146,7 @@ async def check_a_holder_keeps_its_permit_when_it_asks_again(harness: Harness) -
 
 
 async def check_a_permit_is_released_by_its_holder_alone(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         assert await _is_granted(shared, "lock", "mine")
         assert await _is_granted(shared, "other lock", "yours")
@@ -157,7 +157,7 @@ async def check_a_permit_is_released_by_its_holder_alone(harness: Harness) -> No
 
 async def check_a_released_token_acquires_no_more(harness: Harness) -> None:
     """Or a request that was long under way would take a permit for somebody who has left."""
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         assert await _is_granted(shared, "lock", "mine")
         assert await shared.release("lock", "mine")
@@ -170,7 +170,7 @@ async def check_a_released_token_acquires_no_more(harness: Harness) -> None:
 
 
 async def check_a_permit_lapses(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         lost = await shared.acquire("lock", "lost", 1, _SHORT_MS)
         while not (grant := await shared.acquire("lock", "next", 1, _LONG_MS)).fence:
@@ -183,7 +183,7 @@ async def check_a_permit_lapses(harness: Harness) -> None:
 
 
 async def check_a_lapsed_permit_is_not_renewed_but_granted_anew(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         lapsed = await storage.shared.acquire("lock", "mine", 1, _SHORT_MS)
         await harness.advance(_SHORT_MS + 1)
         assert await storage.shared.holders() == []
@@ -191,7 +191,7 @@ async def check_a_lapsed_permit_is_not_renewed_but_granted_anew(harness: Harness
 
 
 async def check_a_permit_that_is_renewed_does_not_lapse(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         first = await storage.shared.acquire("lock", "mine", 1, 1000)
         for _ in range(3):
             await harness.advance(400)
@@ -200,7 +200,7 @@ async def check_a_permit_that_is_renewed_does_not_lapse(harness: Harness) -> Non
 
 
 async def check_fences_only_grow(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         fences = []
         for number in range(20):
             fences.append((await storage.shared.acquire(f"lock {number % 3}", f"t{number}", 10, _LONG_MS)).fence)
@@ -211,7 +211,7 @@ async def check_fences_only_grow(harness: Harness) -> None:
 
 
 async def check_holders_are_known(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         assert await shared.holders() == []
         for number, (name, token) in enumerate([("a", "t1"), ("b:c", "t2"), ("a", "t3"), ("d", "t4")], start=1):
@@ -225,7 +225,7 @@ async def check_holders_are_known(harness: Harness) -> None:
 
 
 async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         shared = storage.shared
         for name in ("lock", "a b:c"):
             assert await _is_granted(shared, name, f"mine {name}")
@@ -235,7 +235,7 @@ async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
 
 
 async def check_a_release_is_told_each_time_that_somebody_was_refused(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "me") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         for number in range(3):
             assert await _is_granted(storage.shared, "lock", f"t{number}")
             assert not await _is_granted(storage.shared, "lock", f"waiting {number}")
@@ -244,7 +244,7 @@ async def check_a_release_is_told_each_time_that_somebody_was_refused(harness: H
 
 
 async def check_a_contended_permit_never_has_two_holders(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         inside: list[int] = []
         fences: list[int] = []
@@ -270,7 +270,7 @@ async def check_a_contended_permit_never_has_two_holders(harness: Harness) -> No
 
 
 async def check_a_limit_is_exact_under_concurrency(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for name, sliding in (("fixed", False), ("sliding", True)):
             waits = await asyncio.gather(
                 *(storage.shared.spend(name, f"t{n}", 7, _LONG_MS, sliding=sliding) for n in range(50))
@@ -281,7 +281,7 @@ async def check_a_limit_is_exact_under_concurrency(harness: Harness) -> None:
 
 
 async def check_a_call_is_spent_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for sliding in (False, True):
             for token in ("t1", "t1", "t2", "t1", "t2"):
@@ -291,7 +291,7 @@ async def check_a_call_is_spent_once(harness: Harness) -> None:
 
 
 async def check_rates_of_other_names_and_spans_are_apart(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         shared = storage.shared
         for name, per_ms in (("a", _LONG_MS), ("b", _LONG_MS), ("a", _LONG_MS // 2), ("a:1", _LONG_MS)):
             assert await shared.usage(name, per_ms, sliding=True) == 0
@@ -322,7 +322,7 @@ async def _admitted(harness: Harness, limit: int, per_ms: int, *, sliding: bool)
     """Who asks again when it was told to is admitted: the instants before and after each admission."""
     admitted: list[tuple[int, int]] = []
     refused = 0
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         while len(admitted) < 4 * limit:
             began = harness.now_ms()
             wait_ms = await storage.shared.spend("api", next(_tokens), limit, per_ms, sliding=sliding)
@@ -349,7 +349,7 @@ async def _is_granted(shared: SharedState, name: str, token: str, permits: int =
 
 
 async def check_permits_and_limits_hold_between_processes(harness: SharedHarness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as one, opened(harness.join(one)) as other:
+    async with opened(harness.make()) as one, opened(harness.join(one)) as other:
         assert await one.shared.put("key", b"value", next(_tokens))
         assert not await other.shared.put("key", b"other", next(_tokens), only_if_empty=True)
         assert await other.shared.pop("key", next(_tokens)) == b"value"
@@ -366,7 +366,7 @@ async def check_permits_and_limits_hold_between_processes(harness: SharedHarness
 
 async def check_who_waits_in_another_process_is_told_of_a_release(harness: SharedHarness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as one,
+        opened(harness.make()) as one,
         opened(harness.join(one)) as other,
         listening(other, "me") as mailbox,
     ):

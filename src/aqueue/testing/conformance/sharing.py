@@ -11,11 +11,9 @@ from ...core.message import Envelope
 from ...storage.protocol import Advance, CancelAsked, Due, Progressed, Record, ScheduleChanged, Settled
 from .harness import (
     KEEP_MS,
-    LONG_LEASE_MS,
     LONG_WAIT_MS,
-    QUEUES,
-    SHORT_LEASE_MS,
     SharedHarness,
+    adopt,
     background,
     begin,
     end,
@@ -42,14 +40,14 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def _two(harness: SharedHarness, lease_ms: int) -> AsyncIterator[tuple[Storage, Storage]]:
+async def _two(harness: SharedHarness) -> AsyncIterator[tuple[Storage, Storage]]:
     """Two open handles onto one new store."""
-    async with opened(harness.make(lease_ms)) as first, opened(harness.join(first)) as second:
+    async with opened(harness.make()) as first, opened(harness.join(first)) as second:
         yield first, second
 
 
 async def check_a_task_travels_between_processes(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker):
+    async with _two(harness) as (client, worker):
         assert await pull(worker) == []
         assert await client.push([Envelope("task", b"payload", priority=4)]) == [True]
         assert await worker.push([Envelope("task", b"copy")]) == [False]
@@ -62,37 +60,37 @@ async def check_a_task_travels_between_processes(harness: SharedHarness) -> None
 
 
 async def check_a_receipt_holds_at_every_handle(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (one, other):
+    async with _two(harness) as (one, other):
         for number in range(2):
             delivery = await lend(one, f"t{number}")
             assert renew(other, [delivery.receipt]) == []
             assert await other.report(delivery.receipt, delivery.id, b"1/2", "")
-            assert await other.adopt("one", QUEUES, [delivery.receipt]) == []
+            assert await adopt(other, [delivery.receipt]) == []
             assert await other.settle([verdict(delivery)]) == [True]
             assert await one.settle([verdict(delivery)]) == [False]
             one, other = other, one
 
 
 async def check_a_waiting_pull_is_woken_from_elsewhere(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker):
+    async with _two(harness) as (client, worker):
         for number, priority in enumerate([0, 0, 7, -7, 7]):
-            async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+            async with background(pull(worker, 5, wait_ms=LONG_WAIT_MS)) as task:
                 await harness.advance(20)
                 await client.push([Envelope(f"t{number}", b"", priority=priority)])
                 assert [delivery.id for delivery in await outcome(task)] == [f"t{number}"]
         delivery = await lend(client, "returned", consumer="two")
-        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+        async with background(pull(worker, 5, wait_ms=LONG_WAIT_MS)) as task:
             await harness.advance(20)
             await client.settle([put_back(delivery)])
             assert [delivery.id for delivery in await outcome(task)] == ["returned"]
-        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+        async with background(pull(worker, 5, wait_ms=LONG_WAIT_MS)) as task:
             await client.push([Envelope("delayed", b"", delay_ms=20)])
             await promote(harness, client, 1)
             assert [delivery.id for delivery in await outcome(task)] == ["delayed"]
 
 
 async def check_events_reach_other_processes(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(client, "me") as mailbox:
+    async with _two(harness) as (client, worker), listening(client, "me") as mailbox:
         delivery = await lend(worker, "task")
         assert await worker.report(delivery.receipt, "task", b"1/2", "me")
         await mailbox.expect(Progressed("task", b"1/2"))
@@ -103,7 +101,7 @@ async def check_events_reach_other_processes(harness: SharedHarness) -> None:
 
 
 async def check_what_is_stopped_elsewhere_is_heard_here(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "worker") as mailbox:
+    async with _two(harness) as (client, worker), listening(worker, "worker") as mailbox:
         delivery = await lend(worker, "running")
         assert await client.cancel("running", b"", KEEP_MS, "")
         await mailbox.expect(CancelAsked("running"))
@@ -119,7 +117,7 @@ async def check_what_is_stopped_elsewhere_is_heard_here(harness: SharedHarness) 
 
 
 async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as survivor:
+    async with opened(harness.make()) as survivor:
         async with opened(harness.join(survivor)) as victim:
             lost = await lend(victim, "task", consumer="victim")
             renew(victim, [lost.receipt], consumer="victim", description=b"alive")
@@ -153,7 +151,7 @@ async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> N
         settled.extend(await storage.settle([verdict(delivery) for delivery in deliveries]))
         return bool(deliveries)
 
-    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+    async with _two(harness) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
         await asyncio.gather(*(work(storage, f"c{number}") for number, storage in enumerate((a, b, c, d))))
         assert sorted(lent) == sorted(ids)
         assert pushed.count(True) == 200
@@ -175,7 +173,7 @@ async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness)
             fired = [Envelope(f"{tick}.{who}", b"", priority=tick % 3)]
             made += await storage.advance("hourly", seen, b"%d %d" % (tick, who), fired) is Advance.MADE
 
-    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+    async with _two(harness) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
         made = await asyncio.gather(*(serve(storage, number) for number, storage in enumerate((a, b, c, d))))
         assert sum(made) == ticks
         fired = [delivery.id for _ in range(3) for delivery in await pull(b, 100)]
@@ -183,11 +181,11 @@ async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness)
 
 
 async def check_a_changed_schedule_is_told_elsewhere(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(worker, "me") as mailbox:
+    async with _two(harness) as (client, worker), listening(worker, "me") as mailbox:
         assert await client.advance("hourly", b"", b"one", [])
         await mailbox.expect(ScheduleChanged("hourly"))
         assert await worker.schedules() == {"hourly": b"one"}
-        async with background(worker.pull("one", QUEUES, 5, LONG_WAIT_MS)) as task:
+        async with background(pull(worker, 5, wait_ms=LONG_WAIT_MS)) as task:
             await harness.advance(20)
             assert await client.advance("hourly", b"one", b"two", [Envelope("tick", b"", priority=7)])
             assert [delivery.id for delivery in await outcome(task)] == ["tick"]
@@ -195,10 +193,10 @@ async def check_a_changed_schedule_is_told_elsewhere(harness: SharedHarness) -> 
 
 
 async def check_a_workflow_moves_on_between_processes(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (client, worker), listening(client, "me") as mailbox:
+    async with _two(harness) as (client, worker), listening(client, "me") as mailbox:
         nodes = [node("first", reply="me"), node("next", "first", priority=7), node("last", "next", reply="me")]
         first = (await begin(client, *nodes))["first"]
-        async with background(worker.pull("two", QUEUES, 5, LONG_WAIT_MS)) as task:
+        async with background(pull(worker, 5, consumer="two", wait_ms=LONG_WAIT_MS)) as task:
             await harness.advance(20)
             await end(client, first)
             [following] = await outcome(task)
@@ -209,7 +207,7 @@ async def check_a_workflow_moves_on_between_processes(harness: SharedHarness) ->
 
 
 async def check_members_that_end_in_several_processes_join_once(harness: SharedHarness) -> None:
-    async with _two(harness, LONG_LEASE_MS) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
+    async with _two(harness) as (a, b), opened(harness.join(a)) as c, opened(harness.join(a)) as d:
         members = [node(f"t{number}") for number in range(40)]
         await a.push_workflow([*members, node("last", *(member.envelope.id for member in members))])
 
@@ -226,7 +224,7 @@ async def check_members_that_end_in_several_processes_join_once(harness: SharedH
 
 
 async def check_closing_one_handle_leaves_the_others_alone(harness: SharedHarness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as stays:
+    async with opened(harness.make()) as stays:
         async with opened(harness.join(stays)) as leaves:
             delivery = await lend(leaves, "task")
             await leaves.push([Envelope("ready", b"")])

@@ -22,13 +22,13 @@ from .harness import KEEP_MS, Harness, opened, put_back, verdict
 if TYPE_CHECKING:
     from ...core.lifecycle import Settlement
     from ...core.message import Delivery, Receipt
-    from ...storage.protocol import Storage
+    from ...storage.protocol import Intake, Storage
 
 # Short enough to let leases run out all the time, long enough for a sign of life to matter.
-_LEASE_MS = 25
+_LEASES_MS = {"c0": 25, "c1": 25, "c2": 60}
 _STEPS = 150
 _TASKS = 12
-_CONSUMERS = ("c0", "c1", "c2")
+_CONSUMERS = tuple(_LEASES_MS)
 _QUEUES = ("a", "b")
 
 
@@ -44,7 +44,7 @@ async def simulate(harness: Harness, seed: int) -> None:
     delivery, whatever a delivery does is accepted from its present owner and from nobody else, and no sign of life
     changes owners.
     """
-    async with opened(harness.make(_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         adversary = _Adversary(harness, storage, Random(seed))
         for _ in range(_STEPS):
             await adversary.move()
@@ -150,6 +150,7 @@ class _Adversary:
         self._random = random
         self._ledger = _Ledger()
         self._results = 0
+        self._intakes: dict[tuple[str, tuple[str, ...]], Intake] = {}
 
     async def move(self) -> None:
         moves = {
@@ -184,16 +185,16 @@ class _Adversary:
             await self._settle_these([verdict(delivery, self._new_result()) for delivery in honest])
             if len(self._ledger.ended) == _TASKS:
                 break
-            await self._harness.advance(_LEASE_MS // 4)
+            await self._harness.advance(_LEASES_MS["c0"] // 4)
         assert set(self._ledger.ended) == set(self._ledger.pushed), "a task was lost"
         await self._look()
         await self._examine()
         await self._settle_these([verdict(delivery, b"late") for delivery in self._ledger.deliveries])
         await self._look()
-        assert await self._storage.pull("c0", _QUEUES, 100, 0) == []
+        assert await self._intake("c0", _QUEUES).pull(100, 0) == []
         assert await self._storage.promote(100) == (0, None)
         for consumer in _CONSUMERS:
-            assert await self._storage.adopt(consumer, _QUEUES, []) == []
+            assert await self._intake(consumer, _QUEUES).adopt([]) == []
 
     # -- moves
 
@@ -217,7 +218,7 @@ class _Adversary:
 
     async def _pull(self) -> None:
         consumer, limit = self._random.choice(_CONSUMERS), self._random.randrange(1, 5)
-        deliveries = await self._storage.pull(consumer, self._some_queues(), limit, 0)
+        deliveries = await self._intake(consumer, self._some_queues()).pull(limit, 0)
         assert len(deliveries) <= limit
         for delivery in deliveries:
             assert delivery.id not in self._ledger.owned, "a task that is lent was pulled"
@@ -235,8 +236,8 @@ class _Adversary:
         consumer = self._random.choice(_CONSUMERS)
         mine = [delivery for delivery in self._ledger.deliveries if delivery.receipt.consumer == consumer]
         some = self._random.sample(mine, self._random.randint(0, len(mine)))
-        with closing(self._storage.lease_keeper()) as keeper:
-            renewal = keeper.renew([delivery.receipt for delivery in some], consumer, b"")
+        with closing(self._intake(consumer, _QUEUES).lease_keeper()) as keeper:
+            renewal = keeper.renew([delivery.receipt for delivery in some], b"")
         held = [delivery for delivery in some if self._ledger.holds(delivery)]
         assert set(renewal.lost) == {delivery.receipt for delivery in some} - {delivery.receipt for delivery in held}
         assert set(renewal.to_cancel) == {each.receipt for each in held if each.id in self._ledger.to_cancel}
@@ -253,7 +254,7 @@ class _Adversary:
         consumer = self._random.choice(_CONSUMERS)
         mine = {task_id: owner for task_id, owner in self._ledger.owned.items() if owner.consumer == consumer}
         held = self._random.sample(sorted(mine), self._random.randint(0, len(mine)))
-        adopted = await self._storage.adopt(consumer, _QUEUES, [mine[task_id] for task_id in held])
+        adopted = await self._intake(consumer, _QUEUES).adopt([mine[task_id] for task_id in held])
         paused = {task_id for task_id in mine if self._ledger.queues[task_id] in self._ledger.paused}
         assert {delivery.id for delivery in adopted} == set(mine) - set(held) - paused
         for delivery in adopted:
@@ -291,12 +292,12 @@ class _Adversary:
     async def _let_leases_run_out(self) -> None:
         for _ in range(3):
             await self._reclaim()
-            await self._harness.advance(_LEASE_MS // 2)
+            await self._harness.advance(_LEASES_MS["c2"] // 2)
         await self._reclaim()
 
     async def _reclaim(self) -> None:
         consumer, limit = self._random.choice(_CONSUMERS), self._random.randrange(1, 5)
-        deliveries = await self._storage.reclaim(consumer, self._some_queues(), limit)
+        deliveries = await self._intake(consumer, self._some_queues()).reclaim(limit)
         assert len(deliveries) <= limit
         for delivery in deliveries:
             assert delivery.id in self._ledger.owned, "a task that nobody owned was taken over"
@@ -318,8 +319,14 @@ class _Adversary:
 
     # -- chances
 
-    def _some_queues(self) -> list[str]:
-        return self._random.choice((["a"], ["b"], ["a", "b"], ["b", "a"], ["a", "b"]))
+    def _intake(self, consumer: str, queues: tuple[str, ...]) -> Intake:
+        """The one of `consumer` for `queues`, open until the storage is closed."""
+        if (consumer, queues) not in self._intakes:
+            self._intakes[consumer, queues] = self._storage.open_intake(consumer, queues, _LEASES_MS[consumer])
+        return self._intakes[consumer, queues]
+
+    def _some_queues(self) -> tuple[str, ...]:
+        return self._random.choice((("a",), ("b",), ("a", "b"), ("b", "a"), ("a", "b")))
 
     def _some_deliveries(self) -> list[Delivery]:
         """Present owners and past ones, each at most once: within one batch a storage may choose its order."""

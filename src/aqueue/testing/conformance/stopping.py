@@ -11,10 +11,9 @@ from ...core.message import Envelope
 from ...storage.protocol import CancelAsked, Record, Settled
 from .harness import (
     KEEP_MS,
-    LONG_LEASE_MS,
-    QUEUES,
-    SHORT_LEASE_MS,
     Harness,
+    adopt,
+    keeper_of,
     lend,
     listening,
     opened,
@@ -60,15 +59,15 @@ async def _cancel(storage: Storage, task_id: str, result: bytes = b"", reply: st
 
 def _to_cancel(storage: Storage, receipts: Collection[Receipt]) -> list[Receipt]:
     """Those of `receipts` of which a sign of life says that their tasks have to stop."""
-    with closing(storage.lease_keeper()) as keeper:
-        return keeper.renew(receipts, "one", b"").to_cancel
+    with closing(keeper_of(storage)) as keeper:
+        return keeper.renew(receipts, b"").to_cancel
 
 
 # -- marks
 
 
 async def check_what_is_revoked_is_so_until_it_is_restored(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b""), Envelope("other", b"")])
         for key in ("task", _KIND):
             assert not await storage.restore(key)
@@ -82,7 +81,7 @@ async def check_what_is_revoked_is_so_until_it_is_restored(harness: Harness) -> 
 
 
 async def check_an_id_may_be_revoked_before_there_is_such_a_task(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await _revoke(storage, "task", keep_ms=_HOUR_MS)
         delivery = await lend(storage, "task")
         assert delivery.is_marked
@@ -90,7 +89,7 @@ async def check_an_id_may_be_revoked_before_there_is_such_a_task(harness: Harnes
 
 
 async def check_a_mark_on_a_kind_that_holds_once_stops_one_task(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         first, second = await lend(storage, "first"), await lend(storage, "second")
         await _revoke(storage, _KIND, once=True)
         for _ in range(2):
@@ -103,7 +102,7 @@ async def check_a_mark_on_a_kind_that_holds_once_stops_one_task(harness: Harness
 
 
 async def check_a_mark_holds_before_its_end(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"", delay_ms=_HOUR_MS)])
         now_ms = harness.now_ms()
         for key in ("task", "unknown", _KIND):
@@ -119,7 +118,7 @@ async def check_a_mark_holds_before_its_end(harness: Harness) -> None:
 
 
 async def check_a_later_revocation_takes_the_place_of_an_earlier_one(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await _revoke(storage, _KIND, until_ms=harness.now_ms() + 40)
         await _revoke(storage, _KIND, once=True)
         await harness.advance(60)
@@ -134,7 +133,7 @@ async def check_a_later_revocation_takes_the_place_of_an_earlier_one(harness: Ha
 
 
 async def check_a_mark_ends_with_the_verdict_of_its_task(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         await _revoke(storage, "task", keep_ms=1)
         await storage.settle([put_back(delivery, State.RETRYING, delay_ms=20, failures=1)])
@@ -151,7 +150,7 @@ async def check_a_mark_ends_with_the_verdict_of_its_task(harness: Harness) -> No
 
 
 async def check_a_mark_on_what_never_comes_is_forgotten(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await _revoke(storage, "nothing", keep_ms=30)
         await _revoke(storage, _KIND, keep_ms=0)
         await harness.advance(60)
@@ -160,7 +159,7 @@ async def check_a_mark_on_what_never_comes_is_forgotten(harness: Harness) -> Non
 
 
 async def check_a_delivery_says_whether_anything_is_revoked(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         assert not (await lend(storage, "before")).is_marked
         await storage.push([Envelope(f"t{number}", b"", priority=number % 2) for number in range(4)])
         await _revoke(storage, _KIND)
@@ -168,7 +167,7 @@ async def check_a_delivery_says_whether_anything_is_revoked(harness: Harness) ->
         while len(pulled) < 4:
             pulled += await pull(storage, 2)
         assert [delivery.is_marked for delivery in pulled] == [True] * 4
-        adopted = await storage.adopt("one", QUEUES, [])
+        adopted = await adopt(storage, [])
         assert [delivery.is_marked for delivery in adopted] == [True] * 5
         await storage.settle([verdict(delivery) for delivery in adopted])
         await lend(storage, "lost")
@@ -178,8 +177,8 @@ async def check_a_delivery_says_whether_anything_is_revoked(harness: Harness) ->
 
 
 async def check_a_waiting_pull_sees_what_is_revoked_meanwhile(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
-        waiting = asyncio.create_task(storage.pull("one", QUEUES, 1, 60_000))
+    async with opened(harness.make()) as storage:
+        waiting = asyncio.create_task(pull(storage, 1, wait_ms=60_000))
         await harness.advance(20)
         await _revoke(storage, _KIND)
         await storage.push([Envelope("task", b"")])
@@ -192,7 +191,7 @@ async def check_a_waiting_pull_sees_what_is_revoked_meanwhile(harness: Harness) 
 
 async def check_a_task_that_is_not_lent_is_cancelled_at_once(harness: Harness) -> None:
     async with (
-        opened(harness.make(LONG_LEASE_MS)) as storage,
+        opened(harness.make()) as storage,
         listening(storage, "me") as mine,
         listening(storage, "you") as yours,
     ):
@@ -218,7 +217,7 @@ async def check_a_task_that_is_not_lent_is_cancelled_at_once(harness: Harness) -
 
 
 async def check_nothing_is_cancelled_that_has_ended_or_is_unknown(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "task"), b"result")])
         assert not await _cancel(storage, "task")
         assert not await _cancel(storage, "unknown")
@@ -226,7 +225,7 @@ async def check_nothing_is_cancelled_that_has_ended_or_is_unknown(harness: Harne
 
 
 async def check_its_owner_is_asked_to_stop_a_task_that_is_lent(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage, listening(storage, "anyone") as mailbox:
+    async with opened(harness.make()) as storage, listening(storage, "anyone") as mailbox:
         delivery, other = await lend(storage, "task"), await lend(storage, "other")
         receipts = [delivery.receipt, other.receipt]
         assert _to_cancel(storage, receipts) == []
@@ -244,7 +243,7 @@ async def check_its_owner_is_asked_to_stop_a_task_that_is_lent(harness: Harness)
 
 
 async def check_a_verdict_wins_over_a_request_to_stop(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         assert await _cancel(storage, "task")
         assert await storage.settle([verdict(delivery, b"result")]) == [True]
@@ -253,7 +252,7 @@ async def check_a_verdict_wins_over_a_request_to_stop(harness: Harness) -> None:
 
 
 async def check_a_task_that_was_asked_to_stop_comes_back_at_once(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         for put in ({"delay_ms": _HOUR_MS}, {"eta_ms": harness.now_ms() + _HOUR_MS}, {}):
             task_id = f"task-{len(put)}-{''.join(put)}"
             delivery = await lend(storage, task_id)
@@ -270,7 +269,7 @@ async def check_a_task_that_was_asked_to_stop_comes_back_at_once(harness: Harnes
 
 
 async def check_a_request_to_stop_outlasts_its_owner(harness: Harness) -> None:
-    async with opened(harness.make(SHORT_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         lost = await lend(storage, "task")
         assert await _cancel(storage, "task")
         taken = await take_over(harness, storage, "two")
@@ -284,7 +283,7 @@ async def check_a_request_to_stop_outlasts_its_owner(harness: Harness) -> None:
 
 async def check_a_cancel_and_a_pull_at_once_end_well(harness: Harness) -> None:
     """Whoever comes first: a task is either cancelled and never lent, or lent, and then its owner is asked."""
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(40)]
         await storage.push([Envelope(task_id, b"", delay_ms=number % 2) for number, task_id in enumerate(ids)])
         await harness.advance(5)
@@ -307,7 +306,7 @@ async def check_a_cancel_and_a_pull_at_once_end_well(harness: Harness) -> None:
 
 
 async def check_a_cancel_and_a_settlement_at_once_end_well(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         await storage.push([Envelope(f"t{number}", b"") for number in range(20)])
         deliveries = await pull(storage, 100)
         fates = [verdict(each) if number % 2 else put_back(each) for number, each in enumerate(deliveries)]
@@ -333,7 +332,7 @@ async def check_a_cancel_and_a_settlement_at_once_end_well(harness: Harness) -> 
 
 
 async def check_what_was_pushed_can_be_read_until_the_verdict(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         queued = Envelope("queued", bytes(range(256)), "mail", -7)
         scheduled = Envelope("scheduled", b"payload", delay_ms=_HOUR_MS)
         lent = await lend(storage, "lent")
@@ -354,7 +353,7 @@ async def check_what_was_pushed_can_be_read_until_the_verdict(harness: Harness) 
 
 
 async def check_a_task_is_replaced_in_one_step(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         lent = await lend(storage, "lent")
         await storage.push([Envelope("queued", b""), Envelope("scheduled", b"", delay_ms=_HOUR_MS)])
         for task_id in ("lent", "queued", "scheduled"):
@@ -377,7 +376,7 @@ async def check_a_task_is_replaced_in_one_step(harness: Harness) -> None:
 
 
 async def check_what_is_lent_can_be_left_alone(harness: Harness) -> None:
-    async with opened(harness.make(LONG_LEASE_MS)) as storage:
+    async with opened(harness.make()) as storage:
         delivery = await lend(storage, "lent")
         await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
         for task_id in ("ready", "later"):

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 from ...exceptions import HueyException
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ...core.clock import Clock
     from ...core.message import Delivery
-    from ...storage.protocol import Storage
+    from ...storage.protocol import Intake, Storage
     from ..execution.dispatcher import Dispatcher
     from ..execution.settler import Settler
 
@@ -33,23 +31,21 @@ class Fetcher:
     def __init__(
         self,
         storage: Storage,
+        intake: Intake,
         dispatcher: Dispatcher,
         settler: Settler,
         clock: Clock,
-        consumer: str,
-        queues: Sequence[str],
         burst: bool,
         most: int | None = None,
     ) -> None:
         self._storage = storage
+        self._intake = intake
         self._dispatcher = dispatcher
         self._settler = settler
         self._clock = clock
-        self._consumer = consumer
-        self._queues = queues
         self._burst = burst
         self._most = most
-        self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, storage.lease_ms // 3)
+        self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, intake.lease_ms // 3)
         self._stopped = asyncio.Event()
 
     async def stop(self) -> None:
@@ -57,7 +53,7 @@ class Fetcher:
         self._stopped.set()
         self._dispatcher.nudge()
         with contextlib.suppress(HueyException):
-            await self._storage.interrupt_pull()
+            await self._intake.interrupt()
 
     async def run(self) -> None:
         unheard = False
@@ -76,7 +72,7 @@ class Fetcher:
                 await self._clock.wait(self._stopped, _PAUSE_SECONDS)
                 continue
             # Frozen for a lease between asking and now: these may belong to someone else already, so ask again.
-            unheard = (self._clock.monotonic() - asked) * 1000 >= self._storage.lease_ms
+            unheard = (self._clock.monotonic() - asked) * 1000 >= self._intake.lease_ms
             if unheard:
                 continue
             self._take(deliveries)
@@ -97,11 +93,11 @@ class Fetcher:
         await self._settler.wait_until_below(_MOST_UNSETTLED)
 
     async def _pull(self, room: int) -> list[Delivery]:
-        return await self._storage.pull(self._consumer, self._queues, room, self._wait_ms) if room > 0 else []
+        return await self._intake.pull(room, self._wait_ms) if room > 0 else []
 
     async def _adopt(self) -> list[Delivery]:
         """What was lent to us in a reply that we never got."""
-        return await self._storage.adopt(self._consumer, self._queues, self._dispatcher.held)
+        return await self._intake.adopt(self._dispatcher.held)
 
     def _take(self, deliveries: list[Delivery]) -> None:
         if self._stopped.is_set():

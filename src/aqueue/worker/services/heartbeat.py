@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...core.message import Delivery, Receipt
-    from ...storage.protocol import Storage
+    from ...storage.protocol import Intake
 
 logger = logging.getLogger("aqueue.worker")
 
@@ -33,15 +33,13 @@ class Heartbeat:
 
     def __init__(
         self,
-        storage: Storage,
-        consumer: str,
+        intake: Intake,
         describe: Callable[[], bytes],
         held: dict[Receipt, Delivery],
         lose: Callable[[list[Receipt]], None],
         cancel: Callable[[list[Receipt]], None],
     ) -> None:
-        self._storage = storage
-        self._consumer = consumer
+        self._intake = intake
         self._describe = describe
         self._held = held
         self._lose = lose
@@ -71,15 +69,15 @@ class Heartbeat:
                     await ended.wait()
 
     def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        interval = self._storage.lease_ms / 3000
-        keeper = self._storage.lease_keeper()
+        interval = self._intake.lease_ms / 3000
+        keeper = self._intake.lease_keeper()
         try:
             wait = 0.0
             while not self._stopped.wait(wait):
                 # Copied in one step of the interpreter, while the loop goes on changing it.
                 receipts = list(self._held)
                 try:
-                    lost, to_cancel = keeper.renew(receipts, self._consumer, self._describe())
+                    lost, to_cancel = keeper.renew(receipts, self._describe())
                 except HueyException as error:
                     logger.warning("The leases of %d tasks could not be renewed: %s", len(receipts), error)
                     wait = min(_PAUSE_SECONDS, interval)

@@ -31,8 +31,8 @@ class Promoter:
         self._clock = clock
         self._earlier = asyncio.Event()
 
-    def expect(self, in_ms: int) -> None:
-        """A task was scheduled before all others, due in `in_ms`: the next promotion says exactly when."""
+    def look_again(self) -> None:
+        """A task was scheduled that may be due before all others: the next promotion says exactly when."""
         self._earlier.set()
 
     async def run(self) -> None:

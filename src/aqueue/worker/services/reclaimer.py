@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 from ...exceptions import HueyException
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ...core.clock import Clock
-    from ...storage.protocol import Storage
+    from ...storage.protocol import Intake, Storage
     from ..execution.dispatcher import Dispatcher
 
 logger = logging.getLogger("aqueue.worker")
@@ -28,19 +26,12 @@ class Reclaimer:
     """Looks every quarter of a lease, so that a lost task runs again within one and a quarter leases."""
 
     def __init__(
-        self,
-        storage: Storage,
-        dispatcher: Dispatcher,
-        clock: Clock,
-        consumer: str,
-        queues: Sequence[str],
-        max_crashes: int,
+        self, storage: Storage, intake: Intake, dispatcher: Dispatcher, clock: Clock, max_crashes: int
     ) -> None:
         self._storage = storage
+        self._intake = intake
         self._dispatcher = dispatcher
         self._clock = clock
-        self._consumer = consumer
-        self._queues = queues
         self._suspect_count = max_crashes - 1
         self._random = Random()
 
@@ -54,9 +45,7 @@ class Reclaimer:
                 # Asked even without room: that somebody looks regularly is what tells an outage from a quiet time.
                 limit = max(self._dispatcher.free, 0)
                 suspects = 0 if self._dispatcher.has_suspect else 1
-                deliveries = await self._storage.reclaim(
-                    self._consumer, self._queues, limit, self._suspect_count, suspects
-                )
+                deliveries = await self._intake.reclaim(limit, self._suspect_count, suspects)
             except HueyException as error:
                 logger.debug("Reclaiming failed: %s", error)
             else:
@@ -64,7 +53,7 @@ class Reclaimer:
                     logger.warning("Took over %d tasks from workers that gave no sign of life", len(deliveries))
                     self._dispatcher.start(deliveries)
             # Jitter keeps the workers of one fleet from looking in step; never later than a quarter of a lease.
-            seconds = self._storage.lease_ms / 4000 * self._random.uniform(0.8, 1.0)
+            seconds = self._intake.lease_ms / 4000 * self._random.uniform(0.8, 1.0)
             await self._clock.wait(self._dispatcher.suspect_ended, seconds)
             self._dispatcher.suspect_ended.clear()
 

@@ -12,6 +12,7 @@ from aqueue.core.ids import new_token
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope, Node
 from aqueue.storage.redis.store import RedisStorage
+from aqueue.testing.conformance.harness import keeper_of, pull, reclaim
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -41,10 +42,10 @@ class Hand:
 async def inhabited(url: str) -> AsyncIterator[tuple[RedisStorage, Hand]]:
     """A namespace with a task in each place, and whoever will meddle with it."""
     namespace = f"test-{new_token()}"
-    storage = RedisStorage(url, namespace, 60_000)
+    storage = RedisStorage(url, namespace)
     await storage.open()
     await storage.push([Envelope(name, b"payload", "q") for name in ("done", "dead", "lent")])
-    done, dead, _ = await storage.pull("one", ["q"], 3, 0)
+    done, dead, _ = await pull(storage, 3, queues=["q"])
     await storage.settle([_verdict(done, State.DONE), _verdict(dead, State.DEAD)._replace(dead_ttl_ms=_HOUR_MS)])
     await storage.push([Envelope("ready", b"payload", "q"), Envelope("later", b"payload", "q", 0, _HOUR_MS)])
     before, after = Envelope("before", b"", "q", 0, _HOUR_MS), Envelope("waiting", b"", "q")
@@ -78,8 +79,8 @@ async def test_nothing_is_found_where_everything_is_in_its_place(redis_url: str)
         await storage.shared.spend("rate", "token", 5, _HOUR_MS, sliding=True)
         await storage.revoke("ready", 0, False, 0)
         await storage.records(["ready"], "watcher")
-        storage.lease_keeper().renew([], "one", b"")
-        await storage.reclaim("one", ["q"], 1)
+        keeper_of(storage).renew([], b"")
+        await reclaim(storage, "one", 1, queues=["q"])
         assert await examined(storage) == (7, [])
 
 
@@ -87,7 +88,7 @@ async def test_a_long_line_is_examined_page_by_page(redis_url: str) -> None:
     async with inhabited(redis_url) as (storage, _):
         await storage.push([Envelope(f"t{n}", b"", "long") for n in range(250)])
         await storage.push([Envelope(f"s{n}", b"", "long", 0, _HOUR_MS) for n in range(250)])
-        await storage.pull("one", ["long"], 120, 0)
+        await pull(storage, 120, queues=["long"])
         assert await examined(storage) == (507, [])
 
 

@@ -24,7 +24,7 @@ _LONG_MS = 3_600_000
 
 @asynccontextmanager
 async def opened(url: str, namespace: str = "test") -> AsyncIterator[RedisStorage]:
-    storage = RedisStorage(url, namespace, 60_000)
+    storage = RedisStorage(url, namespace)
     await storage.open()
     try:
         yield storage

@@ -12,12 +12,11 @@ from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
 from aqueue.storage.sqlite import thread
 from aqueue.storage.sqlite.store import SqliteStorage
-
-_LEASE_MS = 300
+from aqueue.testing.conformance.harness import pull
 
 
 def _storage(path: str) -> SqliteStorage:
-    return SqliteStorage(f"sqlite:///{path}", "test", _LEASE_MS)
+    return SqliteStorage(f"sqlite:///{path}", "test")
 
 
 def _say(*facts: object) -> None:
@@ -31,7 +30,7 @@ async def work(path: str) -> None:
     me = str(os.getpid())
     for number in range(100):
         await storage.push([Envelope(f"{me}-{number}", b"", priority=number % 3)])
-    while deliveries := await storage.pull(me, ["default"], 7, 500):
+    while deliveries := await pull(storage, 7, consumer=me, wait_ms=500):
         for delivery in deliveries:
             _say(delivery.id)
         accepted = await storage.settle(
@@ -46,7 +45,7 @@ async def hold(path: str) -> None:
     """Take a task and hang, in the midst of more pushes."""
     storage = _storage(path)
     await storage.open()
-    [delivery] = await storage.pull("victim", ["default"], 1, 5000)
+    [delivery] = await pull(storage, 1, consumer="victim", wait_ms=5000)
     _say("holding", delivery.id)
     number = 0
     while True:
@@ -63,7 +62,7 @@ async def answer(path: str) -> None:
     await storage.open()
     _say("ready")
     while True:
-        for delivery in await storage.pull("answerer", ["default"], 1, 60_000):
+        for delivery in await pull(storage, 1, consumer="answerer", wait_ms=60_000):
             await storage.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"r", 60_000, "client")])
 
 
@@ -72,7 +71,7 @@ async def forget(path: str) -> None:
     storage = _storage(path)
     await storage.open()
     _say(await storage.push([Envelope("kept", b"")]))
-    waiting = asyncio.create_task(storage.pull("me", ["nothing"], 1, 60_000))
+    waiting = asyncio.create_task(pull(storage, 1, queues=["nothing"], wait_ms=60_000))
     await asyncio.sleep(0)
     sys.modules["__main__"].leftovers = (storage, waiting)  # type: ignore[attr-defined]
 
@@ -82,7 +81,7 @@ async def fork(path: str) -> None:
     storage = _storage(path)
     await storage.open()
     await storage.push([Envelope("before", b"")])
-    waiting = asyncio.create_task(storage.pull("parent", ["later"], 1, 60_000))
+    waiting = asyncio.create_task(pull(storage, 1, consumer="parent", queues=["later"], wait_ms=60_000))
     await asyncio.sleep(0)
     await storage.records(["before"])
     pid = os.fork()
@@ -99,7 +98,7 @@ async def fork(path: str) -> None:
 
 async def _in_child(storage: SqliteStorage) -> None:
     _say("child pushed", await storage.push([Envelope("child", b"")]))
-    _say("child got", [delivery.id for delivery in await storage.pull("child", ["default"], 9, 0)])
+    _say("child got", [delivery.id for delivery in await pull(storage, 9, consumer="child")])
     await storage.close()
 
 
@@ -108,7 +107,7 @@ async def fill(path: str) -> None:
     storage = _storage(path)
     await storage.open()
     await storage.push([Envelope("first", b"")])
-    [delivery] = await storage.pull("me", ["default"], 1, 0)
+    [delivery] = await pull(storage, 1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))
     kept = 0
     try:

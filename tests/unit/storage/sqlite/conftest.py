@@ -30,10 +30,8 @@ def opened(path: Path) -> Opened:
     """Makes open storages on `path`, each as if in a process of its own."""
 
     @asynccontextmanager
-    async def make(
-        namespace: str = "test", lease_ms: int = 60_000, clock: Clock | None = None
-    ) -> AsyncIterator[SqliteStorage]:
-        storage = SqliteStorage(f"sqlite:///{path}", namespace, lease_ms, clock)
+    async def make(namespace: str = "test", clock: Clock | None = None) -> AsyncIterator[SqliteStorage]:
+        storage = SqliteStorage(f"sqlite:///{path}", namespace, clock)
         await storage.open()
         try:
             yield storage

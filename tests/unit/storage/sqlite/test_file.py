@@ -14,6 +14,7 @@ from aqueue.storage.sqlite.connection import Link
 from aqueue.storage.sqlite.location import Location
 from aqueue.storage.sqlite.store import SqliteStorage
 from aqueue.testing import ManualClock
+from aqueue.testing.conformance.harness import adopt, keeper_of, pull
 
 from .facts import move_away
 
@@ -41,7 +42,7 @@ def test_a_connection_is_set_up_for_several_processes(path: Path, synchronous: s
 
 @pytest.mark.parametrize(("option", "promise"), [("", "survives a crash"), ("?synchronous=full", "on disk")])
 async def test_a_storage_says_how_durable_it_is(path: Path, option: str, promise: str) -> None:
-    description = await SqliteStorage(f"sqlite:///{path}{option}", "test", 60_000).describe()
+    description = await SqliteStorage(f"sqlite:///{path}{option}", "test").describe()
     assert (description.kind, description.location) == ("SQLite", str(path))
     assert description.version == f"SQLite {sqlite3.sqlite_version}"
     assert promise in description.durability
@@ -56,7 +57,7 @@ async def test_nobody_else_may_read_a_new_file(path: Path, opened: Opened) -> No
 
 async def test_one_file_is_left_when_everyone_has_closed(path: Path, opened: Opened) -> None:
     async with opened() as one, opened() as other:
-        assert await other.pull("me", ["default"], 1, 1) == []
+        assert await pull(other, 1, wait_ms=1) == []
         await one.push([Envelope("task", b"")])
     assert list(path.parent.iterdir()) == [path]
 
@@ -69,7 +70,7 @@ async def test_a_file_of_an_earlier_version_is_completed_and_keeps_its_tasks(pat
     async with opened() as storage:
         assert await storage.shared.put("key", b"value", "token")
         assert await storage.shared.get("key") == b"value"
-        assert [delivery.payload for delivery in await storage.pull("me", ["default"], 9, 0)] == [b"payload"]
+        assert [delivery.payload for delivery in await pull(storage, 9)] == [b"payload"]
 
 
 async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Opened) -> None:
@@ -93,7 +94,7 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
     async with opened("one") as one, opened("other") as other:
         assert await one.push([Envelope("task", b"1"), Envelope("later", b"", delay_ms=1)]) == [True, True]
         assert await other.records(["task", "later"]) == [None, None]
-        assert await other.pull("me", ["default"], 9, 0) == []
+        assert await pull(other, 9) == []
         assert await other.depths() == []
         assert await other.promote(9) == (0, None)
         assert await other.push([Envelope("task", b"2")]) == [True]
@@ -101,12 +102,12 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
             assert await storage.shared.put("key", b"", "token", only_if_empty=True)
             assert (await storage.shared.acquire("lock", "holder", 1, 60_000)).fence
             assert [holder.name for holder in await storage.shared.holders()] == ["lock"]
-        [delivery] = await one.pull("me", ["default"], 9, 0)
+        [delivery] = await pull(one, 9)
         assert delivery.payload == b"1"
-        assert await other.adopt("me", ["default"], []) == []
+        assert await adopt(other, []) == []
         assert not await other.report(delivery.receipt, "task", b"half", "")
-        with closing(other.lease_keeper()) as keeper:
-            assert keeper.renew([delivery.receipt], "me", b"").lost == [delivery.receipt]
+        with closing(keeper_of(other)) as keeper:
+            assert keeper.renew([delivery.receipt], b"").lost == [delivery.receipt]
         assert await one.workers() == []
 
 
@@ -117,7 +118,7 @@ async def test_a_file_of_an_earlier_version_gets_what_it_lacks(path: Path, opene
         connection.executescript("DROP TABLE schedule; PRAGMA user_version = 1")
     async with opened() as storage:
         assert await storage.advance("hourly", b"", b"state", [])
-        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        [delivery] = await pull(storage, 1)
         assert delivery.payload == b"payload"
 
 
@@ -128,8 +129,8 @@ async def test_a_file_that_was_removed_is_missed(path: Path, opened: Opened) -> 
         for _ in range(2):
             with pytest.raises(QueueUnavailable, match=r"gone|opened"):
                 await storage.push([Envelope("another", b"")])
-            with pytest.raises(QueueUnavailable), closing(storage.lease_keeper()) as keeper:
-                keeper.renew([], "me", b"")
+            with pytest.raises(QueueUnavailable), closing(keeper_of(storage)) as keeper:
+                keeper.renew([], b"")
         assert [*path.parent.glob("q.db*")] == []
         async with opened():
             assert await storage.push([Envelope("another", b"")]) == [True]
@@ -144,7 +145,7 @@ async def test_a_file_that_was_replaced_is_noticed(path: Path, opened: Opened) -
                 await storage.records(["task"])
             assert await storage.records(["task"]) == [None]
             await storage.push([Envelope("new", b"")])
-            assert [delivery.id for delivery in await successor.pull("me", ["default"], 9, 0)] == ["new"]
+            assert [delivery.id for delivery in await pull(successor, 9)] == ["new"]
 
 
 def _write_prose(path: Path) -> None:
@@ -169,8 +170,8 @@ async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
             blocker.execute("BEGIN IMMEDIATE")
             with pytest.raises(QueueUnavailable, match="locked"):
                 await storage.push([Envelope("task", b"")])
-            with pytest.raises(QueueUnavailable, match="locked"), closing(storage.lease_keeper()) as keeper:
-                keeper.renew([], "me", b"")
+            with pytest.raises(QueueUnavailable, match="locked"), closing(keeper_of(storage)) as keeper:
+                keeper.renew([], b"")
             assert await storage.records(["task"]) == [None], "a look needs no lock"
         assert await storage.push([Envelope("task", b"")]) == [True]
 
@@ -182,5 +183,5 @@ async def test_a_file_of_an_older_version_gets_the_tables_that_it_lacks(path: Pa
         connection.executescript("DROP TABLE mark; DROP TABLE cancellation; PRAGMA user_version = 1")
     async with opened() as storage:
         await storage.revoke("task", 0, False, 0)
-        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        [delivery] = await pull(storage, 1)
         assert (delivery.payload, delivery.is_marked) == (b"payload", True)

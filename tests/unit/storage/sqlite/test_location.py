@@ -50,7 +50,7 @@ def test_a_url_names_a_file(url: str, expected: Location) -> None:
 )
 def test_a_url_that_names_no_file_is_refused(url: str, named: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        SqliteStorage(url, "test", 60_000)
+        SqliteStorage(url, "test")
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -89,7 +89,7 @@ def _contents(folder: Path) -> dict[Path, bytes]:
 
 async def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used"):
-        await SqliteStorage(f"sqlite:///{tmp_path}/{'x' * 300}.db", "test", 60_000).open()
+        await SqliteStorage(f"sqlite:///{tmp_path}/{'x' * 300}.db", "test").open()
 
 
 def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ async def test_a_file_that_cannot_be_a_queue_is_refused_and_left_alone(
     prepare(path)
     before = _contents(tmp_path)
     with pytest.raises(ConfigurationError) as caught:
-        await SqliteStorage(f"sqlite:///{path}", "test", 60_000).open()
+        await SqliteStorage(f"sqlite:///{path}", "test").open()
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
     assert _contents(tmp_path) == before
@@ -137,7 +137,7 @@ async def test_missing_permissions_are_named(path: Path, protected: str) -> None
     (path if protected == "file" else path.parent).chmod(0o500)
     try:
         with pytest.raises(ConfigurationError, match="permissions"):
-            await SqliteStorage(f"sqlite:///{path}", "test", 60_000).open()
+            await SqliteStorage(f"sqlite:///{path}", "test").open()
     finally:
         path.parent.chmod(0o700)
 
@@ -148,4 +148,4 @@ async def test_a_network_file_system_is_refused(path: Path, monkeypatch: pytest.
     assert here
     monkeypatch.setattr(location, "_NETWORK_FILE_SYSTEMS", frozenset({here}))
     with pytest.raises(ConfigurationError, match="network file system"):
-        await SqliteStorage(f"sqlite:///{path}", "test", 60_000).open()
+        await SqliteStorage(f"sqlite:///{path}", "test").open()

@@ -15,6 +15,7 @@ import pytest
 
 from aqueue.core.message import Envelope
 from aqueue.storage.protocol import Connected, Settled
+from aqueue.testing.conformance.harness import reclaim
 
 from .facts import sockets, until
 
@@ -76,14 +77,14 @@ async def test_processes_share_the_work_and_never_meet_a_lock(path: Path) -> Non
 
 
 async def test_what_a_killed_process_held_is_run_by_another(path: Path, opened: Opened) -> None:
-    async with opened(lease_ms=300) as storage:
+    async with opened() as storage:
         await storage.push([Envelope("task", b"payload")])
         async with _process("hold", path) as victim:
             assert await _line(victim) == "holding task"
             pushed = [int((await _line(victim)).split()[1]) for _ in range(20)]
             victim.send_signal(signal.SIGKILL)
             await victim.wait()
-        deliveries = await until(lambda: storage.reclaim("survivor", ["default"], 9))
+        deliveries = await until(lambda: reclaim(storage, "survivor", 9))
         assert [(delivery.id, delivery.payload, delivery.fence) for delivery in deliveries] == [("task", b"payload", 2)]
         # What was promised is there, and of what was not, each batch is there as a whole or not at all.
         ids = [f"pushed-{number}-{index}" for number in pushed for index in range(20)]

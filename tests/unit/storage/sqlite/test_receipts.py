@@ -9,6 +9,7 @@ import pytest
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
+from aqueue.testing.conformance.harness import keeper_of, pull
 
 if TYPE_CHECKING:
     from .conftest import Opened
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 async def test_a_foreign_receipt_holds_nothing(opened: Opened, change: dict[str, str]) -> None:
     async with opened() as storage:
         await storage.push([Envelope("task", b"")])
-        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        [delivery] = await pull(storage, 1)
         receipt = delivery.receipt._replace(**change)
         assert await storage.settle([Settlement(receipt, "task", State.DONE, b"", 60_000)]) == [False]
         assert not await storage.report(receipt, "task", b"half", "")
-        with closing(storage.lease_keeper()) as keeper:
-            assert keeper.renew([receipt, delivery.receipt], "me", b"").lost == [receipt]
+        with closing(keeper_of(storage)) as keeper:
+            assert keeper.renew([receipt, delivery.receipt], b"").lost == [receipt]

@@ -12,6 +12,7 @@ from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueFull
 from aqueue.storage.protocol import Record
+from aqueue.testing.conformance.harness import keeper_of, pull
 
 if TYPE_CHECKING:
     from .conftest import Opened
@@ -35,10 +36,10 @@ async def test_a_disk_without_room_for_new_tasks_finishes_the_old_ones(
             await storage.advance("hourly", b"", b"state", [Envelope("new", b"")])
         assert await storage.schedules() == {}
         assert await storage.records(["new"]) == [None]
-        a, b = await storage.pull("me", ["default"], 2, 0)
+        a, b = await pull(storage, 2)
         assert await storage.report(a.receipt, "a", b"half", "")
-        with closing(storage.lease_keeper()) as keeper:
-            assert keeper.renew([a.receipt, b.receipt], "me", b"").lost == []
+        with closing(keeper_of(storage)) as keeper:
+            assert keeper.renew([a.receipt, b.receipt], b"").lost == []
         done = Settlement(a.receipt, "a", State.DONE, b"r", 60_000)
         retry = Settlement(b.receipt, "b", State.RETRYING, failures=1)
         assert await storage.settle([done, retry]) == [True, True]
@@ -52,6 +53,6 @@ async def test_room_inside_the_file_is_room(opened: Opened, request: pytest.Fixt
         request.getfixturevalue("full_disk")
         with pytest.raises(QueueFull):
             await storage.push([Envelope("new", b"")])
-        [delivery] = await storage.pull("me", ["default"], 1, 0)
+        [delivery] = await pull(storage, 1)
         await storage.settle([Settlement(delivery.receipt, "large", State.DONE, b"", 60_000)])
         assert await storage.push([Envelope("new", b"")]) == [True]

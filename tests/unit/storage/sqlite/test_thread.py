@@ -15,6 +15,7 @@ import pytest
 from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueUnavailable
 from aqueue.storage.sqlite.store import SqliteStorage
+from aqueue.testing.conformance.harness import keeper_of, pull
 
 from .facts import soon, until
 
@@ -36,7 +37,7 @@ async def test_a_call_that_fails_spoils_no_other(opened: Opened) -> None:
         failed = [number for number, reply in enumerate(replies) if isinstance(reply, OverflowError)]
         assert failed == [3, 13, 23, 33]
         assert [reply for reply in replies if not isinstance(reply, OverflowError)] == [[True]] * 36
-        assert len(await storage.pull("me", ["default"], 100, 0)) == 36
+        assert len(await pull(storage, 100)) == 36
 
 
 async def test_a_call_that_fails_keeps_nothing(opened: Opened) -> None:
@@ -121,7 +122,7 @@ def test_a_thread_ends_with_its_storage(path: Path) -> None:
     before = _threads()
 
     async def use(*, close: bool) -> None:
-        storage = SqliteStorage(f"sqlite:///{path}", "test", 60_000)
+        storage = SqliteStorage(f"sqlite:///{path}", "test")
         await storage.open()
         assert _threads() == before + 1
         if close:
@@ -136,7 +137,7 @@ def test_a_thread_ends_with_its_storage(path: Path) -> None:
 
 async def test_a_storage_that_failed_to_open_can_be_opened_later(tmp_path: Path) -> None:
     before = _threads()
-    storage = SqliteStorage(f"sqlite:///{tmp_path}/folder/q.db", "test", 60_000)
+    storage = SqliteStorage(f"sqlite:///{tmp_path}/folder/q.db", "test")
     for _ in range(2):
         with pytest.raises(Exception, match="does not exist"):
             await storage.open()
@@ -152,11 +153,11 @@ async def test_a_storage_that_failed_to_open_can_be_opened_later(tmp_path: Path)
 async def test_a_pulse_goes_on_after_its_storage_was_closed(opened: Opened) -> None:
     """A worker closes its storage in one thread while its heart beats in another."""
     async with opened() as storage:
-        keeper = storage.lease_keeper()
+        keeper = keeper_of(storage)
         with closing(keeper):
-            keeper.renew([], "me", b"before")
+            keeper.renew([], b"before")
             await storage.close()
-            keeper.renew([], "me", b"after")
+            keeper.renew([], b"after")
         await storage.open()
         [worker] = await storage.workers()
         assert worker.description == b"after"

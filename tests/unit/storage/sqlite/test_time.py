@@ -10,6 +10,7 @@ from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
 from aqueue.storage.sqlite.steps import tasks as operations
 from aqueue.testing import ManualClock
+from aqueue.testing.conformance.harness import adopt, keeper_of, pull
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +32,17 @@ class _SettableClock(ManualClock):
 
 async def _lend(storage: SqliteStorage, task_id: str) -> None:
     await storage.push([Envelope(task_id, b"")])
-    [_] = await storage.pull("vanished", ["default"], 1, 0)
+    [_] = await storage.open_intake("vanished", ["default"], _LEASE_MS).pull(1, 0)
 
 
 async def _reclaim(storage: SqliteStorage) -> list[str]:
-    return [delivery.id for delivery in await storage.reclaim("survivor", ["default"], 9)]
+    intake = storage.open_intake("survivor", ["default"], _LEASE_MS)
+    return [delivery.id for delivery in await intake.reclaim(9)]
 
 
 async def test_a_lease_is_taken_once_it_has_run_out(opened: Opened) -> None:
     clock = ManualClock()
-    async with opened(lease_ms=_LEASE_MS, clock=clock) as storage:
+    async with opened(clock=clock) as storage:
         assert await _reclaim(storage) == []
         clock.advance(_LEASE)
         assert await _reclaim(storage) == []
@@ -54,7 +56,7 @@ async def test_a_lease_is_taken_once_it_has_run_out(opened: Opened) -> None:
 
 async def test_owners_may_speak_up_after_everyone_was_asleep(opened: Opened) -> None:
     clock = ManualClock()
-    async with opened(lease_ms=_LEASE_MS, clock=clock) as storage:
+    async with opened(clock=clock) as storage:
         await _reclaim(storage)
         clock.advance(_LEASE)
         assert await _reclaim(storage) == []
@@ -69,7 +71,7 @@ async def test_owners_may_speak_up_after_everyone_was_asleep(opened: Opened) -> 
 
 async def test_a_clock_that_is_set_back_neither_takes_nor_keeps_leases(opened: Opened) -> None:
     clock = _SettableClock()
-    async with opened(lease_ms=_LEASE_MS, clock=clock) as storage:
+    async with opened(clock=clock) as storage:
         await _reclaim(storage)
         clock.advance(_LEASE)
         await _reclaim(storage)
@@ -84,8 +86,8 @@ async def test_a_clock_that_is_set_back_neither_takes_nor_keeps_leases(opened: O
 async def test_a_worker_from_the_future_was_seen_just_now(opened: Opened) -> None:
     clock = _SettableClock()
     async with opened(clock=clock) as storage:
-        with closing(storage.lease_keeper()) as keeper:
-            keeper.renew([], "me", b"")
+        with closing(keeper_of(storage)) as keeper:
+            keeper.renew([], b"")
         clock.set_back(3600)
         [worker] = await storage.workers()
         assert worker.seen_ms == 0
@@ -101,7 +103,7 @@ async def test_expired_results_leave_the_file_as_fast_as_new_ones_come(path: Pat
             await storage.records(ids, "watcher")
             settlements = [
                 Settlement(delivery.receipt, delivery.id, State.DONE, b"r", 1000)
-                for delivery in await storage.pull("me", ["default"], count, 0)
+                for delivery in await pull(storage, count)
             ]
             assert await storage.settle(settlements) == [True] * count
 
@@ -114,7 +116,7 @@ async def test_expired_results_leave_the_file_as_fast_as_new_ones_come(path: Pat
         await storage.promote(10)
         assert _rows(path) == 10
         clock.advance(3600)
-        await storage.reclaim("me", ["default"], 10)
+        await _reclaim(storage)
         assert _rows(path) == 0
 
 
@@ -123,7 +125,7 @@ async def test_a_result_is_told_even_when_it_expires_at_once(opened: Opened) -> 
     async with opened(clock=clock) as storage:
         await _lend(storage, "task")
         seen = await storage._look(operations.last_news)
-        [delivery] = await storage.adopt("vanished", ["default"], [])
+        [delivery] = await adopt(storage, [], consumer="vanished")
         await storage.settle([Settlement(delivery.receipt, "task", State.DONE, b"r", 1, "client")])
         clock.advance(30)
         await storage.promote(1)

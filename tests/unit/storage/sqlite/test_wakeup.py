@@ -17,6 +17,7 @@ from aqueue.storage.protocol import Connected, Due, Progressed, Settled
 from aqueue.storage.sqlite import wakeup
 from aqueue.storage.sqlite.store import SqliteStorage
 from aqueue.storage.sqlite.wakeup import PeerProcesses
+from aqueue.testing.conformance.harness import pull
 
 from .facts import move_away, sockets, soon, until
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 async def _pull_soon(storage: SqliteStorage) -> list[str]:
-    return [delivery.id for delivery in await soon(storage.pull("me", ["default"], 9, 60_000))]
+    return [delivery.id for delivery in await soon(pull(storage, 9, wait_ms=60_000))]
 
 
 @pytest.mark.usefixtures("no_second_look")
@@ -41,7 +42,7 @@ async def test_one_process_wakes_itself_without_the_file_system(
     async with opened() as storage:
         listener = asyncio.create_task(storage.listen("client", events.put_nowait))
         assert await soon(events.get()) == Connected()
-        pulling = asyncio.create_task(storage.pull("me", ["default"], 9, 60_000))
+        pulling = asyncio.create_task(pull(storage, 9, wait_ms=60_000))
         await asyncio.sleep(0)
         await storage.push([Envelope("task", b"")])
         [delivery] = await soon(pulling)
@@ -71,7 +72,7 @@ async def test_a_listener_is_woken_by_a_byte(opened: Opened) -> None:
         listener = asyncio.create_task(client.listen("client", events.put_nowait))
         assert await soon(events.get()) == Connected()
         await client.push([Envelope(f"t{number}", b"") for number in range(3)])
-        for delivery in await worker.pull("me", ["default"], 9, 0):
+        for delivery in await pull(worker, 9):
             await worker.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"r", 60_000, "client")])
             assert await soon(events.get()) == Settled(delivery.id, State.DONE, b"r")
         await worker.push([Envelope("later", b"", delay_ms=60_000)])
@@ -109,7 +110,7 @@ async def test_without_sockets_a_look_now_and_then_is_enough(opened: Opened, mon
         assert any("sockets" in warning for warning in (await here.describe()).warnings)
         listener = asyncio.create_task(here.listen("client", events.put_nowait))
         assert await soon(events.get()) == Connected()
-        pulling = asyncio.create_task(here.pull("me", ["default"], 9, 60_000))
+        pulling = asyncio.create_task(pull(here, 9, wait_ms=60_000))
         await asyncio.sleep(0)
         await there.push([Envelope("task", b"")])
         [delivery] = await soon(pulling)
@@ -129,7 +130,7 @@ async def test_a_path_too_long_for_a_socket_is_no_obstacle(path: Path, monkeypat
     folder = meeting / ("long" * 30)
     _make(folder)
     url = f"sqlite:///{folder}/q.db"
-    worker, client = SqliteStorage(url, "test", 60_000), SqliteStorage(url, "test", 60_000)
+    worker, client = SqliteStorage(url, "test"), SqliteStorage(url, "test")
     await worker.open()
     await client.open()
     try:
@@ -186,7 +187,7 @@ async def test_only_those_whom_it_concerns_are_woken(path: Path, opened: Opened)
             # Of another namespace, of another client, and of nobody.
             await other.push([Envelope(address, b"", delay_ms=60_000)])
             await one.push([Envelope(address, b"")])
-            for delivery in await one.pull("me", ["default"], 9, 0):
+            for delivery in await pull(one, 9):
                 await one.settle([Settlement(delivery.receipt, delivery.id, State.DONE, b"", 60_000, "another")])
             # Of a permit for which nobody waits.
             await one.shared.acquire("lock", address, 1, 60_000)
@@ -206,7 +207,7 @@ async def test_many_verdicts_at_once_are_all_told(opened: Opened) -> None:
         await storage.push([Envelope(task_id, b"") for task_id in ids])
         settlements = [
             Settlement(delivery.receipt, delivery.id, State.DONE, b"r", 60_000, "client")
-            for delivery in await storage.pull("me", ["default"], 2_000, 0)
+            for delivery in await pull(storage, 2_000)
         ]
         await storage.settle(settlements)
         assert [await soon(events.get()) for _ in ids] == [Settled(task_id, State.DONE, b"r") for task_id in ids]
@@ -227,7 +228,7 @@ async def test_a_listener_does_not_confuse_a_new_file_with_the_old_one(path: Pat
             with pytest.raises(QueueUnavailable):
                 await client.records(["task"])
             assert None not in await client.records(["task"])
-            [delivery] = await client.pull("me", ["default"], 9, 0)
+            [delivery] = await pull(client, 9)
             await client.settle([Settlement(delivery.receipt, "task", State.DONE, b"r", 60_000, "client")])
             assert await soon(events.get()) == Connected()
         listener.cancel()
@@ -247,7 +248,7 @@ async def test_a_listener_begins_again_at_a_new_file(
         async with opened() as worker:
             assert await soon(events.get()) == Connected()
             await worker.push([Envelope("task", b"")])
-            [delivery] = await worker.pull("me", ["default"], 9, 0)
+            [delivery] = await pull(worker, 9)
             await worker.settle([Settlement(delivery.receipt, "task", State.DONE, b"r", 60_000, "client")])
             while (event := await soon(events.get())) == Connected():
                 """It may have begun again more than once."""

@@ -151,7 +151,7 @@ async def test_a_task_that_keeps_killing_its_workers_is_an_error() -> None:
     await bench.push(bench.huey.task(name="body")(succeed), id="killer")
     await bench.crash(times=2)
     async with bench.serving():
-        bench.dispatcher.start(await bench.storage.reclaim("worker", ["default"], 100))
+        bench.dispatcher.start(await bench.intake.reclaim(100))
         await until(lambda: not bench.dispatcher.is_busy)
         await bench.settler.wait_until_below(1)
     assert seen == [("error", "killer", "2 workers ended while running it")]
@@ -231,9 +231,9 @@ async def test_a_verdict_that_came_too_late_is_not_told(bench: Bench) -> None:
         [delivery] = await bench.pull()
         bench.dispatcher.start([delivery])
         await until(lambda: seen)
-        await bench.storage.reclaim("other", ["default"], 0)
+        await bench.honest("other").reclaim(0)
         bench.clock.advance(LEASE_MS / 1000)
-        [taken] = await bench.storage.reclaim("other", ["default"], 1)
+        [taken] = await bench.honest("other").reclaim(1)
         await bench.storage.settle([Settlement(taken.receipt, task_id, State.DONE, b"7", 60_000)])
         may_end.set()
         await bench.dispatcher.wait_until_idle()

@@ -58,7 +58,7 @@ async def push_all(bench: Bench, stage: Stage, names: str) -> None:
 async def suspects(bench: Bench, crashes: int = 2) -> list[Delivery]:
     """All that is ready, after `crashes` workers that held it are gone."""
     await bench.crash(crashes)
-    return await bench.storage.reclaim("worker", ["default"], 100)
+    return await bench.intake.reclaim(100)
 
 
 # -- slots
@@ -196,9 +196,9 @@ async def test_what_is_lost_is_stopped_and_changes_nothing(bench: Bench, caplog:
         [delivery] = await bench.pull()
         bench.dispatcher.start([delivery])
         await until(lambda: stage.running)
-        await bench.storage.reclaim("other", ["default"], 0)
+        await bench.honest("other").reclaim(0)
         bench.clock.advance(LEASE_MS / 1000)
-        [taken] = await bench.storage.reclaim("other", ["default"], 1)
+        [taken] = await bench.honest("other").reclaim(1)
         bench.dispatcher.lose([delivery.receipt])
         assert bench.held == {}, "its lease is not ours to renew"
         await bench.dispatcher.wait_until_idle()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue.core.lifecycle import State
-from aqueue.storage.memory.store import MemoryStorage
 from aqueue.worker.services.fetcher import LARGEST_PULL, Fetcher
 
 from ...facts import until
@@ -22,7 +21,7 @@ LEASE = LEASE_MS / 1000
 
 
 def fetcher_of(bench: Bench, burst: bool = False, most: int | None = None) -> Fetcher:
-    return Fetcher(bench.storage, bench.dispatcher, bench.settler, bench.clock, "worker", ["default"], burst, most)
+    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.settler, bench.clock, burst, most)
 
 
 @pytest.fixture
@@ -238,11 +237,12 @@ async def test_after_a_freeze_what_someone_else_took_over_is_not_run(
     bench: Bench, fetcher: Fetcher, stage: Stage
 ) -> None:
     await push_all(bench, stage, "ab")
-    await MemoryStorage.reclaim(bench.storage, "other", ["default"], 0)
+    other = bench.honest("other")
+    await other.reclaim(0)
 
     def take_over() -> None:
         for task in list(bench.storage._lent.values()):
-            bench.storage._lend(task, "other")
+            other._lend(task)
 
     freeze_during_the_next_pull(bench, take_over)
     async with bench.serving(fetcher.run()):

@@ -25,7 +25,7 @@ def reclaimer(bench: Bench) -> Reclaimer:
 
 
 def reclaimer_of(bench: Bench) -> Reclaimer:
-    return Reclaimer(bench.storage, bench.dispatcher, bench.clock, "worker", ["default"], max_crashes=3)
+    return Reclaimer(bench.storage, bench.intake, bench.dispatcher, bench.clock, max_crashes=3)
 
 
 @pytest.fixture
@@ -61,14 +61,14 @@ async def test_the_task_of_a_worker_that_is_gone_runs_within_a_lease_and_a_quart
 async def test_nothing_is_taken_from_a_worker_that_gives_signs_of_life(
     bench: Bench, reclaimer: Reclaimer, work: Task[[], None]
 ) -> None:
-    keeper = bench.storage.lease_keeper()
+    keeper = bench.honest("busy").lease_keeper()
     async with bench.serving(reclaimer.run()):
         await bench.clock.wait_for_waiters()
         await bench.push(work)
         [delivery] = await bench.pull(consumer="busy")
         for _ in range(10):
             await pass_time(bench, LEASE / 3)
-            assert keeper.renew([delivery.receipt], "busy", b"").lost == []
+            assert keeper.renew([delivery.receipt], b"").lost == []
     assert bench.dispatcher.started == 0
 
 
@@ -83,7 +83,7 @@ async def test_after_an_outage_the_living_have_a_lease_to_say_so(
         await pass_time(bench, 2 * LEASE)
         bench.storage.is_down = False
         await pass_time(bench, LEASE / 2)
-        assert bench.storage.renew([delivery.receipt], "busy", b"").lost == []
+        assert bench.honest("busy").renew([delivery.receipt], b"").lost == []
         await pass_time(bench, LEASE / 2 + 1)
     assert bench.dispatcher.started == 0
 
@@ -145,9 +145,9 @@ async def test_it_asks_even_without_room() -> None:
 
 
 async def test_workers_that_are_long_gone_are_forgotten(bench: Bench, reclaimer: Reclaimer) -> None:
-    bench.storage.renew([], "long gone", b"")
+    bench.honest("long gone").renew([], b"")
     bench.clock.advance(3_000)
-    bench.storage.renew([], "just gone", b"")
+    bench.honest("just gone").renew([], b"")
     bench.clock.advance(601)
     async with bench.serving(reclaimer.run()):
         await bench.clock.wait_for_waiters()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ....core.message import Receipt
+    from ...protocol import Borrower
     from ..keys import Keys
     from .address import Address
 
@@ -23,18 +24,19 @@ if TYPE_CHECKING:
 class RedisLeaseKeeper:
     """Implements ``storage.protocol.LeaseKeeper`` over a blocking connection."""
 
-    def __init__(self, address: Address, name: str, keys: Keys) -> None:
+    def __init__(self, address: Address, keys: Keys, borrower: Borrower) -> None:
         self._address = address
-        self._connection = address.sync_connection(name, REPLY_SECONDS)
+        self._connection = address.sync_connection(f"aq:{keys.namespace}:leases", REPLY_SECONDS)
         self._prefix = keys.prefix
+        self._borrower = borrower
 
-    def renew(self, receipts: Collection[Receipt], consumer: str, description: bytes) -> Renewal:
+    def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
         ours = list(receipts)
         renewal = Renewal([], [])
         try:
             # Without a delivery, too: the worker is alive.
             for batch in list(batches(ours)) or [ours]:
-                lost, to_cancel = self._renew(batch, consumer, description)
+                lost, to_cancel = self._renew(batch, description)
                 renewal.lost.extend(batch[position - 1] for position in lost)
                 renewal.to_cancel.extend(batch[position - 1] for position in to_cancel)
         except (RedisError, OSError) as error:
@@ -45,8 +47,8 @@ class RedisLeaseKeeper:
     def close(self) -> None:
         self._connection.disconnect()
 
-    def _renew(self, batch: Sequence[Receipt], consumer: str, description: bytes) -> tuple[list[int], list[int]]:
-        arguments: list[Any] = [consumer, description]
+    def _renew(self, batch: Sequence[Receipt], description: bytes) -> tuple[list[int], list[int]]:
+        arguments: list[Any] = [self._borrower.consumer, self._borrower.lease_ms, description]
         for receipt in batch:
             arguments += (receipt.place, receipt.entry, receipt.count)
         by_digest, by_source = RENEW.commands(self._prefix, *arguments)

@@ -16,8 +16,9 @@ from .commands import BROKEN, REPLY_SECONDS
 from .server import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from ...protocol import Borrower
     from ..keys import Keys
     from .address import Address
     from .server import Server
@@ -29,12 +30,13 @@ _LOOK_SECONDS = 0.5
 class Reader:
     """Pulls deliveries for one worker. One call at a time."""
 
-    def __init__(self, address: Address, name: str, server: Server, keys: Keys) -> None:
+    def __init__(self, address: Address, server: Server, keys: Keys, borrower: Borrower) -> None:
         self._address = address
-        self._connection = address.async_connection(name)
+        self._connection = address.async_connection(f"aq:{keys.namespace}:reader")
         self._connection_id: int | None = None
         self._server = server
         self._keys = keys
+        self._borrower = borrower
         self._lanes = Lanes()
         self._look_at = 0.0
         self._waiting = False
@@ -43,16 +45,19 @@ class Reader:
     async def close(self) -> None:
         await self._connection.disconnect()
 
-    async def pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+    async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
+        """See ``Intake.pull``; gives a few more than `limit` where several lanes wake it at once."""
         try:
+            if not self._connection.is_connected:
+                await self._connect()
             try:
-                return await self._pull(consumer, queues, limit, wait_ms)
+                return await self._pull(limit, wait_ms)
             except ResponseError as error:
                 if not str(error).startswith("NOGROUP"):
                     raise
             # A new namespace, or one that was flushed.
-            await self._create_groups(self._lanes.of(queues))
-            return await self._pull(consumer, queues, limit, wait_ms)
+            await self._join()
+            return await self._pull(limit, wait_ms)
         except (*BROKEN, RedisError) as error:
             await self._connection.disconnect(nowait=True)
             raise unavailable(self._address, error) from error
@@ -67,48 +72,53 @@ class Reader:
         if self._waiting and self._connection_id is not None:
             await self._server.call("CLIENT", "UNBLOCK", self._connection_id)
 
-    async def _pull(self, consumer: str, queues: Sequence[str], limit: int, wait_ms: int) -> list[Delivery]:
+    async def _pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         deadline = time.monotonic() + wait_ms / 1000
         while True:
             if time.monotonic() >= self._look_at:
-                self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
-                self._look_at = time.monotonic() + _LOOK_SECONDS
-            lanes = self._lanes.of(queues)
-            if len(lanes) > 1 and (deliveries := await self._read_in_order(consumer, lanes, limit)):
+                await self._learn_lanes()
+            lanes = self._lanes.of(self._borrower.queues)
+            if len(lanes) > 1 and (deliveries := await self._read_in_order(lanes, limit)):
                 return deliveries
             left_ms = 0 if self._interrupted else round((deadline - time.monotonic()) * 1000)
             if len(lanes) > 1 and left_ms <= 0:
                 self._interrupted = False
                 return []
-            deliveries, rung = await self._read(consumer, lanes, limit, left_ms)
+            deliveries, rung = await self._read(lanes, limit, left_ms)
             if deliveries or not rung:
                 # Nothing more for now: whatever comes next may be on a lane that is new.
                 self._look_at = self._look_at if deliveries else 0.0
                 return deliveries
             self._look_at = 0.0
 
-    async def _read_in_order(self, consumer: str, lanes: list[str], limit: int) -> list[Delivery]:
+    async def _learn_lanes(self) -> None:
+        self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+
+    async def _read_in_order(self, lanes: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several lanes, highest priority first."""
-        marks, is_new, *found = await self._run_pull(consumer, lanes, limit)
+        marks, is_new, *found = await self._run_pull(lanes, limit)
         if is_new:
-            await self._create_groups(lanes)
+            await self._join()
             left = limit - sum(len(entries) for _, entries in found)
-            marks, _, *more = await self._run_pull(consumer, lanes, left) if left > 0 else (marks, 0)
+            marks, _, *more = await self._run_pull(lanes, left) if left > 0 else (marks, 0)
             found += more
+        consumer = self._borrower.consumer
         deliveries = [each for number, entries in found for each in fresh(consumer, lanes[number - 1], entries)]
         return marked_if(marks, deliveries)
 
-    async def _run_pull(self, consumer: str, lanes: list[str], limit: int) -> Any:
-        by_digest, by_source = PULL.commands(self._keys.prefix, consumer, limit, *lanes)
+    async def _run_pull(self, lanes: list[str], limit: int) -> Any:
+        by_digest, by_source = PULL.commands(self._keys.prefix, self._borrower.consumer, limit, *lanes)
         try:
             return await self._call(*by_digest)
         except NoScriptError:
             return await self._call(*by_source)
 
-    async def _read(self, consumer: str, lanes: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
+    async def _read(self, lanes: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
         """The ready tasks of `lanes`, waiting for the first one, and whether the bell was rung."""
+        consumer = self._borrower.consumer
         streams = [*map(self._keys.stream, lanes), self._keys.bell]
-        # COUNT holds for each stream, so it is cut: what is over waits for a slot in the worker.
+        # COUNT holds for each stream, so it is cut.
         count = max(limit // len(lanes), 1)
         block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
         ends = (">",) * len(streams)
@@ -151,15 +161,18 @@ class Reader:
             return reply, await self._connection.read_response()
 
     async def _send(self, *commands: tuple[Any, ...]) -> None:
-        connection = self._connection
-        if not connection.is_connected:
-            await connection.connect()
-            await connection.send_command("CLIENT", "ID", check_health=False)
-            self._connection_id = await connection.read_response()
-        await connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
+        await self._connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
 
-    async def _create_groups(self, lanes: list[str]) -> None:
-        await self._server.run(JOIN, *lanes)
+    async def _connect(self) -> None:
+        await self._connection.connect()
+        self._connection_id = await self._call("CLIENT", "ID")
+        await self._learn_lanes()
+        await self._join()
+
+    async def _join(self) -> None:
+        """Have our lease noted before anything is lent to us, and have every stream a group."""
+        consumer, queues, lease_ms = self._borrower
+        await self._server.run(JOIN, consumer, lease_ms, *self._lanes.of(queues))
 
 
 def fresh(consumer: str, lane: str, entries: Iterable[Any]) -> list[Delivery]:

@@ -19,5 +19,6 @@ for i = 2, #ARGV do
 end
 if holding == 0 then
   redis.call('HDEL', key.workers, consumer)
+  redis.call('ZREM', key.leases, consumer)
 end
 return holding

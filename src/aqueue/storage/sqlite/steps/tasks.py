@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from ....core.clock import LONGEST_SPAN_MS
 from ....core.lifecycle import VERDICTS, State
 from ....core.message import Delivery, Envelope, Receipt
 from ...protocol import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from ....core.lifecycle import Settlement
-    from ...protocol import Event
+    from ...protocol import Borrower, Event
     from ..connection import Transaction
 
 _Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, bytes]
@@ -120,32 +121,34 @@ def entered(transaction: Transaction, place: str, at_ms: int) -> None:
 # -- the way out
 
 
-def claim(transaction: Transaction, consumer: str, queues: Sequence[str], limit: int, lease_ms: int) -> list[Delivery]:
-    """Lend up to `limit` ready tasks: by priority, then in the order of `queues`, then the oldest first."""
-    until_ms = transaction.now_ms + lease_ms
-    arguments = {
-        "namespace": transaction.namespace,
-        "consumer": consumer,
-        "until_ms": until_ms,
-        "queues": json.dumps(queues),
-        "limit": max(limit, 0),
-    }
+def claim(transaction: Transaction, borrower: Borrower, limit: int) -> list[Delivery]:
+    """Lend up to `limit` ready tasks: by priority, then in the order of the queues, then the oldest first."""
+    consumer, queues, _ = borrower
+    arguments = _named(transaction, borrower) | {"limit": max(limit, 0)}
     rows = transaction.execute(QUERIES["claim"], arguments).fetchall()
     rows.sort(key=lambda row: (-row[6], queues.index(row[7]), row[0]))
     return [_delivery(transaction, consumer, *row[:6]) for row in rows]
 
 
-def adopt(
-    transaction: Transaction, consumer: str, queues: Sequence[str], held: Collection[Receipt], lease_ms: int
-) -> list[Delivery]:
-    """What is lent to `consumer` and not in `held`, with new leases."""
+def _named(transaction: Transaction, borrower: Borrower) -> dict[str, Any]:
+    """The arguments of the statements that lend."""
+    consumer, queues, lease_ms = borrower
+    return {
+        "namespace": transaction.namespace,
+        "consumer": consumer,
+        "queues": json.dumps(queues),
+        "now_ms": transaction.now_ms,
+        "lease_ms": lease_ms,
+    }
+
+
+def adopt(transaction: Transaction, borrower: Borrower, held: Collection[Receipt]) -> list[Delivery]:
+    """What is lent to the consumer and not in `held`, with new leases."""
     known = set(held)
-    arguments = {"namespace": transaction.namespace, "consumer": consumer, "queues": json.dumps(queues)}
-    rows = transaction.execute(QUERIES["lent"], arguments)
-    deliveries = [_delivery(transaction, consumer, *row) for row in rows]
-    until_ms = transaction.now_ms + lease_ms
+    rows = transaction.execute(QUERIES["lent"], _named(transaction, borrower))
+    deliveries = [_delivery(transaction, borrower.consumer, *row) for row in rows]
     missing = [delivery for delivery in deliveries if delivery.receipt not in known]
-    return [delivery for delivery in missing if _renew(transaction, delivery.receipt, until_ms)]
+    return [delivery for delivery in missing if _renew(transaction, delivery.receipt, borrower.lease_ms)]
 
 
 def _delivery(
@@ -272,60 +275,47 @@ def promote(transaction: Transaction, limit: int) -> Promotion:
     return Promotion(len(due), None if next_due_ms is None else max(next_due_ms - now_ms, 0))
 
 
-def reclaim(
-    transaction: Transaction, consumer: str, queues: Sequence[str], limits: tuple[int, int, int], lease_ms: int
-) -> list[Delivery]:
-    """Lend to `consumer` deliveries whose lease has run out, unless their owners may still speak up.
+def reclaim(transaction: Transaction, borrower: Borrower, limits: tuple[int, int, int]) -> list[Delivery]:
+    """Lend deliveries whose lease has run out.
 
     `limits` are how many, how often made they are suspects (0: none is), and how many suspects may be among them.
     """
     _forget_expired(transaction, _FORGOTTEN_AT_ONCE)
-    if _is_grace(transaction, lease_ms):
-        return []
+    _spare_the_living(transaction, borrower.lease_ms)
     limit, suspect_count, most_suspects = limits
-    arguments = {
-        "namespace": transaction.namespace,
-        "consumer": consumer,
-        "now_ms": transaction.now_ms,
-        "until_ms": transaction.now_ms + lease_ms,
-        "queues": json.dumps(queues),
-    }
+    arguments = _named(transaction, borrower)
     others = {"fewest": 0, "most": suspect_count - 1 if suspect_count else _MOST_DELIVERIES, "limit": max(limit, 0)}
     rows = transaction.execute(QUERIES["reclaim"], arguments | others).fetchall()
     if suspect_count:
         room = max(min(most_suspects, limit - len(rows)), 0)
         suspects = {"fewest": suspect_count, "most": _MOST_DELIVERIES, "limit": room}
         rows += transaction.execute(QUERIES["reclaim"], arguments | suspects).fetchall()
-    return [_delivery(transaction, consumer, *row) for row in sorted(rows)]
+    return [_delivery(transaction, borrower.consumer, *row) for row in sorted(rows)]
 
 
-def _is_grace(transaction: Transaction, lease_ms: int) -> bool:
-    """Whether owners may still speak up.
+def _spare_the_living(transaction: Transaction, lease_ms: int) -> None:
+    """Begin the leases anew whose owners may not have been able to renew them.
 
-    They may for one lease after nobody has looked for a lease (the machine was suspended, every worker was down, the
-    clock was set forward) and after the clock was set back.
+    Those are the ones that are shorter than a time in which nobody looked (the machine was suspended, every worker was
+    down, the clock was set forward), and all of them after the clock was set back.
     """
     now_ms, namespace = transaction.now_ms, transaction.namespace
-    reclaimed_ms: int
-    grace_until_ms: int
-    [(reclaimed_ms, grace_until_ms)] = transaction.execute(QUERIES["last_reclaim"], (namespace,))
-    if now_ms < reclaimed_ms:
-        transaction.execute(QUERIES["shorten_leases"], {"namespace": namespace, "latest_ms": now_ms + lease_ms})
-    if not 0 <= now_ms - reclaimed_ms <= lease_ms:
-        grace_until_ms = now_ms + lease_ms
-    transaction.execute(QUERIES["save_reclaim"], (now_ms, grace_until_ms, namespace))
-    return now_ms < grace_until_ms
+    [(reclaimed_ms, due_ms)] = transaction.execute(QUERIES["last_reclaim"], (namespace,))
+    if not reclaimed_ms <= now_ms <= due_ms:
+        pause_ms = now_ms - reclaimed_ms if now_ms > reclaimed_ms else LONGEST_SPAN_MS
+        arguments = {"namespace": namespace, "now_ms": now_ms, "pause_ms": pause_ms}
+        transaction.execute(QUERIES["begin_leases_anew"], arguments)
+    transaction.execute(QUERIES["save_reclaim"], (now_ms, now_ms + lease_ms, namespace))
 
 
-def renew(
-    transaction: Transaction, receipts: Collection[Receipt], consumer: str, description: bytes, lease_ms: int
-) -> Renewal:
-    """A sign of life of `consumer`, and new leases; see ``LeaseKeeper.renew``."""
-    transaction.execute(QUERIES["see_worker"], (transaction.namespace, consumer, description, transaction.now_ms))
-    until_ms = transaction.now_ms + lease_ms
+def renew(transaction: Transaction, borrower: Borrower, receipts: Collection[Receipt], description: bytes) -> Renewal:
+    """A sign of life of the consumer, and new leases; see ``LeaseKeeper.renew``."""
+    transaction.execute(
+        QUERIES["see_worker"], (transaction.namespace, borrower.consumer, description, transaction.now_ms)
+    )
     renewal = Renewal([], [])
     for receipt in receipts:
-        if not _renew(transaction, receipt, until_ms):
+        if not _renew(transaction, receipt, borrower.lease_ms):
             renewal.lost.append(receipt)
         elif transaction.is_marked and _has_to_stop(transaction, receipt):
             renewal.to_cancel.append(receipt)
@@ -337,11 +327,11 @@ def _has_to_stop(transaction: Transaction, receipt: Receipt) -> bool:
     return marks.is_to_cancel(transaction, task_id)
 
 
-def _renew(transaction: Transaction, receipt: Receipt, until_ms: int) -> bool:
+def _renew(transaction: Transaction, receipt: Receipt, lease_ms: int) -> bool:
     owner = _owner(transaction, receipt)
     if owner is None:
         return False
-    return bool(transaction.execute(QUERIES["renew"], (until_ms, *owner)).rowcount)
+    return bool(transaction.execute(QUERIES["renew"], (transaction.now_ms + lease_ms, lease_ms, *owner)).rowcount)
 
 
 def retire(transaction: Transaction, consumer: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope, Node
+from aqueue.testing.conformance.harness import pull
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ _HOUR_MS = 3_600_000
 async def _inhabit(storage: SqliteStorage) -> None:
     """A task in each place."""
     await storage.push([Envelope(name, b"payload") for name in ("done", "dead", "lent")])
-    done, dead, _ = await storage.pull("one", ["default"], 3, 0)
+    done, dead, _ = await pull(storage, 3)
     await storage.settle([_verdict(done, State.DONE), _verdict(dead, State.DEAD)._replace(dead_ttl_ms=_HOUR_MS)])
     await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=_HOUR_MS)])
     before, after = Envelope("before", b"", delay_ms=_HOUR_MS), Envelope("waiting", b"")

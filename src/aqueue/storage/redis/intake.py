@@ -1,0 +1,88 @@
+"""One worker's way to its tasks: new ones over a reader of its own, lent ones over the command connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...core.lifecycle import Settlement, State
+from .connections.leases import RedisLeaseKeeper
+from .connections.reader import Reader, delivery_of, marked_if
+from .packing import BATCH
+from .scripts import ADOPT, RECLAIM
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from ...core.message import Delivery, Receipt
+    from ..protocol import Borrower
+    from .connections.address import Address
+    from .connections.server import Server
+    from .keys import Keys
+    from .server_info import ServerInfo
+
+
+class RedisIntake:
+    """Implements ``storage.protocol.Intake``. `settle` is that of the storage."""
+
+    def __init__(
+        self,
+        address: Address,
+        server: Server,
+        info: ServerInfo,
+        keys: Keys,
+        settle: Callable[[Sequence[Settlement]], Awaitable[list[bool]]],
+        borrower: Borrower,
+    ) -> None:
+        self.lease_ms = borrower.lease_ms
+        self._borrower = borrower
+        self._address = address
+        self._server = server
+        self._info = info
+        self._keys = keys
+        self._settle = settle
+        self._reader = Reader(address, server, keys, borrower)
+
+    async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
+        if limit <= 0:
+            return []
+        deliveries = await self._reader.pull(limit, wait_ms)
+        if len(deliveries) > limit:
+            await self._settle([_untouched(delivery) for delivery in deliveries[limit:]])
+        return deliveries[:limit]
+
+    async def interrupt(self) -> None:
+        await self._reader.interrupt()
+
+    async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
+        consumer, queues, lease_ms = self._borrower
+        lanes = (await self._info.lanes()).of(queues)
+        entries = [f"{receipt.place} {receipt.entry}" for receipt in held]
+        most = len(entries) + BATCH
+        return self._deliveries(
+            lanes, await self._server.run(ADOPT, consumer, lease_ms, most, len(lanes), *lanes, *entries)
+        )
+
+    async def reclaim(self, limit: int, suspect_count: int = 0, most_suspects: int = 0) -> list[Delivery]:
+        consumer, queues, lease_ms = self._borrower
+        lanes = (await self._info.lanes()).of(queues)
+        limits = (min(limit, BATCH), suspect_count, most_suspects)
+        return self._deliveries(lanes, await self._server.run(RECLAIM, consumer, lease_ms, *limits, *lanes))
+
+    def lease_keeper(self) -> RedisLeaseKeeper:
+        return RedisLeaseKeeper(self._address, self._keys, self._borrower)
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+    def _deliveries(self, lanes: list[str], reply: list[Any]) -> list[Delivery]:
+        marks, *found = reply
+        deliveries = [
+            delivery_of(self._borrower.consumer, lanes[number - 1], entry, count, fields)
+            for number, entry, count, fields in found
+        ]
+        return marked_if(marks, deliveries)
+
+
+def _untouched(delivery: Delivery) -> Settlement:
+    """The return of a delivery that nobody began."""
+    return Settlement(delivery.receipt, delivery.id, State.QUEUED, failures=delivery.failures)
