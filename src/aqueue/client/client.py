@@ -1,7 +1,27 @@
 """One event loop's line to the store: enqueues that share round trips, and results that are pushed.
 
-Its loops belong to one task group: one commits what is enqueued, one answers looks, one listens for verdicts, and one
-looks again at what has been waited for long, because a pushed message is a hint that can get lost.
+Its loops belong to one task group: one commits what is enqueued, one answers looks, one listens for events, and one
+looks again at tasks that were waited for long, because a pushed message is a hint that can get lost.
+
+**What is shared.** All code of one event loop shares one client: callers that enqueue and wait, workers, the permits of
+locks. Nothing awaits between reading a collection and writing it, so there is no lock. Another event loop has a client
+of its own and shares nothing but the store.
+
+**Who waits.** `_waiters` has the futures of those who wait for a verdict, by task id, in the order in which the tasks
+were last looked at; `_followers` has the queues of those who read progress. The listener and the looks resolve them; a
+caller that gives up removes its own. `_to_look_at` names those of the waiters that must be looked at without delay.
+
+**Which races there are.**
+
+* A verdict comes before anyone waits for it. Most results are awaited right after the enqueue, and a look would be a
+  second round trip. So `_recent` has the tasks that were enqueued here last, and the verdicts of those that have one:
+  a task that is in there without a verdict will be announced. It takes in only what is enqueued while we listen.
+* A verdict comes between a look and the wait. So a waiter is in `_waiters` before the look leaves: either the look or
+  the announcement finds it, and the second of the two changes nothing.
+* An announcement is lost, with its connection or because its result is too large for one. `Connected` empties `_recent`
+  and has every waiter looked at, and so does time, the one that was not looked at for longest first.
+* A verdict overtakes the last report of progress. So a follower looks once more when it has the verdict.
+* A receiver unsubscribes another one, or itself, while an event is passed on: see ``subscribers``.
 """
 
 from __future__ import annotations

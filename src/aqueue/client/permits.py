@@ -1,7 +1,24 @@
 """The permits of locks and semaphores that one event loop holds, and the lines of those who wait for one.
 
 What is held is renewed by one loop, long before it lapses. Of those who wait for one name only the first asks the
-store: at once, when a release is told, and every few seconds, because what is told can get lost.
+store: at once, when a release is announced, and every few seconds, because an announcement can get lost.
+
+**What is shared.** `_held` has the permits to renew, `_lines` has a line for each name that somebody waits for, and
+`_releases` keeps the releases that are under way alive. All of it belongs to one event loop, and nothing awaits between
+reading a collection and writing it. A permit alone may be given back in another event loop than it was taken in: that
+sets `_ended`, and the loop that renews drops the permit when it comes across it.
+
+**Which races there are.**
+
+* A caller gives up (it is cancelled, its time is over, the store does not answer) while the store grants its permit.
+  Nobody would renew or release that one, so each request that ends without an answer is followed by a release.
+* A caller is cancelled while it gives back. The release runs as a task of its own, which `_releases` keeps.
+* A release is announced before the first in line sleeps. It clears `moved` before it asks: an announcement after the
+  clearing ends the sleep at once, and one before it was answered by the request.
+* A renewal is answered late, or by a new permit of the same token. A fence that has changed says that the permit lapsed
+  in between, when another holder may have been inside, so it is lost even if it is ours again.
+* A permit is taken that must be renewed before all others: `_renew_earlier` wakes the loop that sleeps until the first
+  renewal is due (`_renewal_at`).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from aqueue.core.message import Envelope
 from aqueue.exceptions import ConfigurationError
 from aqueue.storage.redis.keys import LAYOUT, OLDEST_READER
 from aqueue.storage.redis.store import RedisStorage
+from aqueue.testing.conformance.harness import pull
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -34,7 +35,7 @@ def operator(redis_url: str) -> Iterator[redis.Redis]:
 
 @asynccontextmanager
 async def opened(url: str, namespace: str) -> AsyncIterator[RedisStorage]:
-    storage = RedisStorage(url, namespace, 60_000)
+    storage = RedisStorage(url, namespace)
     await storage.open()
     yield storage
     await storage.close()
@@ -79,7 +80,7 @@ async def test_a_layout_that_needs_a_later_version_is_refused_in_one_line_and_no
     operator.hset(key(namespace), mapping=later)  # type: ignore[arg-type]
     before = keys(operator, namespace)
     with pytest.raises(ConfigurationError) as refused:
-        await RedisStorage(redis_url, namespace, 60_000).open()
+        await RedisStorage(redis_url, namespace).open()
     text = str(refused.value)
     assert "\n" not in text
     for fact in (repr(namespace), f"layout {LAYOUT + 3}", "9.1.0", f"layout {oldest_reader} or newer", __version__):
@@ -95,7 +96,7 @@ async def test_a_later_layout_that_may_be_used_is_used_and_left_as_it_is(
     operator.hset(key(namespace), mapping=later)  # type: ignore[arg-type]
     async with opened(redis_url, namespace) as storage:
         assert await storage.push([Envelope("task", b"")]) == [True]
-        assert len(await storage.pull("one", ["default"], 1, 0)) == 1
+        assert len(await pull(storage, 1)) == 1
     assert operator.hgetall(key(namespace)) == later
 
 
@@ -113,7 +114,7 @@ async def test_a_damaged_note_is_refused_and_left_for_a_look(
     async with opened(redis_url, namespace):
         operator.hset(key(namespace), field, "one")
     with pytest.raises(ConfigurationError, match="does not say which layout"):
-        await RedisStorage(redis_url, namespace, 60_000).open()
+        await RedisStorage(redis_url, namespace).open()
     assert operator.hget(key(namespace), field) == b"one"
 
 
@@ -123,7 +124,7 @@ async def test_a_process_that_runs_goes_on_when_a_later_one_has_changed_the_layo
     async with opened(redis_url, namespace) as storage:
         operator.hset(key(namespace), mapping={"layout": LAYOUT + 2, "oldest_reader": LAYOUT + 1})
         assert await storage.push([Envelope("task", b"")]) == [True]
-        assert len(await storage.pull("one", ["default"], 1, 0)) == 1
+        assert len(await pull(storage, 1)) == 1
 
 
 async def test_the_note_outlives_a_flush(redis_url: str, namespace: str, operator: redis.Redis) -> None:
@@ -137,7 +138,7 @@ async def test_a_worker_writes_the_note_again_when_the_server_has_forgotten_it(
     redis_url: str, namespace: str, operator: redis.Redis
 ) -> None:
     async with opened(redis_url, namespace) as storage:
-        await storage.pull("one", ["default"], 1, 0)
+        await pull(storage, 1)
         operator.delete(*operator.scan_iter(f"{{aq:{namespace}}}:*"))
-        await storage.pull("one", ["default"], 1, 0)
+        await pull(storage, 1)
         assert operator.hgetall(key(namespace)) == OURS
