@@ -127,7 +127,7 @@ class WhatCameBackIsInNoLine(MemoryAdmin):
 
 class DroppingDoesNothing(MemoryAdmin):
     async def drop(self, task_ids: Sequence[str]) -> list[bool]:
-        return [letter is not None for letter in await self.letters(task_ids)]
+        return [letter is not None for letter in await self.dead_letters(task_ids)]
 
 
 class DroppingAlwaysWorked(MemoryAdmin):

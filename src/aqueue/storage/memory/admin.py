@@ -6,7 +6,7 @@ from heapq import heapify
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.lifecycle import BURIED, State
-from ..admin import EVERYTHING, MOST_LETTERS, PAGE, Examined, Place, StoredTask
+from ..admin import EVERYTHING, MOST_DEAD_LETTERS, PAGE, Examined, Place, StoredTask
 from .checkup import findings
 from .tables import Level, Task
 
@@ -85,7 +85,7 @@ class MemoryAdmin:
         kept = _kept(task, now_ms)._replace(state=state, deliveries=task.earlier + task.count, result=result)
         self._letters.pop(task.id, None)
         self._letters[task.id] = _Letter(kept, now_ms + ttl_ms)
-        if len(self._letters) > MOST_LETTERS:
+        if len(self._letters) > MOST_DEAD_LETTERS:
             del self._letters[next(iter(self._letters))]
 
     def _forget_letters(self) -> None:
@@ -93,7 +93,7 @@ class MemoryAdmin:
         for task_id in [task_id for task_id, letter in self._letters.items() if letter.until_ms <= now_ms]:
             del self._letters[task_id]
 
-    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+    async def dead_letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         self._forget_letters()
         found = [self._letters.get(task_id) for task_id in task_ids]
         return [letter and letter.kept for letter in found]

@@ -88,7 +88,7 @@ class SqliteAdmin:
 
     # -- dead letters
 
-    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+    async def dead_letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         return await self._writer().look(letters.find, task_ids)
 
     async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....core.lifecycle import State
-from ...admin import MOST_LETTERS, PAGE, StoredTask
+from ...admin import MOST_DEAD_LETTERS, PAGE, StoredTask
 from ..queries import QUERIES
 from ..wakeup import READY
 
@@ -25,7 +25,7 @@ def bury(transaction: Transaction, settlement: Settlement, owner: tuple[int, int
     values = (settlement.state.value, settlement.result, number, now_ms, until_ms, *owner)
     transaction.execute(QUERIES["bury"], values)
     transaction.execute(QUERIES["forget_letters"], (transaction.namespace, now_ms))
-    transaction.execute(QUERIES["trim_letters"], {"namespace": transaction.namespace, "most": MOST_LETTERS})
+    transaction.execute(QUERIES["trim_letters"], {"namespace": transaction.namespace, "most": MOST_DEAD_LETTERS})
 
 
 def page(transaction: Transaction, before: int) -> list[_Numbered]:
