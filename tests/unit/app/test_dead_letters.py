@@ -129,7 +129,7 @@ async def test_an_expiry_does_not_keep_a_task_from_its_retry(huey: Huey) -> None
     [kept] = await storage.admin.dead_letters([result.id])
     message = huey.codec.decode_message(result.id, kept.payload)
     message.expires_ms = 1
-    storage.admin._letters[result.id] = storage.admin._letters[result.id]._replace(
+    storage.admin._dead_letters[result.id] = storage.admin._dead_letters[result.id]._replace(
         kept=kept._replace(payload=huey.codec.encode_message(message))
     )
     again = await huey.retry(result)
