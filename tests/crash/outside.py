@@ -38,7 +38,7 @@ def _in_file(connection: sqlite3.Connection, name: str) -> list[str]:
         (name,),
     )
     found = [str(task) for task in tasks if task[1] != "settled" or not task[2] or task[3]]
-    for table in ("node", "edge", "mark", "cancellation"):
+    for table in ("node", "edge", "revocation", "cancellation"):
         rows = connection.execute(
             f"SELECT * FROM {table} WHERE namespace = (SELECT id FROM namespace WHERE name = ?)", (name,)
         )

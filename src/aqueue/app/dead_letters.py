@@ -69,7 +69,7 @@ class DeadLetters:
         return dropped
 
     async def _letter(self, task_id: str) -> StoredTask | None:
-        [kept] = await (await self.client()).storage.admin.letters([task_id])
+        [kept] = await (await self.client()).storage.admin.dead_letters([task_id])
         return kept
 
     def _call(self, kept: StoredTask) -> tuple[Call[Any] | None, bytes | None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PAGE = 100
 
 # More dead letters than this are not kept in a namespace: the oldest make room.
-MOST_LETTERS = 10_000
+MOST_DEAD_LETTERS = 10_000
 
 # Stands for every queue where one is paused; it cannot be the name of one.
 EVERYTHING = "*"
@@ -92,7 +92,7 @@ class StorageAdmin(Protocol):
     # A settlement with `dead_ttl_ms` leaves a dead letter for so long, beside the record of its verdict: all that it
     # takes to run the task again. A later one of the same id takes the place of an earlier one.
 
-    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+    async def dead_letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         """The dead letter of each task; None where there is none."""
 
     async def retry(self, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
@@ -132,7 +132,7 @@ class StorageAdmin(Protocol):
     # -- the end
 
     def flush(self) -> AsyncGenerator[int, None]:
-        """Forget all tasks, results, dead letters, marks and shared, step by step; how many tasks each step forgot.
+        """Forget all tasks, results, dead letters, revocations and shared state; how many tasks each step forgot.
 
         Pauses and schedules stay, and so do signs of life. Receipts of deliveries that are out do not hold any more.
         """

@@ -298,28 +298,28 @@ class Storage(Protocol):
     async def schedules(self) -> dict[str, bytes]:
         """The state of each schedule, by name."""
 
-    # -- the way out of it all
+    # -- revoking and cancelling
     #
-    # A mark under a key says that something must not start. The key is the id of a task, or what the one who asks makes
-    # of many tasks, which must be no id. A delivery that is handed out while there is any mark, or any task that was
-    # asked to stop, `is_marked`; whoever is about to start one asks `revoked` first.
+    # A revocation under a key says that something must not start. The key is a task id, or a name that the caller makes
+    # for a group of tasks; such a name must not look like an id. A delivery that is handed out while there is any
+    # revocation, or any task that was asked to stop, `is_marked`: its worker asks `revoked` before it starts the task.
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
-        """Mark `key`, instead of any earlier mark on it.
+        """Keep a revocation under `key`; it replaces an earlier one.
 
-        The mark holds before the instant `until_ms` (0: whenever), and for one task only with `once`. One on the id of
-        a task ends with the verdict of that task, so a task that has one is not marked. One on anything else that the
-        store does not know is forgotten after `keep_ms` (0: never).
+        It holds before the instant `until_ms` (0: for ever), and for one task only with `once`. A revocation under a
+        task id ends with the verdict of that task, so a task that has its verdict cannot be revoked. Under a key that
+        the store does not know it is forgotten after `keep_ms` (0: never).
         """
 
     async def restore(self, key: str) -> bool:
-        """Take the mark of `key` away; True when there was one that held."""
+        """Remove the revocation under `key`; True when there was one that held."""
 
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
-        """For each pair of a task's id and the key of its kind ('' for none), whether either is marked.
+        """For each pair of a task's id and the key of its group ('' for none), whether either is revoked.
 
-        With `consume` the task is about to start, and one that was asked to stop counts as marked, too. A mark on a
-        kind that holds once then passes on to the task that it stops: asked again, the answer is the same.
+        With `consume` the task is about to start, and one that was asked to stop counts as revoked, too. A revocation
+        of a group that holds once then moves to the task that it stops: asked again, the answer is the same.
         """
 
     async def cancel(
@@ -338,7 +338,7 @@ class Storage(Protocol):
 
         The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`; it may be
         a node that waits, and what follows for those that wait for it is part of the same step. The latter is announced
-        with ``CancelAsked``; until its verdict its deliveries are marked, ``LeaseKeeper.renew`` reports it, and a
+        with ``CancelAsked``; until its verdict its deliveries say `is_marked`, ``LeaseKeeper.renew`` reports it, and a
         put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
 
         Raises:

@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 class WhatWasSeenIsNotCompared(MemoryStorage):
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        return await super().advance(name, self._schedules.states.get(name, b""), state, envelopes)
+        return await super().advance(name, self._schedules.get(name, b""), state, envelopes)
 
 
 class ABeginningIsAlwaysAccepted(MemoryStorage):
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        return await super().advance(name, seen or self._schedules.states.get(name, b""), state, envelopes)
+        return await super().advance(name, seen or self._schedules.get(name, b""), state, envelopes)
 
 
 class ARepeatedStepIsRefused(MemoryStorage):
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        if self._schedules.states.get(name, b"") != seen:
+        if self._schedules.get(name, b"") != seen:
             return Advance.REFUSED
         return await super().advance(name, seen, state, envelopes)
 
 
 class ARepeatedStepFiresAgain(MemoryStorage):
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        if self._schedules.states.get(name, b"") == state:
+        if self._schedules.get(name, b"") == state:
             await self.push(envelopes)
         return await super().advance(name, seen, state, envelopes)
 
@@ -85,7 +85,7 @@ class AStepForgetsItsState(MemoryStorage):
 
 class AStepReplacesAKnownTask(MemoryStorage):
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        if self._schedules.states.get(name, b"") == seen:
+        if self._schedules.get(name, b"") == seen:
             for envelope in envelopes:
                 self._tasks.pop(envelope.id, None)
         return await super().advance(name, seen, state, envelopes)

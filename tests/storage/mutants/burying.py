@@ -37,15 +37,15 @@ class ALetterNeverLapses(MemoryAdmin):
 
 class AnEarlierLetterStays(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
-        if task.id not in self._letters:
+        if task.id not in self._dead_letters:
             super().bury(task, state, result, ttl_ms)
 
 
 class LettersPileUp(MemoryAdmin):
     def bury(self, task: Task, state: State, result: bytes, ttl_ms: int) -> None:
-        oldest = dict(list(self._letters.items())[:1])
+        oldest = dict(list(self._dead_letters.items())[:1])
         super().bury(task, state, result, ttl_ms)
-        self._letters = {**oldest, **self._letters}
+        self._dead_letters = {**oldest, **self._dead_letters}
 
 
 class TheEarliestLetterComesFirst(MemoryAdmin):
@@ -56,10 +56,10 @@ class TheEarliestLetterComesFirst(MemoryAdmin):
 
 class RetryingKeepsTheLetter(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
-        letter = self._letters.get(task_id)
+        letter = self._dead_letters.get(task_id)
         revived = super()._retry(task_id, payload)
         if letter is not None and revived:
-            self._letters[task_id] = letter
+            self._dead_letters[task_id] = letter
         return revived
 
 
@@ -87,14 +87,14 @@ class NoPayloadIsTheOldOne(MemoryAdmin):
 class AnIdInUseIsRetried(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         task = self._tables.tasks.get(task_id)
-        if task is not None and task_id in self._letters:
+        if task is not None and task_id in self._dead_letters:
             task.state = State.FAILED
         return super()._retry(task_id, payload)
 
 
 class FailuresComeBackToo(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
-        letter = self._letters.get(task_id)
+        letter = self._dead_letters.get(task_id)
         revived = super()._retry(task_id, payload)
         if letter is not None and revived:
             self._tables.tasks[task_id].failures = letter.kept.failures
@@ -127,7 +127,7 @@ class WhatCameBackIsInNoLine(MemoryAdmin):
 
 class DroppingDoesNothing(MemoryAdmin):
     async def drop(self, task_ids: Sequence[str]) -> list[bool]:
-        return [letter is not None for letter in await self.letters(task_ids)]
+        return [letter is not None for letter in await self.dead_letters(task_ids)]
 
 
 class DroppingAlwaysWorked(MemoryAdmin):
@@ -147,8 +147,8 @@ class WhatCameBackIsNewsToThoseWhoWaited(MemoryAdmin):
     def _retry(self, task_id: str, payload: bytes | None) -> bool:
         revived = super()._retry(task_id, payload)
         if revived:
-            for waiting in self._tables.joins._waiting.values():
+            for waiting in self._tables.nodes._waiting.values():
                 for position, other in enumerate(waiting.node.after):
                     if other == task_id:
-                        self._tables.joins._successors[task_id].append((waiting, position))
+                        self._tables.nodes._successors[task_id].append((waiting, position))
         return revived

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aqueue.core.lifecycle import State
 from aqueue.core.message import Trigger
 from aqueue.storage.memory.store import MemoryStorage
-from aqueue.storage.memory.workflows import Joins, Ready, Refused
+from aqueue.storage.memory.workflows import Ready, Refused, WaitingNodes
 from aqueue.storage.protocol import Record
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from aqueue.storage.memory.tables import Task
 
 
-class _WithJoins(MemoryStorage):
+class _WithRules(MemoryStorage):
     """A memory storage with other rules."""
 
-    Rules = Joins
+    Rules = WaitingNodes
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._joins = self.Rules()
+        self._nodes = self.Rules()
 
 
 class HalfAWorkflowIsKept(MemoryStorage):
@@ -51,7 +51,7 @@ class ARefusedVerdictMovesOn(MemoryStorage):
     def _settle(self, settlement: Settlement) -> bool:
         accepted = super()._settle(settlement)
         if not accepted and settlement.linked:
-            for moved in self._joins.follow(settlement.id, Record(settlement.state, settlement.result)):
+            for moved in self._nodes.follow(settlement.id, Record(settlement.state, settlement.result)):
                 self._move_on(moved, settlement.ttl_ms)
         return accepted
 
@@ -59,7 +59,7 @@ class ARefusedVerdictMovesOn(MemoryStorage):
 class ARetryMovesOn(MemoryStorage):
     def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
-        for moved in self._joins.follow(task.id, Record(State.DONE)):
+        for moved in self._nodes.follow(task.id, Record(State.DONE)):
             self._move_on(moved, settlement.ttl_ms)
 
 
@@ -96,21 +96,21 @@ class ACancelledNodeIsKeptForEver(MemoryStorage):
         super()._move_on(moved, ttl_ms + 1_000_000_000)
 
 
-class ACancelledNodeHasNoCause(_WithJoins):
-    class Rules(Joins):
+class ACancelledNodeHasNoCause(_WithRules):
+    class Rules(WaitingNodes):
         def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
             for moved in super().follow(task_id, verdict):
                 yield moved._replace(cause=Record(State.CANCELLED)) if isinstance(moved, Refused) else moved
 
 
-class TheFirstOfSeveralStarts(_WithJoins):
-    class Rules(Joins):
+class TheFirstOfSeveralStarts(_WithRules):
+    class Rules(WaitingNodes):
         def add(self, nodes: Sequence[Node]) -> None:
             super().add([node._replace(after=node.after[:1]) for node in nodes])
 
 
-class InputsStandInTheOrderOfTheirArrival(_WithJoins):
-    class Rules(Joins):
+class InputsStandInTheOrderOfTheirArrival(_WithRules):
+    class Rules(WaitingNodes):
         def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
             order = {successor: list(waiting.inputs) for successor, waiting in self._waiting.items()}
             for moved in super().follow(task_id, verdict):
@@ -121,8 +121,8 @@ class InputsStandInTheOrderOfTheirArrival(_WithJoins):
                 yield moved
 
 
-class OnlyOneSuccessorIsToldOfAResult(_WithJoins):
-    class Rules(Joins):
+class OnlyOneSuccessorIsToldOfAResult(_WithRules):
+    class Rules(WaitingNodes):
         def add(self, nodes: Sequence[Node]) -> None:
             super().add(nodes)
             for successors in self._successors.values():
@@ -156,8 +156,8 @@ class AHandlerRunsWhenAllIsWell(_Retriggered):
     asked, given = Trigger.FAILED, Trigger.DONE
 
 
-class OnlyTheNextIsCancelled(_WithJoins):
-    class Rules(Joins):
+class OnlyTheNextIsCancelled(_WithRules):
+    class Rules(WaitingNodes):
         def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
             for moved in super().follow(task_id, verdict):
                 yield moved
@@ -165,20 +165,20 @@ class OnlyTheNextIsCancelled(_WithJoins):
                     return
 
 
-class AnInheritedFailureIsHandledAgain(_WithJoins):
-    class Rules(Joins):
+class AnInheritedFailureIsHandledAgain(_WithRules):
+    class Rules(WaitingNodes):
         def _take(self, waiting: Any, position: int, state: State, cause: Record) -> Ready | Refused | None:
             return super()._take(waiting, position, cause.state, cause)
 
 
-class ACancelledNodeHidesItsCause(_WithJoins):
-    class Rules(Joins):
+class ACancelledNodeHidesItsCause(_WithRules):
+    class Rules(WaitingNodes):
         def _take(self, waiting: Any, position: int, state: State, cause: Record) -> Ready | Refused | None:
             return super()._take(waiting, position, state, cause._replace(state=state))
 
 
-class ALateInputWakesACancelledNode(_WithJoins):
-    class Rules(Joins):
+class ALateInputWakesACancelledNode(_WithRules):
+    class Rules(WaitingNodes):
         def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
             for moved in super().follow(task_id, verdict):
                 yield moved
@@ -192,22 +192,22 @@ class ACancelledNodeGoesOnWaiting(MemoryStorage):
             super()._withdraw(task)
 
 
-class ANodeWaitsOnWhenItHasEnded(_WithJoins):
-    class Rules(Joins):
+class ANodeWaitsOnWhenItHasEnded(_WithRules):
+    class Rules(WaitingNodes):
         def remove(self, task_id: str) -> None:
             self._waiting.pop(task_id, None)
 
 
-class AMarkOutlivesItsNode(MemoryStorage):
+class ARevocationOutlivesItsNode(MemoryStorage):
     def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
         task_id = moved.node.envelope.id
-        is_marked = self._marks.holds(task_id, "", False)
+        was_revoked = self._revocations.holds(task_id, "", False)
         super()._move_on(moved, ttl_ms)
-        if is_marked:
-            self._marks.put(task_id, 0, once=False)
+        if was_revoked:
+            self._revocations.put(task_id, 0, once=False)
 
 
-class AMarkOnANodeThatWaitsIsForgotten(MemoryStorage):
+class ARevocationOfANodeThatWaitsIsForgotten(MemoryStorage):
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         task = self._tasks.get(key)
         if task is not None and task.state is State.WAITING:

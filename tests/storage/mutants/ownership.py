@@ -152,7 +152,7 @@ class AReclaimStartsNoLease(MemoryIntake):
 
 class ReclaimIgnoresItsQueues(MemoryIntake):
     async def reclaim(self, limit: int, *suspects: int) -> list[Delivery]:
-        lent = tuple(task.level.queue for task in self._tables.lent.values())
+        lent = tuple(task.lane.queue for task in self._tables.lent.values())
         asked, self._borrower = self._borrower, self._borrower._replace(queues=lent)
         try:
             return await super().reclaim(limit, *suspects)

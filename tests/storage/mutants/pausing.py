@@ -77,20 +77,20 @@ class AFlushSparesWhatIsLent(MemoryAdmin):
         self._tables.tasks.update((task.id, task) for task in lent.values())
 
 
-class AFlushSparesLetters(MemoryAdmin):
+class AFlushSparesDeadLetters(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
-        letters = dict(self._letters)
+        letters = dict(self._dead_letters)
         async for forgotten in super().flush():
             yield forgotten
-        self._letters.update(letters)
+        self._dead_letters.update(letters)
 
 
-class AFlushSparesMarks(MemoryAdmin):
+class AFlushSparesRevocations(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
-        marks = dict(self._tables.marks._by_key)
+        marks = dict(self._tables.revocations._by_key)
         async for forgotten in super().flush():
             yield forgotten
-        self._tables.marks._by_key.update(marks)
+        self._tables.revocations._by_key.update(marks)
 
 
 class AFlushSparesSharedState(MemoryAdmin):

@@ -64,7 +64,7 @@ class APutBackLosesItsFailures(MemoryStorage):
 
 class APutBackLosesItsPriority(MemoryStorage):
     def _put_back(self, task: Task, settlement: Settlement) -> None:
-        task.level = task.level._replace(priority=0)
+        task.lane = task.lane._replace(priority=0)
         super()._put_back(task, settlement)
 
 
@@ -77,7 +77,7 @@ class APutBackLosesItsPayload(MemoryStorage):
 class APutBackGoesToTheHead(MemoryStorage):
     def _put_back(self, task: Task, settlement: Settlement) -> None:
         super()._put_back(task, settlement)
-        self._ready[task.level].rotate(1)
+        self._ready[task.lane].rotate(1)
 
 
 class APutBackLosesItsTask(MemoryStorage):

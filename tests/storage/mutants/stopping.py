@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from aqueue.storage.protocol import Event, Renewal
 
 
-# -- marks
+# -- revocations
 
 
-class NothingIsMarked(MemoryIntake):
+class NothingMayBeRevoked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=False)
 
 
-class ATakeOverIsNotMarked(MemoryIntake):
+class ATakeOverCannotBeRevoked(MemoryIntake):
     def _lend(self, task: Task) -> Delivery:
         again = task.receipt is not None
         delivery = super()._lend(task)
         return delivery._replace(is_marked=False) if again else delivery
 
 
-class AnAdoptionIsNotMarked(MemoryIntake):
+class AnAdoptionCannotBeRevoked(MemoryIntake):
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
         return [each._replace(is_marked=False) for each in await super().adopt(held)]
 
 
-class EverythingIsMarked(MemoryIntake):
+class EverythingMayBeRevoked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         return super()._delivery(task, receipt)._replace(is_marked=True)
 
@@ -53,60 +53,61 @@ class ForEverIsOnce(MemoryStorage):
         await super().revoke(key, until_ms, True, keep_ms)
 
 
-class LookingUsesAMarkUp(MemoryStorage):
+class LookingUsesARevocationUp(MemoryStorage):
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
         return await super().revoked(keys, True)
 
 
-class AMarkIsNeverUsedUp(MemoryStorage):
+class ARevocationIsNeverUsedUp(MemoryStorage):
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
         answers = await super().revoked(keys, False)
         return [
-            answer or (consume and key in self._marks.to_cancel) for answer, (key, _) in zip(answers, keys, strict=True)
+            answer or (consume and key in self._revocations.to_cancel)
+            for answer, (key, _) in zip(answers, keys, strict=True)
         ]
 
 
-class AMarkThatIsUsedUpIsGone(MemoryStorage):
+class ARevocationThatIsUsedUpIsGone(MemoryStorage):
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
-        before = set(self._marks._by_key)
+        before = set(self._revocations._by_key)
         answers = await super().revoked(keys, consume)
-        for key in set(self._marks._by_key) - before:
-            self._marks.remove(key)
+        for key in set(self._revocations._by_key) - before:
+            self._revocations.remove(key)
         return answers
 
 
-class AMarkHasNoEnd(MemoryStorage):
+class ARevocationHasNoEnd(MemoryStorage):
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         await super().revoke(key, 0, once, keep_ms)
 
 
-class AMarkOnNothingStays(MemoryStorage):
+class ARevocationOfNothingStays(MemoryStorage):
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         await super().revoke(key, until_ms, once, 0)
 
 
-class AMarkOnATaskIsForgotten(MemoryStorage):
+class ARevocationOfATaskIsForgotten(MemoryStorage):
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         await super().revoke(key, until_ms or (self._clock.now_ms() + keep_ms if keep_ms else 0), once, 0)
 
 
-class AnEndedTaskIsMarked(MemoryStorage):
+class AnEndedTaskIsRevoked(MemoryStorage):
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         await super().revoke(key, until_ms, once, keep_ms)
-        self._marks.put(key, until_ms, once)
+        self._revocations.put(key, until_ms, once)
 
 
-class AMarkOutlivesItsTask(MemoryStorage):
+class ARevocationOutlivesItsTask(MemoryStorage):
     def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
-        mark = self._marks._by_key.get(task.id)
+        revocation = self._revocations._by_key.get(task.id)
         super()._end(task, result, ttl_ms, reply)
-        if mark is not None:
-            self._marks.put(task.id, *mark)
+        if revocation is not None:
+            self._revocations.put(task.id, *revocation)
 
 
 class NothingIsRestored(MemoryStorage):
     async def restore(self, key: str) -> bool:
-        return key in self._marks._by_key
+        return key in self._revocations._by_key
 
 
 class RestoringAlwaysWorked(MemoryStorage):
@@ -120,13 +121,13 @@ class RestoringAlwaysWorked(MemoryStorage):
 
 class ACancelledTaskStaysInLine(MemoryStorage):
     def _withdraw(self, task: Task) -> None:
-        if task not in self._ready[task.level]:
+        if task not in self._ready[task.lane]:
             super()._withdraw(task)
 
 
 class ACancelledTaskStaysScheduled(MemoryStorage):
     def _withdraw(self, task: Task) -> None:
-        if task in self._ready[task.level]:
+        if task in self._ready[task.lane]:
             super()._withdraw(task)
 
 
@@ -164,12 +165,12 @@ class ASignOfLifeStopsEverything(MemoryIntake):
     def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
         renewal = super().renew(receipts, description)
         held = [receipt for receipt in receipts if receipt not in renewal.lost]
-        return renewal._replace(to_cancel=held if self._tables.marks.to_cancel else [])
+        return renewal._replace(to_cancel=held if self._tables.revocations.to_cancel else [])
 
 
 class ARequestToStopIsForgottenOnTheWayBack(MemoryStorage):
     def _put_back(self, task: Task, settlement: Settlement) -> None:
-        self._marks.to_cancel.discard(task.id)
+        self._revocations.to_cancel.discard(task.id)
         super()._put_back(task, settlement)
 
 
@@ -177,20 +178,20 @@ class ARequestToStopWaitsForTheRetry(MemoryStorage):
     def _settle(self, settlement: Settlement) -> bool:
         if settlement.state in VERDICTS:
             return super()._settle(settlement)
-        asked = settlement.id in self._marks.to_cancel
-        self._marks.to_cancel.discard(settlement.id)
+        asked = settlement.id in self._revocations.to_cancel
+        self._revocations.to_cancel.discard(settlement.id)
         accepted = super()._settle(settlement)
         if asked:
-            self._marks.to_cancel.add(settlement.id)
+            self._revocations.to_cancel.add(settlement.id)
         return accepted
 
 
 class ARequestToStopOutlivesItsTask(MemoryStorage):
     def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
-        asked = task.id in self._marks.to_cancel
+        asked = task.id in self._revocations.to_cancel
         super()._end(task, result, ttl_ms, reply)
         if asked:
-            self._marks.to_cancel.add(task.id)
+            self._revocations.to_cancel.add(task.id)
 
 
 class ATaskIsReplacedThatHasEnded(MemoryStorage):
@@ -209,7 +210,7 @@ class ATaskIsNotReplaced(MemoryStorage):
         return await super().cancel(task_id, result, ttl_ms, reply, **options)
 
 
-class WhatWasPushedForgetsItsLevel(MemoryStorage):
+class WhatWasPushedForgetsItsLane(MemoryStorage):
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
         return [found and found._replace(priority=0) for found in await super().envelopes(task_ids)]
 

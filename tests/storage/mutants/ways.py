@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aqueue.core.message import Delivery, Envelope
-    from aqueue.storage.memory.tables import Level, Task
+    from aqueue.storage.memory.tables import Lane, Task
 
 
 # -- the way in
@@ -53,29 +53,29 @@ class AnInstantIsIgnored(MemoryStorage):
 
 
 class PriorityIsIgnored(MemoryIntake):
-    def _levels(self) -> list[Level]:
-        return sorted(super()._levels(), key=lambda level: self._borrower.queues.index(level.queue))
+    def _lanes(self) -> list[Lane]:
+        return sorted(super()._lanes(), key=lambda lane: self._borrower.queues.index(lane.queue))
 
 
 class TheOrderOfQueuesIsIgnored(MemoryIntake):
-    def _levels(self) -> list[Level]:
-        return sorted(super()._levels(), key=lambda level: (-level.priority, level.queue))
+    def _lanes(self) -> list[Lane]:
+        return sorted(super()._lanes(), key=lambda lane: (-lane.priority, lane.queue))
 
 
 class QueuesGoBeforePriority(MemoryIntake):
-    def _levels(self) -> list[Level]:
-        return sorted(super()._levels(), key=lambda level: (self._borrower.queues.index(level.queue), -level.priority))
+    def _lanes(self) -> list[Lane]:
+        return sorted(super()._lanes(), key=lambda lane: (self._borrower.queues.index(lane.queue), -lane.priority))
 
 
 class OtherQueuesAreServedToo(MemoryIntake):
     def _open_queues(self) -> list[str]:
-        return [*super()._open_queues(), *(level.queue for level in self._tables.ready)]
+        return [*super()._open_queues(), *(lane.queue for lane in self._tables.ready)]
 
 
 class TheLastComesFirst(MemoryStorage):
     def _line_up(self, task: Task) -> None:
         super()._line_up(task)
-        self._ready[task.level].rotate(1)
+        self._ready[task.lane].rotate(1)
 
 
 class TheLimitIsIgnored(MemoryIntake):
@@ -123,7 +123,7 @@ class ADeliveryLeavesItsTaskInLine(MemoryIntake):
     def _lend(self, task: Task) -> Delivery:
         delivery = super()._lend(task)
         if task.count == 1:
-            self._tables.ready[task.level._replace(priority=-9)].append(task)
+            self._tables.ready[task.lane._replace(priority=-9)].append(task)
         return delivery
 
 

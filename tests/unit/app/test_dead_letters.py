@@ -126,10 +126,10 @@ async def test_an_expiry_does_not_keep_a_task_from_its_retry(huey: Huey) -> None
     result = await failed(huey, pay.options(expires=0.2).s(1))
     pay.accepted.add(1)
     storage: Any = (await huey.client()).storage
-    [kept] = await storage.admin.letters([result.id])
+    [kept] = await storage.admin.dead_letters([result.id])
     message = huey.codec.decode_message(result.id, kept.payload)
     message.expires_ms = 1
-    storage.admin._letters[result.id] = storage.admin._letters[result.id]._replace(
+    storage.admin._dead_letters[result.id] = storage.admin._dead_letters[result.id]._replace(
         kept=kept._replace(payload=huey.codec.encode_message(message))
     )
     again = await huey.retry(result)

@@ -238,11 +238,11 @@ async def test_a_workflow_in_memory_outlives_its_workers(seed: int) -> None:
     huey, clock = MemoryHuey("shop"), ManualClock()
     storage = huey._first_storage = MemoryStorage("shop", clock)
     await Stage(huey, lambda: storage, clock).give(seed)
-    assert (len(storage._joins), storage._lent, dict(storage._ready), storage._scheduled) == (0, {}, {}, [])
+    assert (len(storage._nodes), storage._lent, dict(storage._ready), storage._scheduled) == (0, {}, {}, [])
     clock.advance(KEEP_MS / 1000)
     await storage.records([])
     assert storage._tasks == {}
-    assert not storage._marks
+    assert not storage._revocations
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ... import ResultNotFound
-from ...storage.admin import MOST_LETTERS
+from ...storage.admin import MOST_DEAD_LETTERS
 from ..failures import Failure
 from ..groups import Commands
 from ..parameters import count, queue_name
@@ -41,7 +41,12 @@ def dead() -> None:
 @store_options
 @_queue_option
 @click.option(
-    "--limit", type=count(1, MOST_LETTERS), default=100, show_default=True, metavar="NUMBER", help="At most so many."
+    "--limit",
+    type=count(1, MOST_DEAD_LETTERS),
+    default=100,
+    show_default=True,
+    metavar="NUMBER",
+    help="At most so many.",
 )
 @json_option
 def list_letters(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:

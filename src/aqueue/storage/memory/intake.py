@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..protocol import Borrower
     from .admin import MemoryAdmin
     from .events import WaitingPulls
-    from .tables import Level, Tables, Task
+    from .tables import Lane, Tables, Task
 
 
 class MemoryIntake:
@@ -56,26 +56,26 @@ class MemoryIntake:
         self._woken.set()
 
     async def _sleep(self, seconds: float) -> bool:
-        """Wait until something is put in line; False when `seconds` passed first."""
+        """Wait until a task gets in line; False when `seconds` passed first."""
         self._woken.clear()
         with self._waiting.wake_by(self._woken):
             return await self._clock.wait(self._woken, seconds)
 
     def _take(self, limit: int) -> list[Delivery]:
         deliveries: list[Delivery] = []
-        for level in self._levels():
-            line = self._tables.ready[level]
+        for lane in self._lanes():
+            line = self._tables.ready[lane]
             while line and len(deliveries) < limit:
                 deliveries.append(self._lend(line.popleft()))
             if not line:
-                del self._tables.ready[level]
+                del self._tables.ready[lane]
         return deliveries
 
-    def _levels(self) -> list[Level]:
-        """The levels in which tasks wait: highest priority first, equal ones in the order of the queues."""
+    def _lanes(self) -> list[Lane]:
+        """The lanes in which tasks wait: highest priority first, equal ones in the order of the queues."""
         queues = self._open_queues()
-        levels = [level for level in self._tables.ready if level.queue in queues]
-        return sorted(levels, key=lambda level: (-level.priority, queues.index(level.queue)))
+        lanes = [lane for lane in self._tables.ready if lane.queue in queues]
+        return sorted(lanes, key=lambda lane: (-lane.priority, queues.index(lane.queue)))
 
     def _open_queues(self) -> list[str]:
         return [queue for queue in self._borrower.queues if not self._admin.is_paused(queue)]
@@ -88,7 +88,7 @@ class MemoryIntake:
         task.state = State.RUNNING
         task.count += 1
         task.receipt = Receipt(
-            self._borrower.consumer, f"{task.level.queue}:{task.level.priority}", task.entry, task.count
+            self._borrower.consumer, f"{task.lane.queue}:{task.lane.priority}", task.entry, task.count
         )
         task.begin_lease(self._clock.now_ms(), self.lease_ms)
         lent[task.receipt] = task
@@ -96,7 +96,7 @@ class MemoryIntake:
 
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
         fence = task.earlier + task.count
-        return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._tables.marks))
+        return Delivery(task.id, task.payload, receipt, task.failures, fence, bool(self._tables.revocations))
 
     # -- lent tasks
 
@@ -104,7 +104,7 @@ class MemoryIntake:
         known, queues, now_ms = set(held), self._open_queues(), self._clock.now_ms()
         adopted = []
         for receipt, task in self._tables.lent.items():
-            if receipt.consumer == self._borrower.consumer and task.level.queue in queues and receipt not in known:
+            if receipt.consumer == self._borrower.consumer and task.lane.queue in queues and receipt not in known:
                 task.begin_lease(now_ms, self.lease_ms)
                 adopted.append(self._delivery(task, receipt))
         return adopted
@@ -113,7 +113,7 @@ class MemoryIntake:
         now_ms = self._clock.now_ms()
         self._spare_the_living(now_ms)
         queues = self._open_queues()
-        lent = [task for task in self._tables.lent.values() if task.level.queue in queues]
+        lent = [task for task in self._tables.lent.values() if task.lane.queue in queues]
         expired = [task for task in lent if task.leased_until_ms <= now_ms]
         suspects = [task for task in expired if suspect_count and task.count >= suspect_count]
         others = [task for task in expired if task not in suspects]
@@ -149,7 +149,7 @@ class MemoryIntake:
                 lost.append(receipt)
                 continue
             task.begin_lease(now_ms, self.lease_ms)
-            if task.id in self._tables.marks.to_cancel:
+            if task.id in self._tables.revocations.to_cancel:
                 to_cancel.append(receipt)
         return Renewal(lost, to_cancel)
 

@@ -1,22 +1,22 @@
-"""The marks of the memory storage: what must not start, for how long it must not, and what has to stop."""
+"""Revocations in the memory storage: what must not start, for how long, and what has to stop."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class _Mark(NamedTuple):
+class _Revocation(NamedTuple):
     """Holds before `ends_ms` (0: for ever), for one task only with `once`."""
 
     ends_ms: int
     once: bool
 
 
-class Marks:
-    """Marks by key, see ``Storage.revoke`` for what they mean. `to_cancel` has the running tasks that are to stop."""
+class Revocations:
+    """Revocations by key, see ``Storage.revoke``. `to_cancel` has the ids of the running tasks that have to stop."""
 
     def __init__(self) -> None:
-        self._by_key: dict[str, _Mark] = {}
+        self._by_key: dict[str, _Revocation] = {}
         self.to_cancel: set[str] = set()
 
     def __bool__(self) -> bool:
@@ -28,21 +28,21 @@ class Marks:
         self.to_cancel.clear()
 
     def put(self, key: str, ends_ms: int, once: bool) -> None:
-        self._by_key[key] = _Mark(ends_ms, once)
+        self._by_key[key] = _Revocation(ends_ms, once)
 
     def remove(self, key: str) -> bool:
-        """Take the mark of `key` away; False when there was none."""
+        """Remove the revocation under `key`; False when there was none."""
         return self._by_key.pop(key, None) is not None
 
-    def holds(self, task_id: str, kind: str, consume: bool) -> bool:
+    def holds(self, task_id: str, group: str, consume: bool) -> bool:
         """See ``Storage.revoked``."""
         if task_id in self._by_key or (consume and task_id in self.to_cancel):
             return True
-        mark = self._by_key.get(kind)
-        if mark is not None and mark.once and consume:
-            del self._by_key[kind]
+        revocation = self._by_key.get(group)
+        if revocation is not None and revocation.once and consume:
+            del self._by_key[group]
             self.put(task_id, 0, once=True)
-        return mark is not None
+        return revocation is not None
 
     def forget(self, task_id: str) -> None:
         """The task has its verdict."""
@@ -50,6 +50,6 @@ class Marks:
         self.to_cancel.discard(task_id)
 
     def forget_ended(self, now_ms: int) -> None:
-        ended = [key for key, mark in self._by_key.items() if 0 < mark.ends_ms <= now_ms]
+        ended = [key for key, revocation in self._by_key.items() if 0 < revocation.ends_ms <= now_ms]
         for key in ended:
             del self._by_key[key]

@@ -1,8 +1,8 @@
 """The storage of one process: what every storage promises, in plain dicts, deques and heaps.
 
 Read it as the specification you can run. A task without a verdict is in exactly one of four places: `_ready` (in line,
-at its queue and priority), `_lent` (the lease table, by receipt), `_scheduled` (by due instant) or `_joins` (with what
-it waits for). A move from one to the next happens between two awaits, which makes it atomic.
+in its lane), `_lent` (the lease table, by receipt), `_scheduled` (by due instant) or `_nodes` (with what it waits for).
+A move from one to the next happens between two awaits, which makes it atomic.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ..protocol import (
     Promotion,
     QueueDepth,
     Record,
+    ScheduleChanged,
     Settled,
     WorkerInfo,
 )
 from .admin import MemoryAdmin
 from .events import Listeners, WaitingPulls
 from .intake import MemoryIntake
-from .schedules import Schedules
 from .shared import MemorySharedState
-from .tables import Level, Tables, Task
+from .tables import Lane, Tables, Task
 from .workflows import Ready
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class MemoryStorage:
         self._serial = count(1)
         self._tables = tables = Tables()
         self._tasks, self._ready, self._lent = tables.tasks, tables.ready, tables.lent
-        self._scheduled, self._joins = tables.scheduled, tables.joins
-        self._expiring, self._marks = tables.expiring, tables.marks
-        self._schedules = Schedules(self._push, lambda event: self._tell(None, event))
+        self._scheduled, self._nodes = tables.scheduled, tables.nodes
+        self._expiring, self._revocations, self._schedules = tables.expiring, tables.revocations, tables.schedules
         self.admin = MemoryAdmin(tables, self.shared, self._clock, self._enter, self._wake)
         self._waiting = WaitingPulls()
         self._users = 0
@@ -99,15 +98,8 @@ class MemoryStorage:
         self._enter(self._add(envelope), envelope.delay_ms, envelope.eta_ms)
         return True
 
-    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        self._forget_expired()
-        return self._schedules.advance(name, seen, state, envelopes)
-
-    async def schedules(self) -> dict[str, bytes]:
-        return self._schedules.states.copy()
-
     def _add(self, envelope: Envelope) -> Task:
-        task = Task(envelope.id, envelope.payload, Level(envelope.queue, envelope.priority))
+        task = Task(envelope.id, envelope.payload, Lane(envelope.queue, envelope.priority))
         self._tasks[task.id] = task
         return task
 
@@ -115,7 +107,7 @@ class MemoryStorage:
         self._forget_expired()
         new = [node.envelope.id not in self._tasks for node in nodes]
         if all(new):
-            self._joins.add(nodes)
+            self._nodes.add(nodes)
             for node in nodes:
                 if node.after:
                     self._add(node.envelope).state = State.WAITING
@@ -124,7 +116,10 @@ class MemoryStorage:
         return new
 
     def _enter(self, task: Task, delay_ms: int, eta_ms: int) -> None:
-        """Put `task` in line, or in the schedule when it is due later. One that failed is retrying in either place."""
+        """Put `task` in line, or in the schedule when it is due later: the one way in, for new and for known tasks.
+
+        A task that failed is retrying in either place.
+        """
         now_ms = self._clock.now_ms()
         due_ms = eta_ms or now_ms + delay_ms
         if task.state is not State.RETRYING:
@@ -137,7 +132,7 @@ class MemoryStorage:
     def _line_up(self, task: Task) -> None:
         task.entry = str(next(self._serial))
         task.in_line_since_ms = self._clock.now_ms()
-        self._ready[task.level].append(task)
+        self._ready[task.lane].append(task)
         self._wake()
 
     def _schedule(self, task: Task, due_ms: int) -> None:
@@ -171,7 +166,7 @@ class MemoryStorage:
             self._end(task, settlement.result, settlement.ttl_ms, settlement.reply)
             if settlement.linked:
                 self._follow(task, settlement.ttl_ms)
-        elif task.id in self._marks.to_cancel:
+        elif task.id in self._revocations.to_cancel:
             self._put_back(task, settlement._replace(delay_ms=0, eta_ms=0))
         else:
             self._put_back(task, settlement)
@@ -180,13 +175,13 @@ class MemoryStorage:
     def _end(self, task: Task, result: bytes, ttl_ms: int, reply: str) -> None:
         task.payload = b""
         task.result = result
-        self._marks.forget(task.id)
+        self._revocations.forget(task.id)
         heappush(self._expiring, (self._clock.now_ms() + ttl_ms, task.id))
         self._tell({reply, *task.watchers}, Settled(task.id, task.state, task.result))
 
     def _follow(self, task: Task, ttl_ms: int) -> None:
-        """`task` has its verdict: move those on who wait for it."""
-        for moved in self._joins.follow(task.id, Record(task.state, task.result)):
+        """`task` has its verdict: move the nodes on that wait for it."""
+        for moved in self._nodes.follow(task.id, Record(task.state, task.result)):
             self._move_on(moved, ttl_ms)
 
     def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
@@ -215,25 +210,47 @@ class MemoryStorage:
         self._tell({reply, *task.watchers}, Progressed(task_id, progress))
         return True
 
-    # -- the way out of it all
+    # -- schedules
+
+    async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
+        self._forget_expired()
+        kept = self._schedules.get(name, b"")
+        if kept == state:
+            return Advance.KNOWN
+        if kept != seen:
+            return Advance.REFUSED
+        if state:
+            self._schedules[name] = state
+        else:
+            del self._schedules[name]
+        for envelope in envelopes:
+            self._push(envelope)
+        if not envelopes:
+            self._tell(None, ScheduleChanged(name))
+        return Advance.MADE
+
+    async def schedules(self) -> dict[str, bytes]:
+        return self._schedules.copy()
+
+    # -- revoking and cancelling
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         self._forget_expired()
-        self._marks.remove(key)
+        self._revocations.remove(key)
         task = self._tasks.get(key)
         if task is None or task.state not in VERDICTS:
             now_ms = self._clock.now_ms()
             forgotten_ms = now_ms + keep_ms if keep_ms and task is None else 0
-            self._marks.put(key, until_ms or forgotten_ms, once)
-            self._marks.forget_ended(now_ms)
+            self._revocations.put(key, until_ms or forgotten_ms, once)
+            self._revocations.forget_ended(now_ms)
 
     async def restore(self, key: str) -> bool:
-        self._marks.forget_ended(self._clock.now_ms())
-        return self._marks.remove(key)
+        self._revocations.forget_ended(self._clock.now_ms())
+        return self._revocations.remove(key)
 
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
-        self._marks.forget_ended(self._clock.now_ms())
-        return [self._marks.holds(task_id, kind, consume) for task_id, kind in keys]
+        self._revocations.forget_ended(self._clock.now_ms())
+        return [self._revocations.holds(task_id, group, consume) for task_id, group in keys]
 
     async def cancel(
         self,
@@ -250,7 +267,7 @@ class MemoryStorage:
         if task is None or task.state in VERDICTS or (task.receipt is not None and not if_lent):
             return False
         if task.receipt is not None:
-            self._marks.to_cancel.add(task_id)
+            self._revocations.to_cancel.add(task_id)
             self._tell(None, CancelAsked(task_id))
         else:
             self._withdraw(task)
@@ -264,20 +281,20 @@ class MemoryStorage:
     def _withdraw(self, task: Task) -> None:
         """Take `task` out of its line, out of the schedule, or away from what it waits for."""
         if task.state is State.WAITING:
-            self._joins.remove(task.id)
+            self._nodes.remove(task.id)
             return
-        line = self._ready[task.level]
+        line = self._ready[task.lane]
         if task in line:
             line.remove(task)
         else:
             self._scheduled[:] = [entry for entry in self._scheduled if entry[2] is not task]
             heapify(self._scheduled)
         if not line:
-            del self._ready[task.level]
+            del self._ready[task.lane]
 
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
         tasks = [self._tasks.get(task_id) for task_id in task_ids]
-        return [Envelope(t.id, t.payload, *t.level) if t and t.state not in VERDICTS else None for t in tasks]
+        return [Envelope(t.id, t.payload, *t.lane) if t and t.state not in VERDICTS else None for t in tasks]
 
     # -- upkeep
 
@@ -291,9 +308,7 @@ class MemoryStorage:
         return Promotion(moved, max(self._scheduled[0][0] - now_ms, 0) if self._scheduled else None)
 
     def _promote(self, task: Task) -> None:
-        if task.state is State.SCHEDULED:
-            task.state = State.QUEUED
-        self._line_up(task)
+        self._enter(task, 0, 0)
 
     async def retire(self, consumer: str) -> None:
         self._tables.workers.pop(consumer, None)

@@ -1,4 +1,4 @@
-"""What the memory storage keeps: the tasks, and the places in which they are."""
+"""What the memory storage keeps: the tasks, the places in which they are, and the states of schedules."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.lifecycle import State
 from ..protocol import QueueDepth
-from .revocations import Marks
-from .workflows import Joins
+from .revocations import Revocations
+from .workflows import WaitingNodes
 
 if TYPE_CHECKING:
     from ...core.message import Receipt
 
 
-class Level(NamedTuple):
+class Lane(NamedTuple):
     """One queue at one priority."""
 
     queue: str
@@ -32,7 +32,7 @@ class Task:
 
     id: str
     payload: bytes
-    level: Level
+    lane: Lane
     state: State = State.QUEUED
     failures: int = 0
     earlier: int = 0
@@ -56,22 +56,23 @@ class Task:
 class Tables:
     """Each task is in `tasks`.
 
-    One without a verdict is in one of `ready`, `lent`, `scheduled` and `joins` besides, one with a verdict in
-    `expiring`.
+    One without a verdict is also in one of `ready`, `lent`, `scheduled` and `nodes`, one with a verdict in `expiring`.
 
-    `workers` has the description of each consumer and the instant of its last sign of life. `reclaimed_ms` is when
-    somebody last looked for leases that have run out, `reclaim_due_ms` by when somebody should have looked again.
+    `schedules` has the state of each schedule by name, `workers` has for each consumer its description and the instant
+    of its last sign of life. `reclaimed_ms` is when a worker last reclaimed, `reclaim_due_ms` by when one should have
+    done so again.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
-    ready: defaultdict[Level, deque[Task]] = field(default_factory=lambda: defaultdict(deque))
+    ready: defaultdict[Lane, deque[Task]] = field(default_factory=lambda: defaultdict(deque))
     lent: dict[Receipt, Task] = field(default_factory=dict)
     scheduled: list[tuple[int, int, Task]] = field(default_factory=list)
-    joins: Joins = field(default_factory=Joins)
+    nodes: WaitingNodes = field(default_factory=WaitingNodes)
     expiring: list[tuple[int, str]] = field(default_factory=list)
-    marks: Marks = field(default_factory=Marks)
+    revocations: Revocations = field(default_factory=Revocations)
+    schedules: dict[str, bytes] = field(default_factory=dict)
     workers: dict[str, tuple[bytes, int]] = field(default_factory=dict)
-    # 0 is long ago: the first look of all comes after a pause.
+    # 0 is long ago: the first worker reclaims after a long time in which none did.
     reclaimed_ms: int = 0
     reclaim_due_ms: int = 0
 
@@ -82,10 +83,10 @@ class Tables:
     def depths(self, now_ms: int) -> list[QueueDepth]:
         """How full each queue is that holds anything."""
         waits_ms: defaultdict[str, list[int]] = defaultdict(list)
-        for level, line in self.ready.items():
-            waits_ms[level.queue] += (now_ms - task.in_line_since_ms for task in line)
-        running = Counter(task.level.queue for task in self.lent.values())
-        scheduled = Counter(task.level.queue for _, _, task in self.scheduled)
+        for lane, line in self.ready.items():
+            waits_ms[lane.queue] += (now_ms - task.in_line_since_ms for task in line)
+        running = Counter(task.lane.queue for task in self.lent.values())
+        scheduled = Counter(task.lane.queue for _, _, task in self.scheduled)
         return [
             QueueDepth(queue, len(waits_ms[queue]), running[queue], scheduled[queue], max(waits_ms[queue], default=0))
             for queue in sorted({*waits_ms, *running, *scheduled})

@@ -1,4 +1,4 @@
-"""Which tasks of workflows wait for which, and what follows when one of those ends: the rules, in plain dicts."""
+"""The nodes of workflows that wait for others, and what follows from a verdict: the rules, in plain dicts."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class _Waiting:
         return len(self.inputs) == len(self.node.after)
 
 
-class Joins:
-    """The nodes that wait, and for whom."""
+class WaitingNodes:
+    """The nodes that wait, and the tasks that they wait for."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, _Waiting] = {}
@@ -62,7 +62,7 @@ class Joins:
         return self._waiting.keys()
 
     def clear(self) -> None:
-        """Nobody waits any more."""
+        """Forget all nodes: none waits any more."""
         self._waiting.clear()
         self._successors.clear()
 

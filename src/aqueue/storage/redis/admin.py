@@ -81,18 +81,18 @@ class RedisAdmin:
             yield [_with_verdict(*task) for task in page]
 
     async def _dead(self, queue: str) -> AsyncGenerator[list[StoredTask], None]:
-        # No more than `MOST_LETTERS`.
+        # No more than `MOST_DEAD_LETTERS`.
         ids = [task_id.decode() for task_id in await self._server.call("ZRANGE", self._keys.dead, 0, -1)]
         ids.reverse()
         for start in range(0, len(ids), PAGE):
-            letters = await self.letters(ids[start : start + PAGE])
+            letters = await self.dead_letters(ids[start : start + PAGE])
             found = [letter for letter in letters if letter is not None and queue in {"", letter.queue}]
             if found:
                 yield found
 
     # -- dead letters
 
-    async def letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
+    async def dead_letters(self, task_ids: Sequence[str]) -> list[StoredTask | None]:
         found: list[StoredTask | None] = []
         for ids in batches(task_ids, PAGE):
             letters = await self._server.run(DEAD_LETTERS, *ids)

@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..._version import __version__
-from ..admin import MOST_LETTERS
+from ..admin import MOST_DEAD_LETTERS
 from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT
 from .keys import GROUP, LAYOUT, NAMED, OLDEST_READER, SINGLE
 
@@ -25,7 +25,7 @@ TOLD_BYTES = 4096
 _CONSTANTS: dict[str, str | bytes | int] = {
     "GROUP": GROUP,
     "LAYOUT": LAYOUT,
-    "MOST_DEAD_LETTERS": MOST_LETTERS,
+    "MOST_DEAD_LETTERS": MOST_DEAD_LETTERS,
     "MOST_INPUT_BYTES": MOST_INPUT_BYTES,
     "OLDEST_READER": OLDEST_READER,
     "TOLD_BYTES": TOLD_BYTES,

@@ -1,7 +1,7 @@
 """One connection to the file, for one thread of one process.
 
 A transaction is either written as a whole or not at all, takes the write lock before it reads, and hands out what the
-operations on it need: the present instant, new numbers, and a place to note who must be woken once it is committed.
+steps in it need: the present instant, new numbers, and a place to note whom to wake once it is committed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import itertools
 import os
 import shutil
 import sqlite3
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...exceptions import ConfigurationError, HueyException, QueueFull, QueueUnavailable
-from .queries import QUERIES, SCHEMA, of_rows
+from . import layout
+from .queries import QUERIES, of_rows
 from .wakeup import DUE
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 
-_APPLICATION_ID = 0x61717565
-_SCHEMA_VERSION = 5
 _OLDEST_SQLITE = (3, 37, 0)
 _SETUP_SECONDS = 5.0
 # SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits
@@ -55,10 +54,10 @@ _serials = itertools.count(1)
 
 
 class Transaction:
-    """What an operation works with, between BEGIN and COMMIT.
+    """What a step works with, between BEGIN and COMMIT.
 
-    `connection` tells the connection from every other of this process, `news` collects the topics that those who wait
-    must hear of.
+    `connection` tells the connection from every other of this process. `news` collects the topics whose waiters are
+    woken once it is committed.
     """
 
     def __init__(self, link: Link, now_ms: int) -> None:
@@ -68,42 +67,46 @@ class Transaction:
         self.now_ms = now_ms
         self._path = link.path
         self.news: set[str] = set()
-        self._is_watched: bool | None = None
-        self._is_marked: bool | None = None
+        self._has_watchers: bool | None = None
+        self._has_revocations: bool | None = None
         self._number: int | None = None
         self._numbered = False
         self._scheduled: list[int] = []
 
     def execute_rows(self, name: str, rows: Sequence[tuple[object, ...]]) -> int:
-        """Run the statement `name` over `rows`; how many of them changed something.
+        """Run the statement `name` over `rows`; the number of them that changed something.
 
         One statement for many rows is twice as fast as one for each, and lets go of the interpreter's lock once.
         """
-        changed = 0
+        return sum(self._over(name, part).rowcount for part in _powers_of_two(rows))
+
+    def select_rows(self, name: str, rows: Sequence[tuple[object, ...]]) -> Iterator[tuple[Any, ...]]:
+        """The answers of the statement `name` to `rows`."""
         for part in _powers_of_two(rows):
-            statement = of_rows(name, len(part), len(part[0]))
-            changed += self.execute(statement, tuple(itertools.chain.from_iterable(part))).rowcount
-        return changed
+            yield from self._over(name, part)
+
+    def _over(self, name: str, rows: Sequence[tuple[object, ...]]) -> sqlite3.Cursor:
+        return self.execute(of_rows(name, len(rows), len(rows[0])), tuple(itertools.chain.from_iterable(rows)))
 
     @property
-    def is_watched(self) -> bool:
-        """Whether anybody watches a task of somebody else: mostly not, which saves a look per task."""
-        if self._is_watched is None:
-            [(found,)] = self.execute(QUERIES["is_watched"], (self.namespace,))
-            self._is_watched = bool(found)
-        return self._is_watched
+    def has_watchers(self) -> bool:
+        """Whether a client watches a task that another one enqueued: mostly not, which saves a look per task."""
+        if self._has_watchers is None:
+            [(found,)] = self.execute(QUERIES["has_watchers"], (self.namespace,))
+            self._has_watchers = bool(found)
+        return self._has_watchers
 
     @property
-    def is_marked(self) -> bool:
-        """Whether anything was revoked or asked to stop before this was first asked: mostly not, which saves looks."""
-        if self._is_marked is None:
-            [(found,)] = self.execute(QUERIES["is_marked"], {"namespace": self.namespace})
-            self._is_marked = bool(found)
-        return self._is_marked
+    def has_revocations(self) -> bool:
+        """Whether anything is revoked or was asked to stop: mostly not, which saves looks. Asked once a transaction."""
+        if self._has_revocations is None:
+            [(found,)] = self.execute(QUERIES["has_revocations"], {"namespace": self.namespace})
+            self._has_revocations = bool(found)
+        return self._has_revocations
 
-    def note_mark(self) -> None:
+    def note_revocation(self) -> None:
         """Something was revoked or asked to stop in this very transaction."""
-        self._is_marked = True
+        self._has_revocations = True
 
     def last_number(self) -> int:
         """The highest number that was given out so far."""
@@ -118,7 +121,7 @@ class Transaction:
         return self._number
 
     def note_scheduled(self, at_ms: int) -> None:
-        """A task was scheduled: if it is due before all others, those who wait for that instant must know."""
+        """A task was scheduled: if it is due before all others, the promoters must know."""
         self._scheduled.append(at_ms)
 
     def next_due_ms(self) -> int | None:
@@ -284,17 +287,15 @@ class Link:
         """Make the file a queue unless it is one; the number of `namespace` in it."""
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise ConfigurationError(f"SQLite {sqlite3.sqlite_version} is too old: 3.37 or newer is needed")
-        self._check_schema()
+        is_complete = layout.check(self._connection, self.path)
         [(mode,)] = self.execute("PRAGMA journal_mode = WAL")
         if mode != "wal":
             raise ConfigurationError(f"SQLite cannot keep a write-ahead log for {self.path}: name a file elsewhere")
         self._connection.executescript(f"PRAGMA synchronous = {location.synchronous}; {_PRAGMAS}")
-        if self._schema_version() < _SCHEMA_VERSION:
-            # So far every version has only added to the one before.
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {SCHEMA}; PRAGMA application_id = {_APPLICATION_ID};"
-                f"PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT"
-            )
+        if not is_complete:
+            layout.lay_out(self._connection)
+            # A newer version may have been faster, at a file that was empty until then.
+            layout.check(self._connection, self.path)
         number = self._namespace_number(namespace)
         self._version = self._data_version()
         self.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
@@ -307,27 +308,6 @@ class Link:
             self.execute("INSERT INTO namespace (name) VALUES (?) ON CONFLICT DO NOTHING", (namespace,))
             row = self.execute(find, (namespace,)).fetchone()
         return int(row[0])
-
-    def _schema_version(self) -> int:
-        [(version,)] = self.execute("PRAGMA user_version")
-        return int(version)
-
-    def _check_schema(self) -> None:
-        # One look, for another process may be writing the schema at this very moment.
-        self.execute("BEGIN")
-        [(tables,)] = self.execute("SELECT count(*) FROM sqlite_schema")
-        [(application,)] = self.execute("PRAGMA application_id")
-        version = self._schema_version()
-        self.execute("COMMIT")
-        if application != _APPLICATION_ID and (application or version or tables):
-            raise ConfigurationError(
-                f"{self.path} is a SQLite database of another application: name a file of its own for the queue"
-            )
-        if version > _SCHEMA_VERSION:
-            raise ConfigurationError(
-                f"{self.path} was written by a newer aqueue (schema {version}; this version knows {_SCHEMA_VERSION}): "
-                "upgrade aqueue, or name another file"
-            )
 
     def _explained(self, error: sqlite3.Error) -> HueyException:
         # SQLite calls a disk full, and a quota or a limit that is used up a failed write.

@@ -1,4 +1,4 @@
-"""A worker's sign of life, with a connection of its own."""
+"""How a worker keeps its leases: with a connection of its own, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...exceptions import HueyException, QueueUnavailable
 from .connection import Link
-from .steps import tasks as operations
+from .steps import leases
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,7 +32,7 @@ class SqliteLeaseKeeper:
             if self._link is None:
                 self._link = Link(self._location, self._namespace, create=False)
             with self._link.transaction(self._clock) as transaction:
-                return operations.renew(transaction, self._borrower, receipts, description)
+                return leases.renew(transaction, self._borrower, receipts, description)
         except HueyException as error:
             self.close()
             raise QueueUnavailable(f"the leases could not be renewed: {error}") from error

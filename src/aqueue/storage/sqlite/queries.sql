@@ -6,18 +6,18 @@ SELECT last FROM sequence
 -- save_number: the last number that is given out now
 UPDATE sequence SET last = ?
 
--- push: new tasks; nothing happens to those whose id is known
-INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, payload)
+-- enter: new tasks get in line, in the schedule or among those that wait; nothing happens to those whose id is known
+INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, earlier, payload)
 VALUES {rows}
 ON CONFLICT (namespace, id) DO NOTHING
 
--- is_kept: whether a task got in line under a number
+-- has_entered: whether a task got in line under a number
 SELECT EXISTS (SELECT * FROM task WHERE seq = ?)
 
 -- free_id: forget a task whose result has expired, so that its id can be pushed again
 DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at <= ?
 
--- known: which of some ids are those of tasks
+-- known: those of some ids that are known
 SELECT id FROM task
 WHERE namespace = ? AND id IN (SELECT value FROM json_each(?)) AND NOT (place = 'settled' AND at <= ?)
 
@@ -28,33 +28,36 @@ WHERE namespace = ? AND id IN (SELECT value FROM json_each(?)) AND place = 'sett
 -- add_nodes: what tasks wait for
 INSERT INTO node (namespace, id, condition, missing, delay, eta, client) VALUES {rows}
 
--- add_edges: whom they wait for
+-- add_edges: the tasks that they wait for
 INSERT INTO edge (namespace, source, target, position) VALUES {rows}
 
--- successors: who waits for a task, and for how many inputs of it
+-- successors: the nodes that wait for a task, and the number of their inputs that it gives
 SELECT target, condition, count(*) FROM edge INDEXED BY edge_source
 CROSS JOIN node ON node.namespace = edge.namespace AND node.id = edge.target
 WHERE edge.namespace = ? AND source = ?
 GROUP BY target, condition
 ORDER BY min(edge.rowid)
 
--- give: what a task is to those who wait for it
+-- give: the input that a task gives to the nodes that wait for it
 UPDATE edge SET input = ? WHERE namespace = ? AND source = ?
 
--- take: a waiting task has inputs more, of so many bytes
+-- take: a waiting task got inputs, of some bytes
 UPDATE node SET missing = missing - ?, size = size + ? WHERE namespace = ? AND id = ?
 RETURNING missing, size, delay, eta
 
 -- inputs: what a waiting task got, in its order
 SELECT input FROM edge WHERE namespace = ? AND target = ? ORDER BY position
 
--- join: a waiting task gets in line with its inputs
-UPDATE task SET seq = ?, place = ?, state = ?, at = ?, payload = ? WHERE seq = ?
+-- enter_again: a task gets in line, or in the schedule, under a new number
+UPDATE task
+SET seq = ?, place = ?, state = ?, at = ?, failures = coalesce(?, failures), payload = coalesce(?, payload),
+    earlier = earlier + count, count = 0, consumer = ''
+WHERE seq = ?
 
 -- drop_node: a task does not wait any more
 DELETE FROM node WHERE namespace = ? AND id = ? RETURNING client
 
--- drop_edges: and nobody brings it anything
+-- drop_edges: and gets no more inputs
 DELETE FROM edge WHERE namespace = ? AND target = ?
 
 -- claim: lend the first ready tasks; the inner query reads no more than the limit in each queue, however long it is
@@ -83,46 +86,41 @@ WHERE namespace = :namespace AND place = 'leased' AND consumer = :consumer
     AND queue IN (SELECT value FROM json_each(:queues))
     AND NOT EXISTS (SELECT * FROM pause WHERE namespace = :namespace AND pause.queue IN (task.queue, '*'))
 
--- end: the verdicts on tasks, each if its delivery is still the present one
+-- end: the verdicts on tasks
 UPDATE task
-SET place = 'settled', state = column1, result = column2, at = column3, client = column4, told = column5,
+SET place = 'settled', state = column2, result = column3, at = column4, client = column5, told = column6,
     payload = x'', consumer = ''
 FROM (VALUES {rows})
-WHERE task.seq = column6 AND task.namespace = column7 AND task.place = 'leased'
-    AND task.consumer = column8 AND task.count = column9
+WHERE task.seq = column1
 
--- is_told: whether the last thing to tell of a task has this number
-SELECT EXISTS (SELECT * FROM task WHERE seq = ? AND told = ?)
+-- held: those of some deliveries that are the present ones of their tasks
+SELECT task.seq, task.consumer, task.count
+FROM (VALUES {rows})
+CROSS JOIN task ON task.seq = column1 AND task.namespace = column2 AND task.place = 'leased'
+    AND task.consumer = column3 AND task.count = column4
 
--- put_back: a task gets in line again under a new number, if its delivery is still the present one
-UPDATE task
-SET seq = ?, place = ?, state = ?, at = ?, failures = ?, earlier = earlier + count, count = 0, consumer = ''
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+-- report: the progress of a task
+UPDATE task SET progress = ?, client = ?, told = ? WHERE seq = ?
 
--- report: the progress of a task, if its delivery is still the present one
-UPDATE task SET progress = ?, client = ?, told = ?
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+-- renew: a new lease
+UPDATE task SET at = ?, lease = ? WHERE seq = ?
 
--- renew: a new lease, if the delivery is still the present one
-UPDATE task SET at = ?, lease = ?
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
-
--- is_marked: whether anything was revoked or asked to stop: mostly not
-SELECT EXISTS (SELECT * FROM mark WHERE namespace = :namespace)
+-- has_revocations: whether anything was revoked or asked to stop: mostly not
+SELECT EXISTS (SELECT * FROM revocation WHERE namespace = :namespace)
     OR EXISTS (SELECT * FROM cancellation WHERE namespace = :namespace)
 
--- mark: a key is revoked
-INSERT INTO mark (namespace, key, once, ends) VALUES (?, ?, ?, ?)
+-- revoke: keep a revocation, instead of an earlier one under the same key
+INSERT INTO revocation (namespace, key, once, ends) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET once = excluded.once, ends = excluded.ends
 
--- unmark: a key is not revoked any more
-DELETE FROM mark WHERE namespace = ? AND key = ?
+-- restore: remove a revocation
+DELETE FROM revocation WHERE namespace = ? AND key = ?
 
--- forget_marks: drop marks that have ended
-DELETE FROM mark WHERE namespace = ? AND ends BETWEEN 1 AND ?
+-- forget_revocations: drop revocations that have ended
+DELETE FROM revocation WHERE namespace = ? AND ends BETWEEN 1 AND ?
 
--- mark_of: whether a key is revoked, for one task only or for any
-SELECT once FROM mark WHERE namespace = ? AND key = ?
+-- holds_once: whether the revocation under a key, if there is one, holds for one task only
+SELECT once FROM revocation WHERE namespace = ? AND key = ?
 
 -- is_to_cancel: whether a task was asked to stop
 SELECT EXISTS (SELECT * FROM cancellation WHERE namespace = ? AND id = ?)
@@ -139,13 +137,8 @@ DELETE FROM cancellation WHERE namespace = ? AND id = ?
 -- unsettled: a task by its id, unless it has its verdict
 SELECT seq, place, payload, queue, priority FROM task WHERE namespace = ? AND id = ? AND place <> 'settled'
 
--- is_ended: whether a task has its verdict
-SELECT EXISTS (SELECT * FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND at > ?)
-
--- withdraw: the verdict on a task that is not leased
-UPDATE task
-SET place = 'settled', state = 'cancelled', result = ?, at = ?, client = ?, told = ?, payload = x''
-WHERE seq = ?
+-- is_settled: whether a task has its verdict; no row when it is unknown
+SELECT place = 'settled' FROM task WHERE namespace = ? AND id = ? AND NOT (place = 'settled' AND at <= ?)
 
 -- forget: drop tasks whose result has expired, the oldest first
 DELETE FROM task WHERE seq IN (
@@ -159,29 +152,25 @@ SELECT state FROM schedule WHERE namespace = ? AND name = ?
 INSERT INTO schedule (namespace, name, state, changed) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET state = excluded.state, changed = max(changed, excluded.changed)
 
--- drop_forgotten: what is left of a schedule that was forgotten, for which that is news no more
+-- drop_forgotten: drop what is left of the schedule that was forgotten before, which is no news any more
 DELETE FROM schedule WHERE namespace = ? AND state = x''
 
 -- schedules: all that have a state
 SELECT name, state FROM schedule WHERE namespace = ? AND state <> x''
 
 -- due: scheduled tasks that are due, the earliest first
-SELECT seq FROM task WHERE namespace = ? AND place = 'scheduled' AND at <= ? ORDER BY at, seq LIMIT ?
-
--- promote: a scheduled task gets in line; one that failed is retrying until it runs
-UPDATE task SET seq = ?, place = 'ready', at = ?, state = CASE state WHEN 'scheduled' THEN 'queued' ELSE state END
-WHERE seq = ?
+SELECT seq, state FROM task WHERE namespace = ? AND place = 'scheduled' AND at <= ? ORDER BY at, seq LIMIT ?
 
 -- next_due: when the next scheduled task is due
 SELECT min(at) FROM task WHERE namespace = ? AND place = 'scheduled'
 
--- last_reclaim: when somebody last looked for leases that have run out, and by when somebody should have looked again
+-- last_reclaim: when a worker last reclaimed, and by when one should have reclaimed again
 SELECT reclaimed_at, reclaim_due FROM namespace WHERE id = ?
 
--- save_reclaim: somebody looks for leases that have run out
+-- save_reclaim: a worker reclaims
 UPDATE namespace SET reclaimed_at = ?, reclaim_due = ? WHERE id = ?
 
--- begin_leases_anew: leases that are shorter than a time in which nobody looked
+-- begin_leases_anew: leases that are shorter than a time in which no worker reclaimed
 UPDATE task SET at = :now_ms + lease WHERE namespace = :namespace AND place = 'leased' AND lease < :pause_ms
 
 -- reclaim: lend tasks whose lease has run out to another consumer
@@ -210,19 +199,19 @@ SELECT consumer, description, seen FROM worker WHERE namespace = ? ORDER BY cons
 SELECT state, result, progress FROM task
 WHERE namespace = ? AND id = ? AND NOT (place = 'settled' AND at <= ?)
 
--- count_ready: how many tasks wait in each queue, and since when
+-- count_ready: the number of ready tasks in each queue, and since when the first waits
 SELECT queue, count(*), min(at) FROM task WHERE namespace = ? AND place = 'ready' GROUP BY queue
 
--- count_leased: how many tasks of each queue run
+-- count_leased: the number of running tasks in each queue
 SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'leased' GROUP BY queue
 
--- count_scheduled: how many tasks of each queue are due later
+-- count_scheduled: the number of tasks in each queue that are due later
 SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'scheduled' GROUP BY queue
 
 -- watch: a client wants to be told of a task that it did not enqueue
 INSERT INTO watch (namespace, id, client) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 
--- is_watched: whether anybody watches anything
+-- has_watchers: whether anybody watches anything: mostly not
 SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
 
 -- tell_watchers: there is something to tell of a task; its own client knows already
@@ -239,7 +228,7 @@ FROM watch
 CROSS JOIN task ON task.namespace = watch.namespace AND task.id = watch.id
 WHERE watch.namespace = :namespace AND watch.client = :client AND watch.told > 0 AND watch.told > :last
 UNION ALL
-SELECT number, name, 'freed', NULL, NULL FROM cell WHERE namespace = :namespace AND kind = 'waiting' AND number > :last
+SELECT number, name, 'freed', NULL, NULL FROM fact WHERE namespace = :namespace AND kind = 'waiting' AND number > :last
 UNION ALL
 SELECT asked, id, 'cancel', NULL, x'' FROM cancellation WHERE namespace = :namespace AND asked > :last
 UNION ALL
@@ -247,36 +236,36 @@ SELECT changed, name, 'schedule', NULL, x'' FROM schedule WHERE namespace = :nam
 ORDER BY told
 LIMIT :limit
 
--- cell: one fact that has not lapsed
-SELECT value, number, until FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND token = ? AND until > ?
+-- fact: one fact that has not lapsed
+SELECT value, number, until FROM fact WHERE namespace = ? AND kind = ? AND name = ? AND token = ? AND until > ?
 
--- keep_cell: a new fact, or one that takes the place of another
-INSERT INTO cell (namespace, kind, name, token, until, number, value) VALUES (?, ?, ?, ?, ?, ?, ?)
+-- keep_fact: a new fact, or one that takes the place of another
+INSERT INTO fact (namespace, kind, name, token, until, number, value) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (namespace, kind, name, token) DO UPDATE
 SET until = excluded.until, number = excluded.number, value = excluded.value
 
--- drop_cell: one fact less
-DELETE FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND token = ?
+-- drop_fact: remove a fact
+DELETE FROM fact WHERE namespace = ? AND kind = ? AND name = ? AND token = ?
 
--- drop_cells: all facts of one name less
-DELETE FROM cell WHERE namespace = ? AND kind = ? AND name = ?
+-- drop_facts: remove all facts of one name
+DELETE FROM fact WHERE namespace = ? AND kind = ? AND name = ?
 
--- forget_cells: drop facts that have lapsed, the oldest first
-DELETE FROM cell WHERE rowid IN (SELECT rowid FROM cell WHERE namespace = ? AND until <= ? ORDER BY until LIMIT ?)
+-- forget_facts: drop facts that have lapsed, the oldest first
+DELETE FROM fact WHERE rowid IN (SELECT rowid FROM fact WHERE namespace = ? AND until <= ? ORDER BY until LIMIT ?)
 
--- count_cells: how many facts of one name lapse after an instant
-SELECT count(*) FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
+-- count_facts: the number of facts of one name that lapse after an instant
+SELECT count(*) FROM fact WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
 
--- first_cell: when the first fact of one name lapses, after an instant
-SELECT min(until) FROM cell WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
+-- first_fact: when the first fact of one name lapses, after an instant
+SELECT min(until) FROM fact WHERE namespace = ? AND kind = ? AND name = ? AND until > ?
 
--- late_cell: when a fact of one name lapses that so many follow
-SELECT until FROM cell WHERE namespace = ? AND kind = ? AND name = ? ORDER BY until DESC LIMIT 1 OFFSET ?
+-- late_fact: when the fact of one name lapses that a given number of others outlast
+SELECT until FROM fact WHERE namespace = ? AND kind = ? AND name = ? ORDER BY until DESC LIMIT 1 OFFSET ?
 
--- permits: who holds any, the first to lapse first
-SELECT name, token, until FROM cell WHERE namespace = ? AND kind = 'permit' AND until > ? ORDER BY until
+-- permits: all permits that are held, the first to lapse first
+SELECT name, token, until FROM fact WHERE namespace = ? AND kind = 'permit' AND until > ? ORDER BY until
 
--- next_level: the queue and the priority that come next among those of ready tasks, which are read queue by queue
+-- next_lane: the lane of ready tasks that comes next, queue by queue
 SELECT queue, priority FROM (
     SELECT * FROM (
         SELECT queue, priority FROM task
@@ -294,7 +283,7 @@ SELECT queue, priority FROM (
 )
 LIMIT 1
 
--- walk_ready: a page of what is in line at one level
+-- walk_ready: a page of what is in line in one lane
 SELECT seq, id, state, payload, queue, priority, at, failures, count, consumer FROM task
 WHERE namespace = :namespace AND place = 'ready' AND queue = :queue AND priority = :priority AND seq > :seq
 ORDER BY seq
@@ -325,44 +314,37 @@ ORDER BY at, seq
 LIMIT :limit
 
 -- walk_dead: a page of dead letters, the latest first
-SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM letter
+SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM dead_letter
 WHERE namespace = :namespace AND number < :number AND until > :now_ms
 ORDER BY number DESC
 LIMIT :limit
 
--- bury: keep a dead letter of a task that is about to end, if its delivery is still the present one
-INSERT OR REPLACE INTO letter (
+-- bury: keep a dead letter of a task that is about to end
+INSERT OR REPLACE INTO dead_letter (
     namespace, id, queue, priority, state, payload, result, failures, deliveries, number, ended, until
 )
-SELECT namespace, id, queue, priority, ?, payload, ?, failures, earlier + count, ?, ?, ? FROM task
-WHERE seq = ? AND namespace = ? AND place = 'leased' AND consumer = ? AND count = ?
+SELECT namespace, id, queue, priority, ?, payload, ?, failures, earlier + count, ?, ?, ? FROM task WHERE seq = ?
 
--- forget_letters: drop dead letters that have lapsed
-DELETE FROM letter WHERE namespace = ? AND until <= ?
+-- forget_dead_letters: drop dead letters that have lapsed
+DELETE FROM dead_letter WHERE namespace = ? AND until <= ?
 
--- trim_letters: drop all dead letters but the latest so many
-DELETE FROM letter WHERE namespace = :namespace AND number <= (
-    SELECT number FROM letter WHERE namespace = :namespace ORDER BY number DESC LIMIT 1 OFFSET :most
+-- trim_dead_letters: drop all dead letters but the latest ones, as many as may be kept
+DELETE FROM dead_letter WHERE namespace = :namespace AND number <= (
+    SELECT number FROM dead_letter WHERE namespace = :namespace ORDER BY number DESC LIMIT 1 OFFSET :most
 )
 
--- letter: the dead letter of a task
-SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM letter
+-- dead_letter: the dead letter of a task
+SELECT number, id, state, payload, queue, priority, ended, failures, deliveries, result FROM dead_letter
 WHERE namespace = ? AND id = ? AND until > ?
 
--- drop_letter: a dead letter less
-DELETE FROM letter WHERE namespace = ? AND id = ? AND until > ?
+-- drop_dead_letter: remove a dead letter
+DELETE FROM dead_letter WHERE namespace = ? AND id = ? AND until > ?
 
--- forget_failed: drop the verdict of a task that is to run again
-DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND (at <= ? OR state IN ('failed', 'dead'))
+-- forget_failed: drop the failure of a task that is to run again
+DELETE FROM task WHERE namespace = ? AND id = ? AND place = 'settled' AND state IN ('failed', 'dead')
 
--- detach: who waits for a task has got its verdict, and gets no other one
+-- detach: nodes that wait for a task have got its verdict, and get no other one
 UPDATE edge SET source = '' WHERE namespace = ? AND source = ?
-
--- revive: a task gets in line again, under its id
-INSERT INTO task (seq, namespace, id, queue, priority, place, state, at, earlier, payload)
-SELECT ?, namespace, id, queue, priority, 'ready', 'queued', ?, deliveries, coalesce(?, payload) FROM letter
-WHERE namespace = ? AND id = ? AND until > ?
-ON CONFLICT (namespace, id) DO NOTHING
 
 -- pause: hand nothing of a queue out
 INSERT INTO pause (namespace, queue) VALUES (?, ?) ON CONFLICT DO NOTHING
@@ -373,23 +355,23 @@ DELETE FROM pause WHERE namespace = ? AND queue = ?
 -- paused: what is paused
 SELECT queue FROM pause WHERE namespace = ?
 
--- flush_tasks: drop so many tasks
+-- flush_tasks: drop some tasks
 DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE namespace = ? LIMIT ?)
 
--- flush_cells: drop so many facts
-DELETE FROM cell WHERE rowid IN (SELECT rowid FROM cell WHERE namespace = ? LIMIT ?)
+-- flush_facts: drop some facts
+DELETE FROM fact WHERE rowid IN (SELECT rowid FROM fact WHERE namespace = ? LIMIT ?)
 
--- flush_nodes: nobody waits for others any more
+-- flush_nodes: no node waits any more
 DELETE FROM node WHERE namespace = ?
 
--- flush_edges: and nobody gets anything of others
+-- flush_edges: and none gets inputs any more
 DELETE FROM edge WHERE namespace = ?
 
--- flush_letters: drop all dead letters
-DELETE FROM letter WHERE namespace = ?
+-- flush_dead_letters: drop all dead letters
+DELETE FROM dead_letter WHERE namespace = ?
 
--- flush_marks: nothing is revoked any more
-DELETE FROM mark WHERE namespace = ?
+-- flush_revocations: nothing is revoked any more
+DELETE FROM revocation WHERE namespace = ?
 
 -- flush_cancellations: nothing was asked to stop any more
 DELETE FROM cancellation WHERE namespace = ?
@@ -397,7 +379,7 @@ DELETE FROM cancellation WHERE namespace = ?
 -- examine: a page of tasks of whatever namespace
 SELECT seq, namespace, id, place, state, consumer, at FROM task WHERE seq > ? ORDER BY seq LIMIT ?
 
--- examine_node: how many inputs a task lacks, and how many tasks are there that will bring it one
+-- examine_node: the number of inputs that a node lacks, and of tasks that will still bring it one
 SELECT missing, (
     SELECT count(*) FROM edge
     JOIN task ON task.namespace = edge.namespace AND task.id = edge.source AND task.place <> 'settled'
@@ -413,7 +395,7 @@ WHERE namespace = ? AND NOT EXISTS (
 )
 LIMIT 100
 
--- examine_nodes: tasks that wait no more, and whose inputs are still counted
+-- examine_nodes: nodes that wait no more, and whose inputs are still counted
 SELECT id FROM node
 WHERE namespace = ? AND NOT EXISTS (
     SELECT * FROM task WHERE task.namespace = node.namespace AND task.id = node.id AND place = 'waiting'

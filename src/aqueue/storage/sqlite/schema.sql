@@ -1,11 +1,18 @@
 -- The tables of one file, which any number of namespaces share. Instants are milliseconds since the epoch (UTC).
 -- Several processes may find the file empty at the same moment, so all of this can be run again.
 
+-- One row: the note that every version of aqueue reads first.
+CREATE TABLE IF NOT EXISTS layout (
+    layout         INTEGER NOT NULL,            -- the number of the layout that these tables have
+    oldest_reader  INTEGER NOT NULL,            -- the lowest layout that a process may know and still use them
+    written_by     TEXT    NOT NULL             -- the version of aqueue that made them
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS namespace (
     id            INTEGER PRIMARY KEY,
     name          TEXT    NOT NULL UNIQUE,
-    reclaimed_at  INTEGER NOT NULL DEFAULT 0,   -- when somebody last looked for leases that have run out
-    reclaim_due   INTEGER NOT NULL DEFAULT 0    -- by when somebody should have looked again
+    reclaimed_at  INTEGER NOT NULL DEFAULT 0,   -- when a worker last reclaimed
+    reclaim_due   INTEGER NOT NULL DEFAULT 0    -- by when a worker should have reclaimed again
 ) STRICT;
 
 -- One row. Its number only grows, so whatever is numbered by it is unique for ever and in the order of the commits.
@@ -27,9 +34,9 @@ CREATE TABLE IF NOT EXISTS task (
     failures   INTEGER NOT NULL DEFAULT 0,      -- runs that failed and were retried
     earlier    INTEGER NOT NULL DEFAULT 0,      -- deliveries under its earlier numbers
     count      INTEGER NOT NULL DEFAULT 0,      -- deliveries under this number; earlier + count is the fence
-    consumer   TEXT    NOT NULL DEFAULT '',     -- who it is leased to
-    lease      INTEGER NOT NULL DEFAULT 0,      -- for how long at a time
-    client     TEXT    NOT NULL DEFAULT '',     -- who enqueued it and is told of its progress and verdict
+    consumer   TEXT    NOT NULL DEFAULT '',     -- the consumer that it is leased to
+    lease      INTEGER NOT NULL DEFAULT 0,      -- how long the lease lasts unless it is renewed
+    client     TEXT    NOT NULL DEFAULT '',     -- the client that is told about its progress and verdict
     told       INTEGER NOT NULL DEFAULT 0,      -- the number of the last thing to tell
     payload    BLOB    NOT NULL,                -- the message; empty once it is settled
     result     BLOB    NOT NULL DEFAULT x'',
@@ -45,7 +52,7 @@ CREATE INDEX IF NOT EXISTS task_waiting ON task (namespace, seq) WHERE place = '
 CREATE INDEX IF NOT EXISTS task_settled ON task (namespace, at) WHERE place = 'settled';
 CREATE INDEX IF NOT EXISTS task_told ON task (namespace, client, told) WHERE client <> '';
 
--- What a task waits for that is `waiting`.
+-- What each `waiting` task waits for.
 CREATE TABLE IF NOT EXISTS node (
     namespace  INTEGER NOT NULL,
     id         TEXT    NOT NULL,                -- of the task
@@ -54,11 +61,11 @@ CREATE TABLE IF NOT EXISTS node (
     size       INTEGER NOT NULL DEFAULT 0,      -- bytes of those that are
     delay      INTEGER NOT NULL,                -- how long after the last of them it is due
     eta        INTEGER NOT NULL,                -- or when; 0 for the delay
-    client     TEXT    NOT NULL,                -- who is told when it is cancelled
+    client     TEXT    NOT NULL,                -- the client that is told when it is cancelled
     PRIMARY KEY (namespace, id)
 ) STRICT, WITHOUT ROWID;
 
--- What a waiting task gets of each of those before it.
+-- What a waiting task gets from each task before it.
 CREATE TABLE IF NOT EXISTS edge (
     namespace  INTEGER NOT NULL,
     source     TEXT    NOT NULL,                -- the id of the task before
@@ -69,7 +76,7 @@ CREATE TABLE IF NOT EXISTS edge (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS edge_source ON edge (namespace, source, target);
 
--- Who is told of a task beside the client that enqueued it.
+-- Clients that are told about a task beside the one that enqueued it.
 CREATE TABLE IF NOT EXISTS watch (
     namespace  INTEGER NOT NULL,
     id         TEXT    NOT NULL,                -- of the task
@@ -92,10 +99,10 @@ CREATE TABLE IF NOT EXISTS schedule (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS schedule_told ON schedule (namespace, changed);
 
--- What must not start.
-CREATE TABLE IF NOT EXISTS mark (
+-- What must not start: revocations.
+CREATE TABLE IF NOT EXISTS revocation (
     namespace  INTEGER NOT NULL,
-    key        TEXT    NOT NULL,                -- the id of a task, or what stands for many tasks
+    key        TEXT    NOT NULL,                -- a task id, or the name of a group of tasks
     once       INTEGER NOT NULL,                -- 1 when it holds for one task only
     ends       INTEGER NOT NULL,                -- when it holds no more; 0 for never
     PRIMARY KEY (namespace, key)
@@ -110,8 +117,8 @@ CREATE TABLE IF NOT EXISTS cancellation (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS cancellation_told ON cancellation (namespace, asked);
 
--- What is kept of tasks that failed or died, so that they can be run again.
-CREATE TABLE IF NOT EXISTS letter (
+-- Dead letters: what is kept of tasks that failed or died, so that they can be run again.
+CREATE TABLE IF NOT EXISTS dead_letter (
     namespace   INTEGER NOT NULL,
     id          TEXT    NOT NULL,               -- of the task
     queue       TEXT    NOT NULL,
@@ -126,8 +133,8 @@ CREATE TABLE IF NOT EXISTS letter (
     until       INTEGER NOT NULL,               -- when this is forgotten
     PRIMARY KEY (namespace, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS letter_by_number ON letter (namespace, number);
-CREATE INDEX IF NOT EXISTS letter_by_until ON letter (namespace, until);
+CREATE INDEX IF NOT EXISTS dead_letter_by_number ON dead_letter (namespace, number);
+CREATE INDEX IF NOT EXISTS dead_letter_by_until ON dead_letter (namespace, until);
 
 -- Queues of which nothing is handed out; '*' stands for all of them.
 CREATE TABLE IF NOT EXISTS pause (
@@ -145,16 +152,16 @@ CREATE TABLE IF NOT EXISTS worker (
 ) STRICT, WITHOUT ROWID;
 
 -- What is shared beside the tasks: small facts of four kinds, each of which lapses at an instant.
-CREATE TABLE IF NOT EXISTS cell (
+CREATE TABLE IF NOT EXISTS fact (
     namespace  INTEGER NOT NULL,
     kind       TEXT    NOT NULL,                -- value, answer, permit, waiting or "rate <ms>"
     name       TEXT    NOT NULL,                -- of the value, the permit or the rate; the token of an answer
-    token      TEXT    NOT NULL DEFAULT '',     -- who holds the permit, which call was admitted
+    token      TEXT    NOT NULL DEFAULT '',     -- the holder of the permit, the call that was admitted
     until      INTEGER NOT NULL,                -- when it lapses
     number     INTEGER NOT NULL DEFAULT 0,      -- the fence of a permit; of "waiting", the last release to tell
     value      BLOB,                            -- the value, or the answer
     UNIQUE (namespace, kind, name, token)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS cell_by_name ON cell (namespace, kind, name, until);
-CREATE INDEX IF NOT EXISTS cell_by_until ON cell (namespace, until);
-CREATE INDEX IF NOT EXISTS cell_told ON cell (namespace, number) WHERE kind = 'waiting';
+CREATE INDEX IF NOT EXISTS fact_by_name ON fact (namespace, kind, name, until);
+CREATE INDEX IF NOT EXISTS fact_by_until ON fact (namespace, until);
+CREATE INDEX IF NOT EXISTS fact_told ON fact (namespace, number) WHERE kind = 'waiting';

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...core.clock import SystemClock
 from ...exceptions import QueueUnavailable
@@ -16,9 +16,7 @@ from .intake import SqliteIntake
 from .location import Location
 from .session import Session
 from .shared import SqliteSharedState
-from .steps import revocations as marks
-from .steps import schedules, workflows
-from .steps import tasks as operations
+from .steps import events, leases, lines, revocations, schedules, tasks, workflows
 from .wakeup import CANCEL, DUE, FREED, SCHEDULE, client_topic
 
 if TYPE_CHECKING:
@@ -28,12 +26,11 @@ if TYPE_CHECKING:
     from ...core.lifecycle import Settlement
     from ...core.message import Envelope, Node, Receipt
     from ..protocol import Advance, Event, Promotion, QueueDepth, Record, WorkerInfo
-    from .connection import Transaction
+    from .thread import WriterThread
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 
-# A transaction of this many takes a tenth of a second, in which nobody else can write.
+# A transaction of this many takes a tenth of a second, in which no other process can write.
 _LARGEST_TRANSACTION = 20_000
 _RECONNECT_SECONDS = 1.0
 _DURABILITY = {
@@ -46,7 +43,7 @@ _RESET_FIXED = (3, 51, 3)
 class SqliteStorage:
     """Implements ``storage.protocol.Storage``.
 
-    `url` is ``sqlite:///relative.db`` or ``sqlite:////absolute.db``, with ``?synchronous=full`` when every commit shall
+    `url` is ``sqlite:///relative.db`` or ``sqlite:////absolute.db``, with ``?synchronous=full`` if every commit is to
     survive a power cut.
 
     Raises:
@@ -58,8 +55,8 @@ class SqliteStorage:
         self._namespace = namespace
         self._clock = clock or SystemClock()
         self._present: Session | None = None
-        self.shared = SqliteSharedState(lambda: self._session().writer)
-        self.admin = SqliteAdmin(lambda: self._session().writer)
+        self.shared = SqliteSharedState(self._writer)
+        self.admin = SqliteAdmin(self._writer)
 
     # -- lifetime
 
@@ -68,7 +65,7 @@ class SqliteStorage:
             return
         session = self._begin_session(create=True)
         try:
-            await session.writer.look(operations.last_news)
+            await session.writer.look(events.latest)
         except BaseException:
             await session.close()
             raise
@@ -81,7 +78,7 @@ class SqliteStorage:
         if session.pid == os.getpid():
             await session.close()
         else:
-            session.neighbours.abandon()
+            session.peers.abandon()
 
     async def describe(self) -> Description:
         warnings = []
@@ -90,7 +87,7 @@ class SqliteStorage:
                 f"SQLite {sqlite3.sqlite_version} has a rare bug in its write-ahead log that 3.51.3 fixes "
                 "(https://sqlite.org/wal.html#walresetbug); your distribution may have fixed it, too"
             )
-        if self._present is not None and not self._present.neighbours.can_be_heard:
+        if self._present is not None and not self._present.peers.can_be_heard:
             warnings.append("no unix sockets: what another process does is noticed within a second, not at once")
         return Description(
             kind="SQLite",
@@ -103,7 +100,7 @@ class SqliteStorage:
     def _begin_session(self, *, create: bool) -> Session:
         if self._present is not None:
             # Inherited in a fork: its thread is not here, and its sockets are the parent's.
-            self._present.neighbours.abandon()
+            self._present.peers.abandon()
         return Session(self._location, self._namespace, self._clock, create=create)
 
     def _session(self) -> Session:
@@ -114,11 +111,8 @@ class SqliteStorage:
             self._present = self._begin_session(create=False)
         return self._present
 
-    async def _do(
-        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T:
-        """The result of `operation`, once it is committed."""
-        return await self._session().do(operation, *args, **kwargs)
+    def _writer(self) -> WriterThread:
+        return self._session().writer
 
     # -- the way in
 
@@ -126,11 +120,11 @@ class SqliteStorage:
         """See ``Storage.push``. A batch of more than 20 000 that meets ``QueueFull`` may be kept in part."""
         new: list[bool] = []
         for part in _parts(envelopes):
-            new += await self._session().writer.submit(operations.push, part)
+            new += await self._writer().submit(lines.enter, part)
         return new
 
     async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
-        return await self._session().writer.submit(workflows.push, nodes)
+        return await self._writer().submit(workflows.push, nodes)
 
     # -- the way out
 
@@ -142,30 +136,30 @@ class SqliteStorage:
         accepted: list[bool] = []
         for part in _parts(settlements):
             linked = any(settlement.linked for settlement in part)
-            accepted += await self._do(workflows.settle if linked else operations.settle, part)
+            accepted += await self._writer().change(workflows.settle if linked else tasks.settle, part)
         return accepted
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
-        return await self._do(operations.report, receipt, progress, reply)
+        return await self._writer().change(tasks.report, receipt, progress, reply)
 
     # -- schedules
 
     async def advance(self, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-        return await self._session().writer.submit(schedules.advance, name, seen, state, envelopes)
+        return await self._writer().submit(schedules.advance, name, seen, state, envelopes)
 
     async def schedules(self) -> dict[str, bytes]:
-        return await self._look(schedules.schedules)
+        return await self._writer().look(schedules.states)
 
-    # -- the way out of it all
+    # -- revoking and cancelling
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
-        await self._do(marks.revoke, key, until_ms, once, keep_ms)
+        await self._writer().change(revocations.revoke, key, until_ms, once, keep_ms)
 
     async def restore(self, key: str) -> bool:
-        return await self._do(marks.restore, key)
+        return await self._writer().change(revocations.restore, key)
 
     async def revoked(self, keys: Sequence[tuple[str, str]], consume: bool) -> list[bool]:
-        return await self._do(marks.revoked, keys, consume)
+        return await self._writer().change(revocations.revoked, keys, consume)
 
     async def cancel(
         self,
@@ -179,19 +173,19 @@ class SqliteStorage:
     ) -> bool:
         arguments = (task_id, result, ttl_ms, reply, instead, if_lent)
         if instead is None:
-            return await self._do(workflows.cancel, *arguments)
-        return await self._session().writer.submit(workflows.cancel, *arguments)
+            return await self._writer().change(workflows.cancel, *arguments)
+        return await self._writer().submit(workflows.cancel, *arguments)
 
     async def envelopes(self, task_ids: Sequence[str]) -> list[Envelope | None]:
-        return await self._look(operations.envelopes, task_ids)
+        return await self._writer().look(tasks.envelopes, task_ids)
 
     # -- upkeep
 
     async def promote(self, limit: int) -> Promotion:
-        return await self._do(operations.promote, limit)
+        return await self._writer().change(tasks.promote, limit)
 
     async def retire(self, consumer: str) -> None:
-        await self._do(operations.retire, consumer)
+        await self._writer().change(leases.retire, consumer)
 
     # -- looking
 
@@ -199,9 +193,9 @@ class SqliteStorage:
         found: list[Record | None] = []
         for part in _parts(task_ids):
             if watcher:
-                found += await self._do(operations.watch, part, watcher)
+                found += await self._writer().change(tasks.watch, part, watcher)
             else:
-                found += await self._look(operations.records, part)
+                found += await self._writer().look(tasks.records, part)
         return found
 
     async def depths(self) -> list[QueueDepth]:
@@ -209,16 +203,16 @@ class SqliteStorage:
         return await asyncio.to_thread(self._count)
 
     def _count(self) -> list[QueueDepth]:
-        """Counting reads every entry of every line, so it is done beside the writer thread and holds nobody up."""
+        """Counting reads every entry of every line, so it is done beside the writer thread and holds no caller up."""
         link = Link(self._location, self._namespace, create=False)
         try:
             with link.transaction(self._clock, writes=False) as transaction:
-                return operations.depths(transaction)
+                return tasks.depths(transaction)
         finally:
             link.close()
 
     async def workers(self) -> list[WorkerInfo]:
-        return await self._look(operations.workers)
+        return await self._writer().look(leases.workers)
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
         while True:
@@ -232,17 +226,17 @@ class SqliteStorage:
 
     async def _listen(self, session: Session, client: str, handle: Callable[[Event], None]) -> None:
         topics = (client_topic(client), DUE, FREED, CANCEL, SCHEDULE)
-        with session.bells.waiting(*topics) as bell:
+        with session.waiters.waiting(*topics) as called:
             for topic in topics:
-                session.neighbours.listen_for(topic)
-            seen = await self._look(operations.last_news)
+                session.peers.listen_for(topic)
+            seen = await self._writer().look(events.latest)
             handle(Connected())
             while True:
-                await bell.wait()
+                await called.wait()
                 if session.is_closed:
                     raise QueueUnavailable(f"{self._location.path} was closed")
-                bell.clear()
-                news = await self._look(operations.news, client, seen.last)
+                called.clear()
+                news = await self._writer().look(events.since, client, seen.last)
                 if news.connection != seen.connection:
                     # The file may be another one, in which the numbers mean nothing.
                     return
@@ -251,14 +245,8 @@ class SqliteStorage:
                 if news.next_due_ms is not None and news.next_due_ms != seen.next_due_ms:
                     handle(Due(max(news.next_due_ms - self._clock.now_ms(), 0)))
                 if news.is_partial:
-                    bell.set()
+                    called.set()
                 seen = news
-
-    async def _look(
-        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T:
-        """The result of `operation`, which writes nothing."""
-        return await self._session().writer.look(operation, *args, **kwargs)
 
 
 def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

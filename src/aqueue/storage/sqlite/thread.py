@@ -13,7 +13,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from ...exceptions import QueueUnavailable
+from ...exceptions import QueueFull, QueueUnavailable
 from .connection import Link
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
-# How often the file is looked at for commits of others, while somebody waits: the net below the wake-up calls.
+# How often the thread looks at the file for commits of other processes, while a caller waits: the net below the wake-up
+# calls.
 _LOOK_SECONDS = 1.0
 _LARGEST_BATCH = 500
 
 
 class _Job(NamedTuple):
-    operation: Callable[[Transaction], Any]
+    step: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     writes: bool
 
@@ -49,10 +50,10 @@ class _Outcome(NamedTuple):
 
 
 class WriterThread:
-    """Runs operations. Its methods are called in an event loop; what happens in the thread is private.
+    """Runs steps, functions of a transaction. Its methods are called in an event loop.
 
-    It is a daemon, because a storage that nobody closed must not keep the interpreter from exiting: what is committed
-    by then is safe, and what is not was never promised.
+    The thread is a daemon, because a storage that was never closed must not keep the interpreter from exiting: what is
+    committed by then is safe, and nothing else was promised.
     """
 
     def __init__(
@@ -60,39 +61,47 @@ class WriterThread:
         location: Location,
         namespace: str,
         clock: Clock,
-        bells: LocalWaiters,
-        neighbours: PeerProcesses,
+        waiters: LocalWaiters,
+        peers: PeerProcesses,
         *,
         create: bool,
     ) -> None:
         self._location = location
         self._namespace = namespace
         self._clock = clock
-        self._bells = bells
-        self._neighbours = neighbours
+        self._waiters = waiters
+        self._peers = peers
         self._create = create
         self._asked: SimpleQueue[_Job | _Stop] = SimpleQueue()
         threading.Thread(target=self._run, name="aqueue-sqlite", daemon=True).start()
 
     def submit(
-        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+        self, step: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> asyncio.Future[_T]:
-        """Run `operation` in the next transaction; the future is done once that is committed.
+        """Run `step` in the next transaction; the future is done once that is committed.
 
-        Whoever stops waiting for the future disturbs nobody. An operation may run more than once, each time in a new
-        transaction: it must change nothing but the file.
+        A caller that stops waiting for the future disturbs no other. A step may run more than once, each time in a new
+        transaction: it must change nothing but the file. The future raises ``QueueFull`` where there is no room, and
+        ``QueueUnavailable``.
         """
-        return self._ask(lambda transaction: operation(transaction, *args, **kwargs), writes=True)
+        return self._ask(lambda transaction: step(transaction, *args, **kwargs), writes=True)
+
+    async def change(self, step: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """As ``submit``, for a step that brings nothing new: without room for it, the store is unavailable."""
+        try:
+            return await self.submit(step, *args, **kwargs)
+        except QueueFull as error:
+            raise QueueUnavailable(str(error)) from error
 
     def look(
-        self, operation: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
+        self, step: Callable[Concatenate[Transaction, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> asyncio.Future[_T]:
-        """Run `operation`, which writes nothing and so waits for no lock."""
-        return self._ask(lambda transaction: operation(transaction, *args, **kwargs), writes=False)
+        """Run `step`, which writes nothing and so waits for no lock."""
+        return self._ask(lambda transaction: step(transaction, *args, **kwargs), writes=False)
 
-    def _ask(self, operation: Callable[[Transaction], _T], *, writes: bool) -> asyncio.Future[_T]:
+    def _ask(self, step: Callable[[Transaction], _T], *, writes: bool) -> asyncio.Future[_T]:
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._asked.put(_Job(operation, future, writes))
+        self._asked.put(_Job(step, future, writes))
         return future
 
     def stop(self) -> asyncio.Future[None]:
@@ -102,7 +111,7 @@ class WriterThread:
         return future
 
     def stop_unheard(self) -> None:
-        """End the thread when there is nobody left who could wait for that."""
+        """End the thread when no event loop is left that could wait for that."""
         self._asked.put(_Stop(None))
 
     def _run(self) -> None:
@@ -118,19 +127,19 @@ class WriterThread:
             self._deliver([_Outcome(stop.future)], ())
 
     def _next_jobs(self, link: Link | None) -> tuple[list[_Job], _Stop | None]:
-        """What was asked meanwhile; waits for it, and looks at the file now and then while somebody waits for news."""
+        """What was asked meanwhile; waits for it, and looks at the file now and then while a caller waits for news."""
         jobs: list[_Job] = []
         while len(jobs) < _LARGEST_BATCH:
             try:
                 if jobs:
                     asked = self._asked.get_nowait()
                 else:
-                    asked = self._asked.get(timeout=_LOOK_SECONDS if self._bells.anyone_waits else None)
+                    asked = self._asked.get(timeout=_LOOK_SECONDS if self._waiters.anyone_waits else None)
             except Empty:
                 if jobs:
                     break
                 if link is None or link.has_changed():
-                    self._bells.ring_all()
+                    self._waiters.wake_all()
                 continue
             if isinstance(asked, _Stop):
                 return jobs, asked
@@ -139,7 +148,7 @@ class WriterThread:
         return jobs, None
 
     def _work(self, link: Link | None, jobs: list[_Job]) -> Link | None:
-        """Do `jobs` and tell everyone; the connection for the next ones, or None when they shall have a new one."""
+        """Do `jobs` and wake the waiters; the connection for the next jobs, or None when they need a new one."""
         news: set[str] = set()
         try:
             if link is None:
@@ -151,7 +160,7 @@ class WriterThread:
                 link.close()
             link = None
             outcomes = [_Outcome(job.future, error=error) for job in jobs]
-        self._neighbours.announce(news)
+        self._peers.announce(news)
         self._deliver(outcomes, news)
         return link
 
@@ -163,7 +172,7 @@ class WriterThread:
         """
         try:
             with link.transaction(self._clock, writes=any(job.writes for job in jobs)) as transaction:
-                values = [job.operation(transaction) for job in jobs]
+                values = [job.step(transaction) for job in jobs]
         except QueueUnavailable:
             raise
         except Exception as error:
@@ -180,7 +189,7 @@ class WriterThread:
                 loop.call_soon_threadsafe(self._resolve, loop, outcomes, news)
 
     def _resolve(self, loop: asyncio.AbstractEventLoop, outcomes: list[_Outcome], news: Collection[str]) -> None:
-        self._bells.ring(news)
+        self._waiters.wake(news)
         for future, value, error in outcomes:
             if future.get_loop() is not loop or future.done():
                 continue

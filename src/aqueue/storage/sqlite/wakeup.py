@@ -1,10 +1,35 @@
-"""Waking those who wait, in this process and in others, without a server that could do it.
+"""Waking the callers that wait, in this process and in others, without a server that could do it.
 
-In one process an ``asyncio.Event`` does it. Between processes, who waits for a topic has a unix datagram socket in a
-directory that belongs to the file, and who commits something that the topic is about sends a byte to each of these. The
-byte says "look" and nothing more: what happened is in the file, so a byte that finds the socket full, or that comes
-twice, loses and repeats nothing. Where there are no such sockets, the writer thread still sees once a second that the
-file has changed.
+A caller waits for *topics*: ready tasks, the next due instant, what happens to the tasks of a client. Within a process
+it sleeps on an ``asyncio.Event``. For the other processes it listens at a unix datagram socket, one a topic, in a
+directory that belongs to the file. Whoever commits something sends one byte to each socket of its topics. The byte says
+"look" and nothing more: what happened is in the file, so a byte too many or too few repeats and loses nothing.
+
+What is shared, and what guards it:
+
+* ``LocalWaiters._by_topic`` belongs to the event loop: only `waiting` and `wake`, which run there, touch it.
+* ``LocalWaiters._loops`` is written in the event loop and read by the writer thread. Each access is one step of the
+  interpreter, and `wake_all` iterates over a copy.
+* ``PeerProcesses._listeners`` belongs to the event loop, and ``_sender`` to the writer thread. `close` touches both,
+  after the thread has ended; `abandon` does in a forked child, where the thread does not exist.
+* The directory is shared by all processes that use the file. There is no lock: the name of a socket has a token that no
+  other process uses, and every step expects that another process was faster.
+
+The races, and why none of them loses a wake-up call:
+
+* Something is committed after a caller has looked and before it sleeps. Its event was registered, and cleared, before
+  the look, so that the call sets it and the sleep ends at once.
+* Something is committed elsewhere before the socket of a topic exists. `listen_for` says when it has just made one, and
+  the caller looks once more before it sleeps.
+* The last process to leave removes the directory while another one binds a socket in it. That one makes the directory
+  again, and binds again.
+* A process was killed and its socket is still there. The first byte that nobody receives removes it; the token sees to
+  it that this is never the socket of a live process.
+* A socket is full. Then its process has bytes to read, and looks anyway.
+* A fork inherits the sockets. The child closes its copies and leaves the files, which are the parent's.
+
+Where there are no such sockets, or a byte is lost in spite of all this, the writer thread sees once a second that the
+file has changed, and wakes everyone in its process.
 """
 
 from __future__ import annotations
@@ -36,15 +61,12 @@ _LONGEST_NAME = len("/01234567.01234567.sock")
 
 
 def client_topic(client: str) -> str:
-    """What those wait for who are to be told of the tasks of `client`.
-
-    Other topics are `READY`, `DUE`, `FREED`, `CANCEL` and `SCHEDULE`.
-    """
+    """The topic on which `client` is notified about its tasks. The other topics are the constants of this module."""
     return f"client {client}"
 
 
 class LocalWaiters:
-    """What the waiting of one process sleep on."""
+    """The events that callers in this process sleep on."""
 
     def __init__(self) -> None:
         self._by_topic: dict[str, set[asyncio.Event]] = {}
@@ -52,40 +74,41 @@ class LocalWaiters:
 
     @property
     def anyone_waits(self) -> bool:
+        """Whether there is any event; asked in the writer thread."""
         return bool(self._loops)
 
     @contextlib.contextmanager
     def waiting(self, *topics: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever one of `topics` is rung while the block runs."""
-        bell = asyncio.Event()
-        self._loops[bell] = asyncio.get_running_loop()
+        """An event that is set by each call for one of `topics` while the block runs."""
+        called = asyncio.Event()
+        self._loops[called] = asyncio.get_running_loop()
         for topic in topics:
-            self._by_topic.setdefault(topic, set()).add(bell)
+            self._by_topic.setdefault(topic, set()).add(called)
         try:
-            yield bell
+            yield called
         finally:
             for topic in topics:
-                self._by_topic[topic].discard(bell)
+                self._by_topic[topic].discard(called)
                 if not self._by_topic[topic]:
                     del self._by_topic[topic]
-            del self._loops[bell]
+            del self._loops[called]
 
-    def ring(self, topics: Collection[str]) -> None:
-        """Wake those who wait for one of `topics`; called in their event loop."""
+    def wake(self, topics: Collection[str]) -> None:
+        """Wake the callers that wait for one of `topics`; called in their event loop."""
         for topic in topics:
-            for bell in self._by_topic.get(topic, ()):
-                bell.set()
+            for called in self._by_topic.get(topic, ()):
+                called.set()
 
-    def ring_all(self) -> None:
-        """Wake everyone; called in any thread."""
-        for bell, loop in self._loops.copy().items():
-            # A loop that was closed has nobody left to wake.
+    def wake_all(self) -> None:
+        """Wake every caller; called in any thread."""
+        for called, loop in self._loops.copy().items():
+            # Nobody waits in a loop that was closed.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(bell.set)
+                loop.call_soon_threadsafe(called.set)
 
 
 class _Listener(NamedTuple):
-    """A socket, and the event loop that listens to it."""
+    """A socket that hears of one topic, and the event loop that reads it."""
 
     socket: socket.socket
     path: Path
@@ -93,15 +116,15 @@ class _Listener(NamedTuple):
 
 
 class PeerProcesses:
-    """The other processes that use the same file, as far as one namespace goes."""
+    """The other processes that use the same namespace of the same file."""
 
-    def __init__(self, database: Path, namespace: str, hear: Callable[[Collection[str]], None]) -> None:
-        """`hear` is called, in the event loop, with a topic that a neighbour announced."""
+    def __init__(self, database: Path, namespace: str, wake: Callable[[Collection[str]], None]) -> None:
+        """`wake` is called, in the event loop, with a topic that another process announced."""
         self._directory = _socket_directory(database)
         self._namespace = namespace
-        self._hear = hear
+        self._wake = wake
         self._token = new_token()
-        self._doors: dict[str, _Listener] = {}
+        self._listeners: dict[str, _Listener] = {}
         self._sender: socket.socket | None = None
 
     @property
@@ -110,21 +133,21 @@ class PeerProcesses:
         return self._directory is not None
 
     def listen_for(self, topic: str) -> bool:
-        """Hear announcements of `topic` until `close`; True when they were not heard before."""
+        """Hear announcements of `topic` until `close`; True when it was not heard before: earlier ones were missed."""
         loop = asyncio.get_running_loop()
-        door = self._doors.get(topic)
-        if self._directory is None or (door is not None and door.loop is loop):
+        listener = self._listeners.get(topic)
+        if self._directory is None or (listener is not None and listener.loop is loop):
             return False
-        if door is not None:
-            self._close_door(topic)
-        # A file system may refuse sockets; then the slow look at the file has to do.
+        if listener is not None:
+            self._stop_listening(topic)
+        # A file system may refuse sockets; then looking at the file once a second has to do.
         with contextlib.suppress(OSError):
-            self._doors[topic] = self._open_door(self._directory, topic, loop)
+            self._listeners[topic] = self._listen(self._directory, topic, loop)
             return True
         return False
 
     def announce(self, topics: Collection[str]) -> None:
-        """Wake the neighbours who wait for one of `topics`; called in the writer thread."""
+        """Wake the other processes that wait for one of `topics`; called in the writer thread, after a commit."""
         if self._directory is None or not topics:
             return
         addresses = {self._address(topic) for topic in topics}
@@ -139,54 +162,54 @@ class PeerProcesses:
 
     def close(self) -> None:
         """Leave; called when the writer thread has ended."""
-        for topic in list(self._doors):
-            self._close_door(topic)
+        for topic in list(self._listeners):
+            self._stop_listening(topic)
         self._close_sender()
         if self._directory is not None:
-            # While others are in it, it stays.
+            # While another process is in it, it stays.
             with contextlib.suppress(OSError):
                 self._directory.path.rmdir()
 
     def abandon(self) -> None:
         """Give up what was inherited in a fork, where the parent process goes on using it."""
-        for door in self._doors.values():
-            door.socket.close()
-        self._doors.clear()
+        for listener in self._listeners.values():
+            listener.socket.close()
+        self._listeners.clear()
         self._close_sender()
 
     def _address(self, topic: str) -> str:
         return _digest(f"{self._namespace}/{topic}")
 
-    def _open_door(self, directory: _Directory, topic: str, loop: asyncio.AbstractEventLoop) -> _Listener:
+    def _listen(self, directory: _Directory, topic: str, loop: asyncio.AbstractEventLoop) -> _Listener:
         path = directory.path / f"{self._address(topic)}.{self._token}.sock"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            listener.setblocking(False)
+            receiver.setblocking(False)
             directory.make()
             try:
-                listener.bind(os.fspath(path))
+                receiver.bind(os.fspath(path))
             except FileNotFoundError:
-                # The last one to leave has removed the directory in between.
+                # The last process to leave has removed the directory in between.
                 directory.make()
-                listener.bind(os.fspath(path))
-            loop.add_reader(listener, self._answer, listener, topic)
+                receiver.bind(os.fspath(path))
+            loop.add_reader(receiver, self._receive, receiver, topic)
         except BaseException:
-            listener.close()
+            receiver.close()
             raise
-        return _Listener(listener, path, loop)
+        return _Listener(receiver, path, loop)
 
-    def _answer(self, listener: socket.socket, topic: str) -> None:
+    def _receive(self, receiver: socket.socket, topic: str) -> None:
         with contextlib.suppress(OSError):
-            while listener.recv(1):
+            while receiver.recv(1):
                 pass
-        self._hear((topic,))
+        self._wake((topic,))
 
-    def _close_door(self, topic: str) -> None:
-        door = self._doors.pop(topic)
-        if not door.loop.is_closed():
-            door.loop.remove_reader(door.socket)
-        door.socket.close()
-        door.path.unlink(missing_ok=True)
+    def _stop_listening(self, topic: str) -> None:
+        listener = self._listeners.pop(topic)
+        if not listener.loop.is_closed():
+            listener.loop.remove_reader(listener.socket)
+        listener.socket.close()
+        listener.path.unlink(missing_ok=True)
 
     def _close_sender(self) -> None:
         if self._sender is not None:
@@ -200,11 +223,11 @@ class PeerProcesses:
                 self._sender.setblocking(False)
             self._sender.sendto(b"!", os.fspath(path))
         except (ConnectionRefusedError, FileNotFoundError):
-            # Its process is gone and could not clean up.
+            # Its process was killed.
             with contextlib.suppress(OSError):
                 path.unlink()
         except OSError:
-            # Its socket is full: then it has reason enough to look.
+            # The socket is full: its process looks anyway.
             pass
 
 
@@ -214,13 +237,13 @@ class _Directory(NamedTuple):
 
     def make(self) -> None:
         self.path.mkdir(mode=self.mode, exist_ok=True)
-        # In a directory that is open to everyone, somebody else may have taken the name.
+        # In a directory that everyone may write to, another user may have taken the name.
         if self.mode == 0o700 and self.path.lstat().st_uid != os.geteuid():
             raise PermissionError(f"{self.path} belongs to another user")
 
 
 def _socket_directory(database: Path) -> _Directory | None:
-    """Where all who use `database` meet; None where there are no unix sockets."""
+    """Where the processes that use `database` keep their sockets; None where there are no unix sockets."""
     if not hasattr(socket, "AF_UNIX"):
         return None
     database = database.resolve()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...core.lifecycle import State
 from ...core.message import Envelope, Node, Trigger, parted
-from ...storage.admin import MOST_LETTERS, Place
+from ...storage.admin import MOST_DEAD_LETTERS, Place
 from ...storage.protocol import Record
 from .harness import (
     KEEP_MS,
@@ -57,7 +57,7 @@ async def check_what_failed_or_died_leaves_a_letter(harness: Harness) -> None:
         assert await storage.settle([death(delivery, b"\xffwhy")]) == [True]
         assert await storage.settle([death(await lend(storage, "dead"), state=State.DEAD)]) == [True]
         await storage.settle([verdict(await lend(storage, "unkept"), state=State.FAILED)])
-        failed, dead, *others = await storage.admin.letters(["failed", "dead", "unkept", "unknown"])
+        failed, dead, *others = await storage.admin.dead_letters(["failed", "dead", "unkept", "unknown"])
         assert others == [None, None]
         assert failed is not None
         assert dead is not None
@@ -79,7 +79,7 @@ async def check_letters_are_listed_the_latest_first(harness: Harness) -> None:
         assert await ids_in(storage, Place.DEAD, "default") == ["third", "second", "first"]
         assert await ids_in(storage, Place.DEAD, "mail") == ["other"]
         assert await ids_in(storage, Place.DEAD) == ["other", "third", "second", "first"]
-        [letter] = await storage.admin.letters(["first"])
+        [letter] = await storage.admin.dead_letters(["first"])
         assert (await walk(storage, Place.DEAD))[-1] == letter
 
 
@@ -232,7 +232,7 @@ async def check_a_letter_lapses(harness: Harness) -> None:
         await harness.advance(60)
         assert not await _retry(storage, "short")
         assert await storage.admin.drop(["short"]) == [False]
-        assert await storage.admin.letters(["short"]) == [None]
+        assert await storage.admin.dead_letters(["short"]) == [None]
         assert await ids_in(storage, Place.DEAD) == ["long"]
 
 
@@ -248,16 +248,16 @@ async def check_a_letter_can_be_dropped(harness: Harness) -> None:
 
 async def check_the_oldest_letters_make_room(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        names = [f"t{number:05}" for number in range(MOST_LETTERS + 200)]
+        names = [f"t{number:05}" for number in range(MOST_DEAD_LETTERS + 200)]
         await storage.push([Envelope(name, b"") for name in names])
         deliveries = await pull(storage, len(names))
         for start in range(0, len(names), 3000):
             await storage.settle([death(delivery) for delivery in deliveries[start : start + 3000]])
             await harness.advance(2)
         kept = await ids_in(storage, Place.DEAD)
-        assert len(kept) == MOST_LETTERS
+        assert len(kept) == MOST_DEAD_LETTERS
         assert names[-1] in kept
-        assert await storage.admin.letters(names[:1]) == [None]
+        assert await storage.admin.dead_letters(names[:1]) == [None]
         assert not await _retry(storage, names[0])
 
 

@@ -107,7 +107,7 @@ async def check_a_join_goes_on_without_what_was_cancelled(harness: Harness) -> N
         assert inputs_of(await pull_one(storage)) == [("done", b"5"), ("cancelled", _WHY), ("done", b"6")]
 
 
-async def check_a_mark_waits_with_its_node(harness: Harness) -> None:
+async def check_a_revocation_waits_with_its_node(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("last", "first"))
         await storage.revoke("last", 0, False, 10)
@@ -117,7 +117,7 @@ async def check_a_mark_waits_with_its_node(harness: Harness) -> None:
         assert await storage.revoked([("last", "")], True) == [True]
 
 
-async def check_a_mark_ends_with_its_node(harness: Harness) -> None:
+async def check_a_revocation_ends_with_its_node(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         started = await begin(storage, node("first"), node("next", "first"), node("last", "next"))
         for task_id in ("first", "next", "last"):
@@ -157,8 +157,8 @@ CHECKS = (
     check_a_first_node_is_cancelled_for_those_after_it,
     check_a_node_that_runs_is_asked_to_stop,
     check_a_join_goes_on_without_what_was_cancelled,
-    check_a_mark_waits_with_its_node,
-    check_a_mark_ends_with_its_node,
+    check_a_revocation_waits_with_its_node,
+    check_a_revocation_ends_with_its_node,
     check_what_was_pushed_as_a_node_can_be_seen,
     check_an_id_that_is_used_again_waits_for_its_own,
 )

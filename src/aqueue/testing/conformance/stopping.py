@@ -1,4 +1,4 @@
-"""What must not start, and what has to stop: marks, and cancelling a task wherever it is."""
+"""What must not start, and what has to stop: revocations, and cancelling a task wherever it is."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _to_cancel(storage: Storage, receipts: Collection[Receipt]) -> list[Receipt]
         return keeper.renew(receipts, b"").to_cancel
 
 
-# -- marks
+# -- revocations
 
 
 async def check_what_is_revoked_is_so_until_it_is_restored(harness: Harness) -> None:
@@ -88,7 +88,7 @@ async def check_an_id_may_be_revoked_before_there_is_such_a_task(harness: Harnes
         assert not await _may_start(storage, "task", _KIND)
 
 
-async def check_a_mark_on_a_kind_that_holds_once_stops_one_task(harness: Harness) -> None:
+async def check_a_revocation_of_a_group_that_holds_once_stops_one_task(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         first, second = await lend(storage, "first"), await lend(storage, "second")
         await _revoke(storage, _KIND, once=True)
@@ -101,7 +101,7 @@ async def check_a_mark_on_a_kind_that_holds_once_stops_one_task(harness: Harness
         assert not (await lend(storage, "third")).is_marked
 
 
-async def check_a_mark_holds_before_its_end(harness: Harness) -> None:
+async def check_a_revocation_holds_before_its_end(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"", delay_ms=_HOUR_MS)])
         now_ms = harness.now_ms()
@@ -132,7 +132,7 @@ async def check_a_later_revocation_takes_the_place_of_an_earlier_one(harness: Ha
         assert not await _is_revoked(storage, "task", _KIND)
 
 
-async def check_a_mark_ends_with_the_verdict_of_its_task(harness: Harness) -> None:
+async def check_a_revocation_ends_with_the_verdict_of_its_task(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         await _revoke(storage, "task", keep_ms=1)
@@ -140,16 +140,16 @@ async def check_a_mark_ends_with_the_verdict_of_its_task(harness: Harness) -> No
         await promote(harness, storage, 1)
         delivery = await pull_one(storage)
         assert delivery.is_marked
-        assert await _is_revoked(storage, "task"), "a mark on a task that is there is not forgotten"
+        assert await _is_revoked(storage, "task"), "the revocation of a task that is there is not forgotten"
         await storage.settle([verdict(delivery)])
         assert not await _is_revoked(storage, "task")
-        # Nor is it marked again: nothing would ever take that mark away.
+        # Nor is it revoked again: nothing would ever remove that revocation.
         await _revoke(storage, "task")
         assert not await _is_revoked(storage, "task")
         assert not (await lend(storage, "next")).is_marked
 
 
-async def check_a_mark_on_what_never_comes_is_forgotten(harness: Harness) -> None:
+async def check_a_revocation_of_what_never_comes_is_forgotten(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await _revoke(storage, "nothing", keep_ms=30)
         await _revoke(storage, _KIND, keep_ms=0)
@@ -393,11 +393,11 @@ CHECKS = (
     check_what_is_lent_can_be_left_alone,
     check_what_is_revoked_is_so_until_it_is_restored,
     check_an_id_may_be_revoked_before_there_is_such_a_task,
-    check_a_mark_on_a_kind_that_holds_once_stops_one_task,
-    check_a_mark_holds_before_its_end,
+    check_a_revocation_of_a_group_that_holds_once_stops_one_task,
+    check_a_revocation_holds_before_its_end,
     check_a_later_revocation_takes_the_place_of_an_earlier_one,
-    check_a_mark_ends_with_the_verdict_of_its_task,
-    check_a_mark_on_what_never_comes_is_forgotten,
+    check_a_revocation_ends_with_the_verdict_of_its_task,
+    check_a_revocation_of_what_never_comes_is_forgotten,
     check_a_delivery_says_whether_anything_is_revoked,
     check_a_waiting_pull_sees_what_is_revoked_meanwhile,
     check_a_task_that_is_not_lent_is_cancelled_at_once,

@@ -62,17 +62,6 @@ async def test_one_file_is_left_when_everyone_has_closed(path: Path, opened: Ope
     assert list(path.parent.iterdir()) == [path]
 
 
-async def test_a_file_of_an_earlier_version_is_completed_and_keeps_its_tasks(path: Path, opened: Opened) -> None:
-    async with opened() as storage:
-        await storage.push([Envelope("task", b"payload")])
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE cell; PRAGMA user_version = 1")
-    async with opened() as storage:
-        assert await storage.shared.put("key", b"value", "token")
-        assert await storage.shared.get("key") == b"value"
-        assert [delivery.payload for delivery in await pull(storage, 9)] == [b"payload"]
-
-
 async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Opened) -> None:
     clock = ManualClock()
     async with opened(clock=clock) as storage:
@@ -85,8 +74,8 @@ async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Ope
         for number in range(10):
             await storage.shared.put("kept", b"", f"last {number}")
     with closing(sqlite3.connect(path)) as connection:
-        kinds = {kind for (kind,) in connection.execute("SELECT kind FROM cell")}
-        [(count,)] = connection.execute("SELECT count(*) FROM cell")
+        kinds = {kind for (kind,) in connection.execute("SELECT kind FROM fact")}
+        [(count,)] = connection.execute("SELECT count(*) FROM fact")
     assert (kinds, count) == ({"value", "answer"}, 11)
 
 
@@ -109,17 +98,6 @@ async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
         with closing(keeper_of(other)) as keeper:
             assert keeper.renew([delivery.receipt], b"").lost == [delivery.receipt]
         assert await one.workers() == []
-
-
-async def test_a_file_of_an_earlier_version_gets_what_it_lacks(path: Path, opened: Opened) -> None:
-    async with opened() as storage:
-        await storage.push([Envelope("task", b"payload")])
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE schedule; PRAGMA user_version = 1")
-    async with opened() as storage:
-        assert await storage.advance("hourly", b"", b"state", [])
-        [delivery] = await pull(storage, 1)
-        assert delivery.payload == b"payload"
 
 
 async def test_a_file_that_was_removed_is_missed(path: Path, opened: Opened) -> None:
@@ -174,14 +152,3 @@ async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
                 keeper.renew([], b"")
             assert await storage.records(["task"]) == [None], "a look needs no lock"
         assert await storage.push([Envelope("task", b"")]) == [True]
-
-
-async def test_a_file_of_an_older_version_gets_the_tables_that_it_lacks(path: Path, opened: Opened) -> None:
-    async with opened() as storage:
-        await storage.push([Envelope("task", b"payload")])
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE mark; DROP TABLE cancellation; PRAGMA user_version = 1")
-    async with opened() as storage:
-        await storage.revoke("task", 0, False, 0)
-        [delivery] = await pull(storage, 1)
-        assert (delivery.payload, delivery.is_marked) == (b"payload", True)

@@ -77,12 +77,6 @@ def _other_application(path: Path) -> None:
     connection.close()
 
 
-def _newer_schema(path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.executescript("PRAGMA application_id = 0x61717565; PRAGMA user_version = 99")
-    connection.close()
-
-
 def _contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
@@ -109,7 +103,6 @@ def test_a_relative_path_from_nowhere_is_refused(tmp_path: Path, monkeypatch: py
         (_pipe, "not a regular file"),
         (_prose, "not a database"),
         (_other_application, "another application"),
-        (_newer_schema, "schema 99"),
     ],
 )
 async def test_a_file_that_cannot_be_a_queue_is_refused_and_left_alone(

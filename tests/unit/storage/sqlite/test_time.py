@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
-from aqueue.storage.sqlite.steps import tasks as operations
+from aqueue.storage.sqlite.steps import events
 from aqueue.testing import ManualClock
 from aqueue.testing.conformance.harness import adopt, keeper_of, pull
 
@@ -124,13 +124,13 @@ async def test_a_result_is_told_even_when_it_expires_at_once(opened: Opened) -> 
     clock = ManualClock()
     async with opened(clock=clock) as storage:
         await _lend(storage, "task")
-        seen = await storage._look(operations.last_news)
+        seen = await storage._writer().look(events.latest)
         [delivery] = await adopt(storage, [], consumer="vanished")
         await storage.settle([Settlement(delivery.receipt, "task", State.DONE, b"r", 1, "client")])
         clock.advance(30)
         await storage.promote(1)
         assert await storage.records(["task"]) == [None]
-        news = await storage._look(operations.news, "client", seen.last)
+        news = await storage._writer().look(events.since, "client", seen.last)
         assert [event.id for event in news.events] == ["task"]
 
 

@@ -1,1 +1,1 @@
-"""The steps of the contract, as functions that run inside one transaction."""
+"""What can be done to a file, each step as a function that runs inside a transaction."""

@@ -1,7 +1,7 @@
-"""Whether every task of a namespace in the file is in exactly one place, a hundred rows at a time.
+"""Whether every task of a namespace in the file is in exactly one place, one page of rows at a time.
 
-A row cannot be in two places. What is left to be seen is that it is in one that somebody looks at, that its state says
-the same, and that what belongs to it is there.
+A row cannot be in two places. What remains to be seen is that a worker looks at its place, that its state says the
+same, and that what belongs to it is there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STATES = {
 
 
 def examine(transaction: Transaction, after: int) -> tuple[int, Examined]:
-    """The rows behind the number `after`, of all namespaces, so that a step is short; the last number, 0 at the end."""
+    """Examine the rows after the number `after`, of all namespaces, so that a step is short; the last number, or 0."""
     rows = transaction.execute(QUERIES["examine"], (after, PAGE)).fetchall()
     ours = [row[2:] for row in rows if row[1] == transaction.namespace]
     findings = [finding for row in ours if (finding := _finding(transaction, *row)) is not None]
@@ -60,7 +60,7 @@ def _waiting_in_vain(transaction: Transaction, task_id: str) -> Finding | None:
 
 
 def leftovers(transaction: Transaction) -> list[Finding]:
-    """What belongs to tasks that have ended, of each kind the first few."""
+    """What is left of tasks that have ended: the first few of each kind."""
     namespace = (transaction.namespace,)
     asked = transaction.execute(QUERIES["examine_cancellations"], namespace).fetchall()
     nodes = transaction.execute(QUERIES["examine_nodes"], namespace).fetchall()

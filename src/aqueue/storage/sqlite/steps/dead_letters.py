@@ -1,13 +1,14 @@
-"""Dead letters, and running what they are of again: each step as a function that runs inside a transaction."""
+"""Dead letters, and running the tasks again that they are kept of."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ....core.lifecycle import State
-from ...admin import MOST_LETTERS, PAGE, StoredTask
+from ....core.message import Envelope
+from ...admin import MOST_DEAD_LETTERS, PAGE, StoredTask
 from ..queries import QUERIES
-from ..wakeup import READY
+from . import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 _Numbered = tuple[int, StoredTask]
 
 
-def bury(transaction: Transaction, settlement: Settlement, owner: tuple[int, int, str, int]) -> None:
-    """Keep a dead letter of a leased task that is about to end, unless its delivery is not the present one."""
-    now_ms, number = transaction.now_ms, transaction.next_number()
+def bury(transaction: Transaction, number: int, settlement: Settlement) -> None:
+    """Keep a dead letter of the task `number`, which is about to end."""
+    now_ms, namespace = transaction.now_ms, transaction.namespace
     until_ms = now_ms + settlement.dead_ttl_ms
-    values = (settlement.state.value, settlement.result, number, now_ms, until_ms, *owner)
+    values = (settlement.state.value, settlement.result, transaction.next_number(), now_ms, until_ms, number)
     transaction.execute(QUERIES["bury"], values)
-    transaction.execute(QUERIES["forget_letters"], (transaction.namespace, now_ms))
-    transaction.execute(QUERIES["trim_letters"], {"namespace": transaction.namespace, "most": MOST_LETTERS})
+    transaction.execute(QUERIES["forget_dead_letters"], (namespace, now_ms))
+    transaction.execute(QUERIES["trim_dead_letters"], {"namespace": namespace, "most": MOST_DEAD_LETTERS})
 
 
 def page(transaction: Transaction, before: int) -> list[_Numbered]:
@@ -41,34 +42,33 @@ def find(transaction: Transaction, task_ids: Sequence[str]) -> list[StoredTask |
 
 def _find(transaction: Transaction, task_id: str) -> StoredTask | None:
     arguments = (transaction.namespace, task_id, transaction.now_ms)
-    row = transaction.execute(QUERIES["letter"], arguments).fetchone()
+    row = transaction.execute(QUERIES["dead_letter"], arguments).fetchone()
     return None if row is None else _numbered(*row)[1]
 
 
 def retry(transaction: Transaction, calls: Sequence[tuple[str, bytes | None]]) -> list[bool]:
     """Put tasks back in line; see ``StorageAdmin.retry``."""
-    transaction.check_room()
     return [_retry(transaction, task_id, payload) for task_id, payload in calls]
 
 
 def _retry(transaction: Transaction, task_id: str, payload: bytes | None) -> bool:
-    if _find(transaction, task_id) is None:
+    letter = _find(transaction, task_id)
+    if letter is None:
         return False
-    namespace, now_ms = transaction.namespace, transaction.now_ms
-    transaction.execute(QUERIES["forget_failed"], (namespace, task_id, now_ms))
-    values = (transaction.next_number(), now_ms, payload, namespace, task_id, now_ms)
-    if transaction.execute(QUERIES["revive"], values).rowcount == 0:
+    transaction.execute(QUERIES["forget_failed"], (transaction.namespace, task_id))
+    envelope = Envelope(task_id, letter.payload if payload is None else payload, letter.queue, letter.priority)
+    if lines.enter(transaction, [envelope], letter.deliveries) == [False]:
         return False
-    transaction.execute(QUERIES["detach"], (namespace, task_id))
-    transaction.news.add(READY)
+    transaction.execute(QUERIES["detach"], (transaction.namespace, task_id))
     return drop(transaction, [task_id])[0]
 
 
 def drop(transaction: Transaction, task_ids: Sequence[str]) -> list[bool]:
-    """End dead letters; False for each that there is none of."""
+    """Remove dead letters; False for each task that has none."""
     namespace, now_ms = transaction.namespace, transaction.now_ms
     return [
-        transaction.execute(QUERIES["drop_letter"], (namespace, task_id, now_ms)).rowcount > 0 for task_id in task_ids
+        transaction.execute(QUERIES["drop_dead_letter"], (namespace, task_id, now_ms)).rowcount > 0
+        for task_id in task_ids
     ]
 
 

@@ -1,4 +1,4 @@
-"""The states of schedules: each step on them as a function that runs inside a transaction."""
+"""The states of schedules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...protocol import Advance
 from ..queries import QUERIES
 from ..wakeup import SCHEDULE
-from . import tasks as operations
+from . import lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def advance(transaction: Transaction, name: str, seen: bytes, state: bytes, envelopes: Sequence[Envelope]) -> Advance:
-    """Replace the state of a schedule, if it is the one that was seen, and keep `envelopes`."""
+    """Replace the state of a schedule, if it is the one that the caller has seen, and keep `envelopes`."""
     key = (transaction.namespace, name)
     row = transaction.execute(QUERIES["schedule_state"], key).fetchone()
     kept = b"" if row is None else row[0]
@@ -29,13 +29,13 @@ def advance(transaction: Transaction, name: str, seen: bytes, state: bytes, enve
         transaction.execute(QUERIES["drop_forgotten"], (transaction.namespace,))
     if envelopes:
         transaction.execute(QUERIES["save_schedule"], (*key, state, 0))
-        operations.push(transaction, envelopes)
+        lines.enter(transaction, envelopes)
     else:
         transaction.execute(QUERIES["save_schedule"], (*key, state, transaction.next_number()))
         transaction.news.add(SCHEDULE)
     return Advance.MADE
 
 
-def schedules(transaction: Transaction) -> dict[str, bytes]:
+def states(transaction: Transaction) -> dict[str, bytes]:
     """The state of each schedule, by name."""
     return dict(transaction.execute(QUERIES["schedules"], (transaction.namespace,)).fetchall())
