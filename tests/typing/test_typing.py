@@ -1,4 +1,4 @@
-"""A type checker agrees on code as users write it: on what is right, and on what an editor marks as wrong."""
+"""Two type checkers agree on code as users write it: on what is right, and on what an editor marks as wrong."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CODE = Path(__file__).parent
 
 @pytest.mark.parametrize(
     ("module", "options"),
-    [("mypy", ("--strict",))],
-    ids=["mypy"],
+    [("mypy", ("--strict",)), ("pyright", ("--pythonpath", sys.executable))],
+    ids=["mypy", "pyright"],
 )
 def test_right_code_passes_and_every_mistake_is_marked(module: str, options: tuple[str, ...]) -> None:
     """A mistake that is not marked fails too: the comment that expects its error is then unnecessary."""

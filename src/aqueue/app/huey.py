@@ -254,9 +254,13 @@ class Huey(
         async for progress in client.follow(task_id, foreign):
             yield progress
 
-    @functools.cached_property
+    @property
     def sync(self) -> SyncHuey:
         """The same calls for code that cannot await: ``huey.sync.enqueue(add.s(1, 2)).get(timeout=5)``."""
+        return self._sync
+
+    @functools.cached_property
+    def _sync(self) -> SyncHuey:
         from ..client.sync import SyncHuey
 
         return SyncHuey(self)
