@@ -36,9 +36,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy --strict, on the package and on what users may write."""
+    """mypy --strict, on the package and on what users may write; pyright, on the latter."""
     install(session, "types")
     session.run("mypy")
+    session.run("pyright")
 
 
 @nox.session

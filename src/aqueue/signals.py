@@ -9,42 +9,44 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 Receiver: TypeAlias = "Callable[..., Any]"
 
-SIGNAL_CANCELED = "canceled"
-SIGNAL_COMPLETE = "complete"
-SIGNAL_ENQUEUED = "enqueued"
-SIGNAL_ERROR = "error"
-SIGNAL_EXECUTING = "executing"
-SIGNAL_EXPIRED = "expired"
-SIGNAL_INTERRUPTED = "interrupted"
-SIGNAL_LOCKED = "locked"
-SIGNAL_RATE_LIMITED = "rate-limited"
-SIGNAL_RETRYING = "retrying"
-SIGNAL_REVOKED = "revoked"
-SIGNAL_SCHEDULED = "scheduled"
-SIGNAL_TIMEOUT = "timeout"
+SignalName = Literal[
+    "canceled",
+    "complete",
+    "enqueued",
+    "error",
+    "executing",
+    "expired",
+    "interrupted",
+    "locked",
+    "rate-limited",
+    "retrying",
+    "revoked",
+    "scheduled",
+    "timeout",
+]
 
-SIGNALS = (
-    SIGNAL_CANCELED,
-    SIGNAL_COMPLETE,
-    SIGNAL_ENQUEUED,
-    SIGNAL_ERROR,
-    SIGNAL_EXECUTING,
-    SIGNAL_EXPIRED,
-    SIGNAL_INTERRUPTED,
-    SIGNAL_LOCKED,
-    SIGNAL_RATE_LIMITED,
-    SIGNAL_RETRYING,
-    SIGNAL_REVOKED,
-    SIGNAL_SCHEDULED,
-    SIGNAL_TIMEOUT,
-)
+SIGNAL_CANCELED: Final = "canceled"
+SIGNAL_COMPLETE: Final = "complete"
+SIGNAL_ENQUEUED: Final = "enqueued"
+SIGNAL_ERROR: Final = "error"
+SIGNAL_EXECUTING: Final = "executing"
+SIGNAL_EXPIRED: Final = "expired"
+SIGNAL_INTERRUPTED: Final = "interrupted"
+SIGNAL_LOCKED: Final = "locked"
+SIGNAL_RATE_LIMITED: Final = "rate-limited"
+SIGNAL_RETRYING: Final = "retrying"
+SIGNAL_REVOKED: Final = "revoked"
+SIGNAL_SCHEDULED: Final = "scheduled"
+SIGNAL_TIMEOUT: Final = "timeout"
+
+SIGNALS: tuple[SignalName, ...] = get_args(SignalName)
 
 _ANY = "any"
 

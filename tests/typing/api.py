@@ -49,7 +49,7 @@ from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.testing import virtual_clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from aqueue.tasks.task import AsyncTask, SyncTask
 
@@ -88,7 +88,7 @@ class Connection: ...
 
 
 @asynccontextmanager
-async def connect() -> AsyncIterator[Connection]:
+async def connect() -> AsyncGenerator[Connection]:
     yield Connection()
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from ..client.loops import Clients
 from ..client.results import Result
@@ -18,7 +30,7 @@ from ..core.ids import check_name, check_task_id
 from ..exceptions import ConfigurationError
 from ..storage import open_storage
 from ..tasks.hooks import HookDecorators, Hooks
-from ..tasks.options import TaskOptions, check_known
+from ..tasks.options import TaskKeywords, TaskOptions, check_known
 from ..tasks.registry import Registry
 from ..tasks.resources import Resource
 from ..tasks.signatures import check_function, check_pool, task_name
@@ -44,6 +56,7 @@ if TYPE_CHECKING:
     from ..storage.protocol import Record, Storage
     from ..tasks.task import TaskDecorator
     from ..worker.immediate import Immediate
+    from ..worker.options import WorkerKeywords
     from ..worker.worker import Worker
 
 
@@ -132,9 +145,16 @@ class Huey(
     @overload
     def task(self, function: Callable[P, R], /) -> SyncTask[P, R]: ...
     @overload
-    def task(self, /, *, name: str | None = None, **options: Any) -> TaskDecorator: ...
+    def task(self, /, *, name: str | None = None, **options: Unpack[TaskKeywords]) -> TaskDecorator: ...
 
-    def task(self, function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any) -> Any:
+    def task(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        name: str | None = None,
+        **options: Unpack[TaskKeywords],
+    ) -> Any:
         """Declare a task, with or without parentheses. Times are seconds or timedeltas.
 
         Args:
@@ -159,8 +179,7 @@ class Huey(
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
         """
-        check_known(options)
-        declared = TaskOptions(**{"results": self.results, **options})
+        declared = self._options(options)
 
         def declare(function: Callable[..., Any]) -> Task[..., Any]:
             return self._declare(function, name, declared)
@@ -169,14 +188,21 @@ class Huey(
 
     @overload
     def context_task(
-        self, resource: Any, as_argument: Literal[False] = False, *, name: str | None = None, **options: Any
+        self,
+        resource: Any,
+        as_argument: Literal[False] = False,
+        *,
+        name: str | None = None,
+        **options: Unpack[TaskKeywords],
     ) -> TaskDecorator: ...
     @overload
     def context_task(
-        self, resource: Any, as_argument: Literal[True], *, name: str | None = None, **options: Any
+        self, resource: Any, as_argument: Literal[True], *, name: str | None = None, **options: Unpack[TaskKeywords]
     ) -> _ResourceDecorator: ...
 
-    def context_task(self, resource: Any, as_argument: bool = False, *, name: str | None = None, **options: Any) -> Any:
+    def context_task(
+        self, resource: Any, as_argument: bool = False, *, name: str | None = None, **options: Unpack[TaskKeywords]
+    ) -> Any:
         """Declare a task that runs inside `resource`, entered anew for each run.
 
         `resource` is an async context manager, a sync one, or a callable that returns either. With `as_argument` what
@@ -185,14 +211,18 @@ class Huey(
         Raises:
             ConfigurationError: `resource` is none of these, or can be entered only once.
         """
-        check_known(options)
-        declared = TaskOptions(**{"results": self.results, **options})
+        declared = self._options(options)
         entered = Resource(resource, as_argument)
 
         def declare(function: Callable[..., Any]) -> Task[..., Any]:
             return self._declare(function, name, declared, entered)
 
         return declare
+
+    def _options(self, given: TaskKeywords) -> TaskOptions:
+        check_known(given)
+        given.setdefault("results", self.results)
+        return TaskOptions(**given)
 
     def _declare(
         self, function: Callable[..., Any], name: str | None, declared: TaskOptions, resource: Resource | None = None
@@ -224,9 +254,13 @@ class Huey(
         async for progress in client.follow(task_id, foreign):
             yield progress
 
-    @functools.cached_property
+    @property
     def sync(self) -> SyncHuey:
         """The same calls for code that cannot await: ``huey.sync.enqueue(add.s(1, 2)).get(timeout=5)``."""
+        return self._sync
+
+    @functools.cached_property
+    def _sync(self) -> SyncHuey:
         from ..client.sync import SyncHuey
 
         return SyncHuey(self)
@@ -287,7 +321,7 @@ class Huey(
         """
         return await self._clients.open()
 
-    def create_worker(self, **options: Any) -> Worker:
+    def create_worker(self, **options: Unpack[WorkerKeywords]) -> Worker:
         """A worker to run in the current event loop, with ``await worker.run()``.
 
         Raises:
@@ -324,6 +358,17 @@ def _quoted(part: str, safe: str = "") -> str:
     return quote(part, safe)
 
 
+class HueyKeywords(TypedDict, total=False):
+    """The options of every application, whatever its store; ``Huey`` describes them."""
+
+    results: bool
+    result_ttl: float | timedelta
+    dead_letter_ttl: float | timedelta
+    serializer: Serializer | None
+    immediate: bool
+    raise_exceptions: bool
+
+
 class RedisHuey(Huey):
     """An application on a Redis or Valkey server, at `url` or at `host`, `port`, `db`, `password`."""
 
@@ -337,7 +382,7 @@ class RedisHuey(Huey):
         db: int | None = None,
         username: str | None = None,
         password: str | None = None,
-        **options: Any,
+        **options: Unpack[HueyKeywords],
     ) -> None:
 
         parts = (host, port, db, username, password)
@@ -353,7 +398,9 @@ class RedisHuey(Huey):
 class SqliteHuey(Huey):
     """An application on a file of this machine; several processes may share it."""
 
-    def __init__(self, name: str = "huey", filename: str | os.PathLike[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, name: str = "huey", filename: str | os.PathLike[str] | None = None, **options: Unpack[HueyKeywords]
+    ) -> None:
         path = f"{name}.db" if filename is None else _quoted(os.fspath(filename), "/")
         super().__init__(name, f"sqlite:///{path}", **options)
 
@@ -361,7 +408,7 @@ class SqliteHuey(Huey):
 class MemoryHuey(Huey):
     """An application inside this process: for tests, and for work that need not survive it."""
 
-    def __init__(self, name: str = "huey", **options: Any) -> None:
+    def __init__(self, name: str = "huey", **options: Unpack[HueyKeywords]) -> None:
         super().__init__(name, "memory://", **options)
 
     def _take_storage(self) -> Storage:

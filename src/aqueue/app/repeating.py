@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..tasks.task import Task
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..core.message import Envelope
     from ..tasks.cron import When
     from ..tasks.hooks import Hooks
-    from ..tasks.options import Span
+    from ..tasks.options import Span, TaskKeywords
     from ..tasks.registry import Registry
     from ..tasks.schedule import Misfire, Overlap, ValidateDatetime
     from ..tasks.task import Call, TaskDecorator
@@ -41,7 +41,7 @@ class PeriodicTasks:
         window: Span | None = None,
         overlap: Overlap = "skip",
         jitter: Span = 0,
-        **options: Any,
+        **options: Unpack[TaskKeywords],
     ) -> TaskDecorator:
         """Declare a task that is enqueued at each tick, once, however many workers there are.
 
@@ -109,7 +109,7 @@ class PeriodicTasks:
     async def client(self) -> Client:
         raise NotImplementedError
 
-    def task(self, /, *, name: str | None = None, **options: Any) -> Any:
+    def task(self, /, *, name: str | None = None, **options: Unpack[TaskKeywords]) -> Any:
         raise NotImplementedError
 
     def result(self, task_id: str) -> Result[Any]:

@@ -16,6 +16,7 @@ from ..signals import Signals, check_signals
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..signals import SignalName
     from .context import TaskRun, TaskView
 
     Handler = Callable[..., Any]
@@ -153,7 +154,7 @@ class HookDecorators:
     def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
         return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
 
-    def signal(self, *signals: str) -> Callable[[H], H]:
+    def signal(self, *signals: SignalName) -> Callable[[H], H]:
         """Register a receiver, sync or async, of `signals`, or of all where none is named.
 
         It is called as ``receiver(signal, task, *arguments)``; the names are in ``aqueue.signals``.
@@ -170,6 +171,6 @@ class HookDecorators:
 
         return decorate
 
-    def disconnect_signal(self, receiver: Handler, *signals: str) -> None:
+    def disconnect_signal(self, receiver: Handler, *signals: SignalName) -> None:
         """Call `receiver` no more for `signals`, or for any where none is named."""
         self.hooks.signals.disconnect(receiver, *signals)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypedDict, get_args
 
 from ..core.clock import span_ms
 from ..core.ids import check_name
@@ -16,18 +16,59 @@ from ..core.retry import RetryPolicy
 
 LOWEST_PRIORITY = -100
 HIGHEST_PRIORITY = 100
-POOLS = ("thread", "process")
 
 Span = float | timedelta
+Pool = Literal["thread", "process"]
+RetryOn = type[BaseException] | tuple[type[BaseException], ...]
 
 # What a worker needs to know of a call that differs from the declaration: these travel in the message.
 _TRAVELLING = (
     *("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay"),
     *("timeout", "queue", "priority", "results", "result_ttl"),
 )
-# A class cannot travel, a function takes its run or does not, a child process can import it or cannot, and settings may
-# be anything.
-_OF_THE_DECLARATION = frozenset({"retry_on", "context", "pool", "settings"})
+
+
+class TaskKeywords(TypedDict, total=False):
+    """The options of ``@huey.task`` as type checkers see them; ``TaskOptions`` checks their values."""
+
+    retries: int
+    retry_delay: Span
+    retry_backoff: float
+    retry_jitter: float
+    retry_max_delay: Span
+    retry_on: RetryOn
+    timeout: Span | None
+    expires: Span | datetime | None
+    queue: str
+    priority: int
+    results: bool
+    result_ttl: Span | None
+    context: bool
+    pool: Pool | None
+    settings: Mapping[str, Any] | None
+
+
+class CallKeywords(TypedDict, total=False):
+    """Those that a call may change; None leaves an option as it is.
+
+    The rest belongs to the declaration: a class cannot travel, a function takes its run or does not, a child process
+    can import it or cannot, and settings may be anything.
+    """
+
+    retries: int | None
+    retry_delay: Span | None
+    retry_backoff: float | None
+    retry_jitter: float | None
+    retry_max_delay: Span | None
+    timeout: Span | None
+    expires: Span | datetime | None
+    queue: str | None
+    priority: int | None
+    results: bool | None
+    result_ttl: Span | None
+
+
+_OF_THE_DECLARATION = TaskKeywords.__optional_keys__ - CallKeywords.__optional_keys__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +80,7 @@ class TaskOptions:
     retry_backoff: float = 0
     retry_jitter: float = 0
     retry_max_delay: Span = 24 * 3600
-    retry_on: type[BaseException] | tuple[type[BaseException], ...] = (Exception,)
+    retry_on: RetryOn = (Exception,)
     timeout: Span | None = None
     expires: Span | datetime | None = None
     queue: str = DEFAULT_QUEUE
@@ -47,7 +88,7 @@ class TaskOptions:
     results: bool = True
     result_ttl: Span | None = None
     context: bool = False
-    pool: str | None = None
+    pool: Pool | None = None
     settings: Mapping[str, Any] | None = field(default=None, hash=False)
     policy: RetryPolicy = field(init=False, repr=False, compare=False)
     timeout_s: float | None = field(init=False, repr=False, compare=False)
@@ -112,7 +153,7 @@ class TaskOptions:
 _NAMES = [item.name for item in dataclasses.fields(TaskOptions) if item.init]
 
 
-def check_known(names: Any) -> None:
+def check_known(names: Iterable[str]) -> None:
     """Raise TypeError, with the nearest match, for the first of `names` that is no option."""
     for name in names:
         if name not in _NAMES:
@@ -124,9 +165,10 @@ def check_known(names: Any) -> None:
 
 
 def _check_pool(value: object) -> None:
-    if value is not None and value not in POOLS:
+    pools = get_args(Pool)
+    if value is not None and value not in pools:
         error = ValueError if isinstance(value, str) else TypeError
-        raise error(f"pool must be {' or '.join(map(repr, POOLS))}, not {value!r}")
+        raise error(f"pool must be {' or '.join(map(repr, pools))}, not {value!r}")
 
 
 def _check_settings(value: object) -> None:

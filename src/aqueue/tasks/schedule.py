@@ -175,8 +175,10 @@ def check_when(when: object) -> None:
 
 
 def _takes_a_datetime(when: object) -> bool:
+    if not callable(when):
+        return False
     try:
-        signature(when).bind(object())  # type: ignore[arg-type]  # what is no function raises TypeError
+        signature(when).bind(object())
     except TypeError:
         return False
     except ValueError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ..core.clock import instant_ms, span_ms
 from ..core.ids import check_task_id
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..client.results import Result, ResultGroup
     from ..client.sync import SyncHuey, SyncResult
     from ..core.codec import Codec
-    from .options import TaskOptions
+    from .options import CallKeywords, TaskOptions
     from .resources import Resource
     from .workflow.graph import Workflow
     from .workflow.steps import Following, JoinedTask, OnFailure, Pipeline, Step
@@ -199,7 +199,7 @@ class Task(Generic[P, R]):
         id: str | None = None,  # noqa: A002 - Huey's name
         eta: datetime | None = None,
         delay: float | timedelta | None = None,
-        **overrides: Any,
+        **overrides: Unpack[CallKeywords],
     ) -> ConfiguredTask[P, R]:
         """This task with other options, for the calls made through what this returns.
 
@@ -241,7 +241,8 @@ class Task(Generic[P, R]):
         delay: float | timedelta | None = None,
         *,
         convert_utc: bool = True,
-        **overrides: Any,
+        id: str | None = None,  # noqa: A002 - Huey's name
+        **overrides: Unpack[CallKeywords],
     ) -> Result[R]:
         """Huey's spelling of a delayed call: the arguments as a tuple and a dict, due at `eta` or after `delay`.
 
@@ -258,7 +259,6 @@ class Task(Generic[P, R]):
         if eta is None and delay is None:
             raise ValueError("schedule() needs eta= or delay=")
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
-        task_id = overrides.pop("id", None)
         self.check_arguments(*args, **(kwargs or {}))
         return await self.sender.send(
             Call(
@@ -266,7 +266,7 @@ class Task(Generic[P, R]):
                 args,
                 kwargs or {},
                 self.declared.changed(**overrides),
-                None if task_id is None else check_task_id(task_id),
+                None if id is None else check_task_id(id),
                 delay_ms,
                 eta_ms,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..core.clock import span_ms
 from ..core.ids import check_name
@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 SHORTEST_LEASE_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
 MOST_TASKS = 1_000_000_000
+
+
+class WorkerKeywords(TypedDict, total=False):
+    """The options of a worker as type checkers see them; ``WorkerOptions`` describes and checks them."""
+
+    concurrency: int
+    threads: int
+    children: int | None
+    queues: Sequence[str] | None
+    burst: bool
+    lease: float | timedelta
+    shutdown_timeout: float | timedelta
+    max_crashes: int
+    periodic: bool
+    max_tasks: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from aqueue.tasks.options import TaskOptions
+from aqueue.tasks.options import CallKeywords, TaskKeywords, TaskOptions
 
 SPANS = ["retry_delay", "retry_max_delay", "timeout", "expires", "result_ttl"]
 NUMBERS = ["retry_backoff", "retry_jitter"]
@@ -195,3 +195,17 @@ def test_options_are_values() -> None:
     assert TaskOptions(retries=3) == TaskOptions(retries=3) != TaskOptions()
     with pytest.raises(dataclasses.FrozenInstanceError):
         TaskOptions().retries = 5  # type: ignore[misc]
+
+
+def test_type_checkers_see_the_options_that_there_are() -> None:
+    hints = get_type_hints(TaskOptions)
+    assert get_type_hints(TaskKeywords) == {
+        field.name: hints[field.name] for field in dataclasses.fields(TaskOptions) if field.init
+    }
+
+
+def test_type_checkers_see_which_options_a_call_may_change() -> None:
+    hints = get_type_hints(TaskKeywords)
+    assert get_type_hints(CallKeywords) == {
+        name: hint | None for name, hint in hints.items() if name not in {"retry_on", "context", "pool", "settings"}
+    }
