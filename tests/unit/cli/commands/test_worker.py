@@ -323,6 +323,17 @@ def test_an_application_in_immediate_mode_has_no_worker(shell: Shell, processes:
     assert "Traceback" not in ran.err
 
 
+def test_a_worker_refuses_threads_that_gevent_has_replaced(shell: Shell) -> None:
+    shell.write("green.py", "from gevent import monkey\nmonkey.patch_all()\nfrom app import huey\n")
+    for processes in ("1", "2"):
+        ran = shell.run("worker", "green", "--processes", processes)
+        assert ran.code == 78
+        assert ran.err.count("aqueue: gevent has replaced the threads of Python, and a worker needs them") == 1
+        assert "Traceback" not in ran.err
+    # Not so with what only enqueues.
+    assert shell.run("enqueue", "green", "add", "[1]").code == 0
+
+
 def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: Server) -> None:
     shell.env = {"AQUEUE_URL": redis_server.url}
     worker = shell.start_worker()
