@@ -13,6 +13,12 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _START_SECONDS = 30.0
 
@@ -56,6 +62,25 @@ class Server:
         if self._process is None:
             raise RuntimeError("the server is not running")
         return self._process.pid
+
+    def follow(self, primary: Server) -> None:
+        """Become, or stay, a replica of `primary`, and wait until everything that it holds is here too."""
+        with self._operator() as operator:
+            operator.replicaof("127.0.0.1", primary.port)
+            _wait_until(lambda: operator.info("replication").get("master_link_status") == "up", "a replica in step")
+
+    def hand_over(self, replica: Server) -> None:
+        """Make a server that follows this one the primary, and this one its replica. No acknowledged write is lost, and
+        no connection is closed."""
+        with self._operator() as operator, replica._operator() as promoted:
+            operator.execute_command("FAILOVER", "TO", "127.0.0.1", replica.port)
+            _wait_until(
+                lambda: operator.info("replication")["role"] == "slave" and promoted.role()[0] == b"master",
+                "a hand-over",
+            )
+
+    def _operator(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
 
     def kill(self) -> None:
         """End the server as a crash would: at once, without a word to its clients."""
@@ -105,6 +130,14 @@ class Server:
         return b"process_id:%d" % self.pid in lines and b"loading:0" in lines
 
 
+def _wait_until(fact: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not fact():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what}: not within {_START_SECONDS:g} s")
+        time.sleep(0.005)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -119,3 +152,21 @@ def start_server(kind: str = SERVERS[0], *flags: str) -> Server:
     except RuntimeError:
         # Somebody else may have taken the free port in between; nobody does that twice.
         return Server(kind, *flags)
+
+
+def start_pair(kind: str = SERVERS[0]) -> tuple[Server, Server]:
+    """A primary, and a replica that has caught up with it."""
+    # By default a primary waits for seconds for further replicas before it sends them its data.
+    primary = start_server(kind, "--repl-diskless-sync-delay", "0")
+    try:
+        replica = start_server(kind, "--repl-diskless-sync-delay", "0")
+    except BaseException:
+        primary.remove()
+        raise
+    try:
+        replica.follow(primary)
+    except BaseException:
+        primary.remove()
+        replica.remove()
+        raise
+    return primary, replica

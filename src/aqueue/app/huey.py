@@ -326,7 +326,8 @@ class Huey(
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
-            ConfigurationError: the application is in immediate mode.
+            ConfigurationError: the application is in immediate mode, or gevent or eventlet has replaced the threads of
+                this process.
         """
         if self.immediate:
             raise ConfigurationError(

@@ -31,6 +31,7 @@ from .services.heartbeat import Heartbeat
 from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
+from .threads import check_threads
 
 if TYPE_CHECKING:
     from ..client.client import Client
@@ -73,6 +74,7 @@ class Worker:
     """Runs the tasks of one application in the current event loop; made by ``huey.create_worker``."""
 
     def __init__(self, application: Application, options: WorkerOptions, clock: Clock | None = None) -> None:
+        check_threads()
         self._application = application
         self.options = options
         self._clock = clock or SystemClock()

@@ -13,10 +13,12 @@ from ...core.message import DEFAULT_QUEUE
 from ...worker.logs import FORMATS, LEVELS, configure_logging
 from ...worker.options import MOST_CONCURRENCY, MOST_TASKS, SHORTEST_LEASE_SECONDS, WorkerOptions
 from ..parameters import count, duration, queue_names, variable_option
+from ..process.shutdown import Steps
 from ..target import app_option, app_spec, find_app
 
 if TYPE_CHECKING:
     from ... import Huey
+    from ..process.lifeline import Lifeline
 
 logger = logging.getLogger("aqueue.cli")
 
@@ -104,34 +106,43 @@ def worker(
     APP is module:name, as in app:huey. The name is that of a Huey object or of a function that returns one; it can be
     left out where the module has one Huey. app.huey works too. The current directory is importable.
     """
+    steps = Steps()
+    # First of all: the import of an application can take long, or hang.
+    steps.catch_signals()
     names = [name for group in queues for name in group]
     options["queues"] = tuple(dict.fromkeys(names)) or None
     if processes > 1:
         configure_logging(log_level, log_format)
         _warn_of_repeated(names)
         arguments = [app_spec(word, app), "--processes", "1", "--log-level", log_level, "--log-format", log_format]
-        return _supervise([*arguments, *_as_arguments(options)], processes, options)
+        return _supervise([*arguments, *_as_arguments(options)], processes, options, steps)
+    parent = None if lifeline is None else _hold_on_to(lifeline)
     huey = find_app(word, app)
     configure_logging(log_level, log_format)
     _warn_of_repeated(names)
     _warn_of_undeclared(huey, options["queues"] or ())
     periodic = not options.pop("no_periodic")
-    _serve(huey, {**options, "periodic": periodic}, lifeline)
+    _serve(huey, {**options, "periodic": periodic}, steps, parent)
     return 0
 
 
-def _serve(huey: Huey, options: dict[str, Any], lifeline: int | None) -> None:
+def _hold_on_to(lifeline: int) -> Lifeline:
     from ..process.lifeline import Lifeline
+
+    return Lifeline(lifeline)
+
+
+def _serve(huey: Huey, options: dict[str, Any], steps: Steps, parent: Lifeline | None) -> None:
     from ..process.serving import serve
 
-    serve(huey, options, None if lifeline is None else Lifeline(lifeline))
+    serve(huey, options, steps, parent)
 
 
-def _supervise(arguments: list[str], processes: int, options: dict[str, Any]) -> int:
+def _supervise(arguments: list[str], processes: int, options: dict[str, Any], steps: Steps) -> int:
     from ..process.supervisor import Supervisor
 
     async def supervise() -> int:
-        return await Supervisor(arguments, processes, options["shutdown_timeout"], burst=options["burst"]).run()
+        return await Supervisor(arguments, processes, options["shutdown_timeout"], burst=options["burst"]).run(steps)
 
     return asyncio.run(supervise())
 

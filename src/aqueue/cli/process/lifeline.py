@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import socket
@@ -102,11 +103,19 @@ class WorkerProcess:
 
 
 class Lifeline:
-    """The child's end, which it was given as the file descriptor `fd`."""
+    """The child's end, which it was given as the file descriptor `fd`.
+
+    While the application is imported, a step or the end of the parent arrives as SIGTERM (on Linux; elsewhere it is
+    noticed afterwards). No thread waits for it meanwhile, for what is imported may fork, or replace threads.
+    """
 
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)
         self._fd = fd
+        if sys.platform == "linux":
+            fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGTERM)
+            fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
 
     def tell_ready(self) -> None:
         with contextlib.suppress(OSError):
@@ -117,6 +126,8 @@ class Lifeline:
 
         A thread does this: a task that blocks the event loop does not block it.
         """
+        if sys.platform == "linux":
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) & ~os.O_ASYNC)
         threading.Thread(target=self._follow, args=(steps, patience), name="aqueue-lifeline", daemon=True).start()
 
     def _follow(self, steps: Steps, patience: float) -> None:

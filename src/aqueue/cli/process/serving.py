@@ -12,7 +12,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .lifeline import STOP_SLACK
-from .shutdown import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ... import Huey
     from ...worker.worker import Worker
     from .lifeline import Lifeline
+    from .shutdown import Steps
 
 logger = logging.getLogger("aqueue.cli")
 
@@ -27,24 +27,25 @@ logger = logging.getLogger("aqueue.cli")
 LAST_SECONDS = 2.0
 
 
-def serve(huey: Huey, options: dict[str, Any], lifeline: Lifeline | None) -> None:
-    """Run a worker until it is stopped by a signal or, in a burst, until nothing is left to do.
+def serve(huey: Huey, options: dict[str, Any], steps: Steps, lifeline: Lifeline | None) -> None:
+    """Run a worker until `steps` stop it or, in a burst, until nothing is left to do. Tell `lifeline` when it works.
 
     Raises:
         QueueUnavailable, ConfigurationError: the store cannot be reached, or cannot serve as a queue.
     """
+    # Before there is an event loop, which does not even begin where it cannot work.
+    worker = huey.create_worker(**options)
     runner = asyncio.Runner(loop_factory=_loop_factory())
     code = 1
     try:
-        runner.run(_serve(huey, options, lifeline))
+        runner.run(_serve(huey, worker, steps, lifeline))
         code = 0
     finally:
         _exit_soon(code)
         runner.close()
 
 
-async def _serve(huey: Huey, options: dict[str, Any], lifeline: Lifeline | None) -> None:
-    worker = huey.create_worker(**options)
+async def _serve(huey: Huey, worker: Worker, steps: Steps, lifeline: Lifeline | None) -> None:
     stopping: set[asyncio.Task[None]] = set()
 
     def handle(step: int) -> None:
@@ -56,8 +57,7 @@ async def _serve(huey: Huey, options: dict[str, Any], lifeline: Lifeline | None)
             logger.info("Interrupting the running tasks (a third signal ends this process at once)")
             stopping.add(asyncio.ensure_future(worker.interrupt()))
 
-    steps = Steps(asyncio.get_running_loop(), handle, exit_at_last=True)
-    steps.catch_signals()
+    steps.pass_to(handle, exit_at_last=True)
     if lifeline is not None:
         lifeline.follow(steps, worker.options.shutdown_seconds + STOP_SLACK)
     ready = asyncio.ensure_future(_tell_ready(worker, lifeline))

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from ..failures import CONFIGURATION, OS_ERROR, UNAVAILABLE, USAGE
 from .lifeline import STOP_SLACK, WorkerProcess
-from .shutdown import LAST, Steps
+from .shutdown import LAST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .shutdown import Steps
 
 logger = logging.getLogger("aqueue.supervisor")
 
@@ -46,9 +48,9 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._code = 0
 
-    async def run(self) -> int:
-        """Supervise until a signal says stop; the exit code, 0 when every child ended gracefully."""
-        Steps(asyncio.get_running_loop(), self._handle).catch_signals()
+    async def run(self, steps: Steps) -> int:
+        """Supervise until `steps` say stop; the exit code, 0 when every child ended gracefully."""
+        steps.pass_to(self._handle)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep(1))
             await self._proven.wait()

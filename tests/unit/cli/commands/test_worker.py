@@ -82,6 +82,109 @@ def test_a_worker_ends_though_something_of_a_task_still_runs(shell: Shell) -> No
     assert "left behind" in worker.said
 
 
+SLOW = """
+import pathlib, signal, time
+
+pathlib.Path("importing").touch()
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_the_application_is_imported_ends_the_worker_at_once(shell: Shell, number: int) -> None:
+    shell.write("slow.py", SLOW)
+    worker = shell.start("worker", "slow")
+    shell.wait_for_file("importing")
+    # Not by the signal itself, which the kernel keeps from the first process of a container.
+    worker.send(number)
+    assert worker.wait() == 0
+    assert worker.said == "aqueue: stopped before the worker began\n"
+
+
+def test_handlers_that_the_application_sets_when_it_is_imported_do_not_keep_a_worker_from_stopping(
+    shell: Shell,
+) -> None:
+    with (shell.directory / "app.py").open("a") as app:
+        app.write("import signal\nsignal.signal(signal.SIGTERM, lambda *_: None)\n")
+    worker = shell.start_worker()
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+FORKS = """
+import asyncio, multiprocessing, os, signal, time
+
+from aqueue import Huey
+
+huey = Huey("shop")
+fork = multiprocessing.get_context("fork")
+
+
+@huey.task
+def map_in_a_pool(numbers):
+    with fork.Pool(2) as pool:
+        return pool.map(abs, numbers)
+
+
+@huey.task
+def terminate_at_once(times):
+    # So soon that the signal arrives while the child is being born.
+    children = [fork.Process(target=time.sleep, args=(600,)) for _ in range(times)]
+    for child in children:
+        child.start()
+        child.terminate()
+    for child in children:
+        child.join()
+    return sorted({child.exitcode for child in children})
+
+
+@huey.task(pool="process")
+def terminate_at_once_from_a_child(times):
+    return terminate_at_once.func(times)
+
+
+def interrupt_yourself():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        os._exit(3)
+
+
+@huey.task
+def interrupt():
+    child = fork.Process(target=interrupt_yourself)
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+@huey.task
+async def fork_in_the_loop():
+    child = fork.Process(target=time.sleep, args=(600,))
+    child.start()
+    child.terminate()
+    await asyncio.to_thread(child.join)
+    return child.exitcode
+"""
+
+
+def test_what_a_task_forks_obeys_signals_as_in_any_program_and_its_worker_goes_on(shell: Shell) -> None:
+    shell.write("app.py", FORKS)
+    shell.start_worker()
+
+    def value_of(*words: str) -> object:
+        ran = shell.run("enqueue", "app", *words, "--wait", "20s", "--json")
+        assert ran.code == 0, ran.out + ran.err
+        return json.loads(ran.out)["value"]
+
+    assert value_of("map_in_a_pool", "[[-1, -2]]") == [1, 2]
+    assert value_of("terminate_at_once", "[20]") == [-signal.SIGTERM]
+    assert value_of("terminate_at_once_from_a_child", "[20]") == [-signal.SIGTERM]
+    assert value_of("interrupt") == 3
+    assert value_of("fork_in_the_loop") == -signal.SIGTERM
+
+
 def test_a_burst_ends_when_nothing_is_left_to_do(shell: Shell) -> None:
     done = [shell.enqueue("add", f"[{number}]") for number in range(3)]
     failed = shell.enqueue("fail")
@@ -218,6 +321,17 @@ def test_an_application_in_immediate_mode_has_no_worker(shell: Shell, processes:
     assert ran.code == 78
     assert "aqueue: shop is in immediate mode and runs its tasks itself: a worker needs immediate=False\n" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_worker_refuses_threads_that_gevent_has_replaced(shell: Shell) -> None:
+    shell.write("green.py", "from gevent import monkey\nmonkey.patch_all()\nfrom app import huey\n")
+    for processes in ("1", "2"):
+        ran = shell.run("worker", "green", "--processes", processes)
+        assert ran.code == 78
+        assert ran.err.count("aqueue: gevent has replaced the threads of Python, and a worker needs them") == 1
+        assert "Traceback" not in ran.err
+    # Not so with what only enqueues.
+    assert shell.run("enqueue", "green", "add", "[1]").code == 0
 
 
 def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: Server) -> None:

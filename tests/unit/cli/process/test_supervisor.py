@@ -11,6 +11,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ..shell import ENVIRONMENT, PATIENCE
 
 if TYPE_CHECKING:
@@ -84,7 +86,9 @@ from aqueue.cli.process.lifeline import Lifeline
 from aqueue.cli.process.shutdown import Steps
 
 async def block():
-    Lifeline(int(sys.argv[1])).follow(Steps(asyncio.get_running_loop(), print), 0.1)
+    steps = Steps()
+    steps.pass_to(print)
+    Lifeline(int(sys.argv[1])).follow(steps, 0.1)
     time.sleep(600)
 
 asyncio.run(block())
@@ -133,15 +137,30 @@ def test_a_task_finishes_though_its_worker_and_the_parent_get_the_signal(shell: 
     assert "Interrupting" not in parent.said
 
 
-def test_ctrl_c_in_a_terminal_is_for_the_parent_alone(shell: Shell) -> None:
+def start_importing(shell: Shell) -> Running:
+    """A parent whose first child imports the application, without an end."""
     with (shell.directory / "app.py").open("a") as app:
-        app.write("pathlib.Path('importing').touch()\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)\n")
+        app.write("pathlib.Path('importing').touch()\ntime.sleep(600)\n")
     parent = shell.start("worker", "app", "--processes", "2")
     shell.wait_for_file("importing")
+    return parent
+
+
+def test_ctrl_c_in_a_terminal_is_for_the_parent_alone(shell: Shell) -> None:
+    parent = start_importing(shell)
     os.killpg(parent.process.pid, signal.SIGINT)
     parent.wait_for("Stopping 1 worker processes")
-    shell.write("go", "")
     assert parent.wait() == 0
+    assert "KeyboardInterrupt" not in parent.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_child_that_still_imports_the_application_ends_with_its_parent_at_once(shell: Shell, number: int) -> None:
+    parent = start_importing(shell)
+    handles = [os.pidfd_open(pid) for pid in children(parent)]
+    parent.send(number)
+    wait_for_end(handles)
+    assert parent.wait() == (0 if number == signal.SIGTERM else -number)
 
 
 def test_the_second_signal_interrupts_in_every_child(shell: Shell) -> None:

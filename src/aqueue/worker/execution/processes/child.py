@@ -19,12 +19,15 @@ from ....exceptions import EncodeError
 from ....tasks.context import TaskRun, set_current_task
 from ....tasks.resources import is_sync_manager
 from ....tasks.workflow.inputs import read_ready
+from ...forks import leave_signals_in_forks
 from ...logs import configure_logging
 from .failure import told
 from .target import find
 from .wire import HEADER, STOP_SIGNALS, Begun, Progressed, Returned, pack, unpack
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from ....core.message import Delivery
     from ....tasks.task import Task
     from .wire import Raised, Request
@@ -151,7 +154,10 @@ def _watch(lifeline: int, worker: int) -> None:
 
 def _leave_signals_to_the_worker() -> None:
     """A supervisor may send them to all processes. We handle them: what we ignore, a task's programs ignore too."""
-    for number in STOP_SIGNALS:
-        before = signal.signal(number, lambda *_: None)
-        os.register_at_fork(after_in_child=functools.partial(signal.signal, number, before))
+    before = {number: signal.signal(number, _ignore) for number in STOP_SIGNALS}
+    leave_signals_in_forks(_ignore, before)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Handle a signal by doing nothing."""
