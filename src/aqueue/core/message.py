@@ -120,7 +120,7 @@ def as_input(state: str, result: bytes) -> bytes:
 
 
 def joined(payload: bytes, due_ms: int, inputs: Iterable[bytes]) -> bytes:
-    """Encode the payload of a node together with all its inputs. The length precedes each part, which may be any bytes."""
+    """Encode the payload of a node with all its inputs. A length precedes each part, which may be any bytes."""
     return b"".join((b"%b%d %d\n" % (JOINED, due_ms, len(payload)), payload, *inputs))
 
 

@@ -192,7 +192,7 @@ def test_another_decorator_of_tasks_may_stand_below(huey: Huey) -> None:
 
 
 def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
-    with pytest.raises(TypeError, match=r"sweep: a periodic task is called without arguments, and .*'room'"):
+    with pytest.raises(TypeError, match=r"sweep: a periodic task must be callable without arguments, but .*'room'"):
 
         @huey.periodic_task(crontab(), name="sweep")
         async def sweep(room: str) -> None: ...
