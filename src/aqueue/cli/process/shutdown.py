@@ -1,4 +1,4 @@
-"""Three steps to the end of a process: stop, insist, exit. Each SIGTERM, SIGINT or SIGHUP takes one."""
+"""The three steps of ending a process: stop, interrupt, exit. Each SIGTERM, SIGINT or SIGHUP takes the next step."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ LAST = 3
 
 
 class Steps:
-    """Calls `handle` with 1, 2 and 3, in the event loop. With `exit_at_last` the third ends the process instead.
+    """Calls `handle` with 1, 2 and 3 in the event loop. With `exit_at_last` step 3 ends the process instead.
 
-    Signals are counted by the interpreter, not by the event loop, so that the third works in a blocked one.
+    The interpreter's signal handlers count the signals, not the event loop, so step 3 works even if the loop is
+    blocked.
     """
 
     def __init__(
@@ -32,12 +33,12 @@ class Steps:
     def catch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._receive)
-        # Under nohup the end of a terminal is nothing to end for.
+        # nohup ignores SIGHUP, so that the process survives its terminal.
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._receive)
 
     def take(self, step: int) -> None:
-        """Go to `step`, unless that has been done already; from any thread."""
+        """Go to `step`, unless it has been taken already. Safe to call from any thread."""
         if step >= LAST and self._exit_at_last:
             os._exit(128 + signal.SIGTERM)
         if not self._loop.is_closed():

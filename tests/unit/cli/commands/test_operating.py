@@ -193,7 +193,7 @@ def test_what_destroys_asks_a_person(shell: Shell, answer: str, code: int) -> No
         (("cancel", "app", "x", "y"), "expected an ID, or APP and ID"),
         (("revoke", "app", "--task", "mial"), "has no task 'mial'; did you mean 'mail'?"),
         (("revoke", "app", "x", "--task", "mail"), "leave 'x' out"),
-        (("revoke", "app", "x", "--for", "soon"), "'soon' is no duration"),
+        (("revoke", "app", "x", "--for", "soon"), "'soon' is not a duration"),
         (("purge", "app"), "say which: --queue NAME, or --all"),
         (("purge", "app", "--queue", "a", "--all"), "say which: --queue NAME, or --all"),
         (("pause", "app", "--queue", "*"), "the name of a queue must be"),
