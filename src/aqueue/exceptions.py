@@ -1,7 +1,7 @@
-"""Every error that aqueue raises, and the two that a task raises to steer its own execution.
+"""Every error that aqueue raises, and the two exceptions that a task raises to steer its own execution.
 
-Names are Huey's wherever Huey has one. ``CancelExecution`` and ``RetryTask`` are instructions, not failures, so they
-stand outside the ``HueyException`` tree: ``except HueyException`` in a task body never swallows them.
+Where Huey has a name for an error, it is the same. ``CancelExecution`` and ``RetryTask`` are instructions, not
+failures, so they do not inherit from ``HueyException``: ``except HueyException`` in a task body never swallows them.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class HueyException(Exception):
-    """Root of the errors that aqueue raises."""
+    """Base class of the errors that aqueue raises."""
 
 
 class ConfigurationError(HueyException):
-    """The application or the store is set up in a way that cannot work."""
+    """The application or the store is configured in a way that cannot work."""
 
 
 class EncodeError(HueyException, TypeError):
-    """A value cannot travel: the message names the path of the value and what would be accepted."""
+    """A value cannot be encoded. The message gives the path of the value and what is accepted."""
 
 
 class DecodeError(HueyException, ValueError):
@@ -29,41 +29,42 @@ class DecodeError(HueyException, ValueError):
 
 
 class SerializerMismatch(DecodeError):
-    """Bytes found in the store were written with other settings of the serializer, or changed since.
+    """Bytes found in the store were written with other serializer settings, or somebody changed them.
 
-    Their signature fits no key that is known here, or they are signed or compressed and the serializer here does
-    neither. A message like that is not run and not lost: it is kept for a worker with the right settings.
+    Either no key of this serializer fits their signature, or they are signed or compressed and this serializer is not
+    set up for that. A worker does not run such a message and does not lose it: it stays for a worker with the right
+    settings.
     """
 
 
 class QueueUnavailable(HueyException, ConnectionError):
     """The store could not be reached in time.
 
-    A write that raises this may have been executed: repeat it with the same task id and it still happens once.
+    A write that raises this may or may not have reached the store. Repeat it with the same task id: it happens once.
     """
 
 
 class QueueFull(HueyException):
-    """The store is out of memory or disk and refuses new tasks. Tasks that it already holds can still be finished."""
+    """The store is out of memory or disk space and refuses new tasks. Workers can still finish the tasks it holds."""
 
 
 class ResultTimeout(HueyException, TimeoutError):
-    """The verdict did not arrive within the time that the caller was ready to wait."""
+    """The verdict did not arrive within the caller's timeout."""
 
 
 class ResultNotFound(HueyException, LookupError):
-    """The store knows no task of this id: it never existed, or its result has expired."""
+    """The store knows no task with this id: it was never enqueued, or its result has expired."""
 
 
 class TaskTimeout(HueyException):
-    """A task ran longer than its ``timeout``. Counts as a failure, so it is retried like one."""
+    """A task ran longer than its ``timeout``. This counts as a failure and is retried like one."""
 
 
 class TaskLockedException(HueyException):
-    """No permit of a lock or a semaphore was free in time; one may be after `delay` seconds.
+    """No permit of a lock or a semaphore was free in time; one may be free after `delay` seconds.
 
-    A task that raises it has failed. It is retried as long as it has retries, after its ``retry_delay`` or else when a
-    permit may be free.
+    A task that raises it has failed. It is retried as long as it has retries: after its ``retry_delay`` if it has one,
+    else after `delay`.
     """
 
     def __init__(self, message: str = "", delay: float = 0) -> None:
@@ -74,8 +75,8 @@ class TaskLockedException(HueyException):
 class RateLimitExceeded(HueyException):
     """The rate limit `key` is used up; it admits the next call after `delay` seconds.
 
-    A task that raises it runs again then, or after its own ``retry_delay``. With `retry` that costs none of its
-    retries; without, it has failed, and is retried as long as it has retries.
+    A task that raises it runs again after its ``retry_delay`` if it has one, else after `delay`. With `retry`, that
+    costs none of its retries. Without, the task has failed and is retried as long as it has retries.
     """
 
     def __init__(self, key: str, delay: float, retry: bool = True) -> None:
@@ -90,17 +91,17 @@ class RateLimitExceeded(HueyException):
 
 
 class ProcessDied(HueyException):
-    """The child process of a task ended before the task did: by a signal or with an exit code, which the text names.
+    """The child process of a task ended before the task did. The text names the signal or the exit code.
 
-    Counts as a failure of that task, so it is retried like one.
+    This counts as a failure of the task and is retried like one.
     """
 
 
 class CancelExecution(Exception):
-    """Raise it in a pre-execute hook or in a task body: the task must not run (any further).
+    """Raise it in a pre-execute hook or in a task body to keep the task from running (any further).
 
-    In a hook the task is cancelled, whatever its retries. In a body ``retry`` decides:
-    ``None`` leaves the task's own retries in force, ``True`` runs it at least once more, ``False`` makes it final.
+    Raised in a hook, it cancels the task regardless of its retries. Raised in a body, ``retry`` decides: ``None`` lets
+    the task use its own retries, ``True`` runs it at least once more, ``False`` runs it no more.
     """
 
     def __init__(self, msg: str | None = None, retry: bool | None = None) -> None:
@@ -109,10 +110,10 @@ class CancelExecution(Exception):
 
 
 class RetryTask(Exception):
-    """Raise it in a task body to run the task again, without spending one of its retries.
+    """Raise it in a task body to run the task again without spending one of its retries.
 
-    ``eta`` (a datetime; naive means local time) or ``delay`` (seconds or a timedelta) says when; without them the
-    task's own ``retry_delay`` does.
+    The task runs at ``eta`` (a datetime; naive means local time), or after ``delay`` (seconds or a timedelta), or after
+    its own ``retry_delay`` if neither is given.
     """
 
     def __init__(
@@ -127,11 +128,11 @@ class RetryTask(Exception):
 
 
 class TaskException(Exception):
-    """What awaiting a result raises when the task ended in any way but success.
+    """Awaiting a result raises this if the task ended without success.
 
-    Built from plain data alone: no class of the remote side is imported to raise it. ``metadata`` is a dict with
+    It is built from plain data, so no class of the remote side is imported to raise it. ``metadata`` is a dict with
     ``state`` (failed, cancelled, expired, dead), ``type`` (name of the remote exception), ``error`` (its text),
-    ``traceback`` (text), ``attempt`` (1 for the first run), ``retries`` (left) and ``task_id``.
+    ``traceback`` (text), ``attempt`` (1 for the first run), ``retries`` (how many are left) and ``task_id``.
     """
 
     def __init__(self, metadata: dict[str, Any] | None = None) -> None:
@@ -143,17 +144,17 @@ class TaskException(Exception):
 
     @property
     def state(self) -> str:
-        """How the task ended: ``failed``, ``cancelled``, ``expired`` or ``dead``."""
+        """The state in which the task ended: ``failed``, ``cancelled``, ``expired`` or ``dead``."""
         return str(self.metadata.get("state", "failed"))
 
     @property
     def type(self) -> str:
-        """Name of the exception class that the task raised, as text."""
+        """The name of the exception class that the task raised."""
         return str(self.metadata.get("type", ""))
 
     @property
     def traceback(self) -> str:
-        """The remote traceback as text; empty where no code ran (an expired task, say)."""
+        """The remote traceback as text. It is empty if no code ran, as for an expired task."""
         return str(self.metadata.get("traceback", ""))
 
     @property
@@ -162,5 +163,5 @@ class TaskException(Exception):
 
     @property
     def attempt(self) -> int:
-        """Which run of the task this was, 1 for the first."""
+        """The number of the run that ended, 1 for the first."""
         return int(self.metadata.get("attempt", 1))

@@ -1,7 +1,7 @@
-"""Signals: what becomes of tasks, told to whoever asked. Their names are Huey's.
+"""Signals: what happens to tasks, announced to receivers. The names of the signals are Huey's.
 
-A receiver is a function, sync or async, that is called as ``receiver(signal, task, *arguments)``. ``SIGNAL_ERROR``
-alone has an argument: the exception. What a receiver does wrong is logged and disturbs nobody.
+A receiver is a sync or async function that is called as ``receiver(signal, task, *arguments)``. Only ``SIGNAL_ERROR``
+has an argument, the exception. An error in a receiver is logged and affects neither the task nor other receivers.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ logger = logging.getLogger("aqueue.signals")
 
 
 class Signals:
-    """The receivers of one application. `receivers` has them by signal, and is empty where nobody asked."""
+    """The receivers of one application. `receivers` maps each signal that has receivers to a list of them."""
 
     def __init__(self) -> None:
         self.receivers: dict[str, list[Receiver]] = {}
 
     def connect(self, receiver: Receiver, *signals: str) -> None:
-        """Call `receiver` for each of `signals`, or for all where none is named.
+        """Call `receiver` for each of `signals`, or for all signals if none is named.
 
         Raises:
-            TypeError: `receiver` is no function, or a signal no str.
+            TypeError: `receiver` is not a function, or a signal is not a str.
             ValueError: there is no such signal.
         """
         if not callable(receiver):
@@ -75,7 +75,10 @@ class Signals:
                 receivers.append(receiver)
 
     def disconnect(self, receiver: Receiver, *signals: str) -> None:
-        """Call `receiver` no more for `signals`, or for any where none is named. Nothing happens where it was not."""
+        """Stop calling `receiver` for `signals`, or for any signal if none is named.
+
+        It is not an error if `receiver` is not connected.
+        """
         for signal in signals or tuple(self.receivers):
             receivers = self.receivers.get(signal, [])
             if receiver in receivers:
@@ -84,11 +87,11 @@ class Signals:
                     del self.receivers[signal]
 
     def is_heard(self, signal: str) -> bool:
-        """Whether anybody is called for `signal`."""
+        """Whether `signal` has a receiver."""
         return signal in self.receivers or _ANY in self.receivers
 
     async def send(self, signal: str, task: Any, *arguments: Any) -> None:
-        """Call the receivers of `signal`, then those of every signal, each in order of registration."""
+        """Call the receivers of `signal`, then the receivers of all signals, each in order of registration."""
         for receiver in [*self.receivers.get(signal, ()), *self.receivers.get(_ANY, ())]:
             try:
                 outcome = receiver(signal, task, *arguments)
@@ -102,10 +105,10 @@ class Signals:
 
 
 def check_signals(signals: tuple[str, ...]) -> None:
-    """Refuse what is no signal.
+    """Refuse unknown signals.
 
     Raises:
-        TypeError: one of `signals` is no str (the decorator was written without parentheses).
+        TypeError: one of `signals` is not a str (the decorator was written without parentheses).
         ValueError: there is no such signal; the message names the nearest.
     """
     for signal in signals:
@@ -120,6 +123,6 @@ def check_signals(signals: tuple[str, ...]) -> None:
 
 
 def _is_cancelled() -> bool:
-    """Whether the task that runs here was asked to end, and not just something that a receiver waited for."""
+    """Whether the current event loop task is being cancelled, and not only something that a receiver awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,6 +1,6 @@
-"""The command line: ``aqueue worker``, readers for what is in the store, and a demo.
+"""The command line: ``aqueue worker``, commands that inspect and control tasks, and a demo.
 
-Every error is one line on stderr that names the value and says what is accepted. The exit codes are those of
+Every error is one line on stderr that names the wrong value and what is accepted. The exit codes are those of
 ``sysexits.h``, see ``failures``.
 """
 
@@ -32,7 +32,7 @@ from .groups import Commands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What an editor or a chat makes of "--"; as an option nobody would see the difference.
+# Editors and chat programs turn "--" into these, which look the same in a terminal.
 _TYPOGRAPHIC_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
 
@@ -54,7 +54,7 @@ for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, doctor, top
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line with `arguments` (default: those of this process), and exit."""
+    """Run the command line with `arguments` (default: those of this process) and exit."""
     _accept_any_terminal()
     _forget_blank_variables()
     sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
@@ -79,14 +79,14 @@ def _run(arguments: list[str]) -> int:
 
 
 def _accept_any_terminal() -> None:
-    """Characters that the terminal cannot show are written as escapes, instead of ending the command."""
+    """Write characters that the terminal cannot show as escapes, so that they do not end the command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _forget_blank_variables() -> None:
-    """``AQUEUE_X=""`` and ``AQUEUE_X=" "`` are what templates make of a setting that nobody made."""
+    """Ignore blank variables: templates write ``AQUEUE_X=""`` or ``AQUEUE_X=" "`` for a setting without a value."""
     for name, value in list(os.environ.items()):
         if name.startswith("AQUEUE_") and not value.strip():
             del os.environ[name]

@@ -20,7 +20,7 @@ _LONGEST = 200
 
 
 class Failure(Exception):
-    """A command cannot go on. A `message` of several lines begins with somebody else's words, a traceback say."""
+    """A command cannot go on. A `message` with several lines is shown as it is; it begins with a traceback, say."""
 
     def __init__(self, message: str, exit_code: int = CONFIGURATION) -> None:
         super().__init__(message)
@@ -28,11 +28,11 @@ class Failure(Exception):
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """What to tell of `error`, and the exit code; None for a bug, whose traceback is what helps."""
+    """The message to print for `error`, and the exit code; None for a bug, which is shown with its traceback."""
     match error:
         case click.UsageError(ctx=click.Context(command_path=command)):
             message = error.format_message()
-            # The help itself, where a command was called with nothing at all.
+            # A command that was called without any arguments shows its help.
             return message if "\n" in message else f"{command}: {message} (see {command} --help)", error.exit_code
         case click.ClickException():
             return f"aqueue: {error.format_message()}", error.exit_code
@@ -50,6 +50,6 @@ def explain(error: Exception) -> tuple[str, int] | None:
 
 
 def shown(value: object) -> str:
-    """`value` for a message, at a length that leaves the message readable."""
+    """The repr of `value`, shortened so that a message with it stays readable."""
     text = repr(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

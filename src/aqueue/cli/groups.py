@@ -1,4 +1,4 @@
-"""Commands with commands below them."""
+"""Groups of commands."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from .failures import shown
 
 
 class Commands(click.Group):
-    """A group that helps with the names of its commands."""
+    """A group that suggests the nearest name for an unknown command."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        """The command of this name; an unknown one is told the nearest, which not every version of click does."""
+        """The command with this name.
+
+        Raises:
+            click.UsageError: there is none; the message names the nearest, which not every version of click does.
+        """
         command = super().get_command(ctx, cmd_name)
         if command is None:
             near = difflib.get_close_matches(cmd_name, self.commands, 1)

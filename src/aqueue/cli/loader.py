@@ -1,4 +1,4 @@
-"""From ``module:name`` to an application, with an honest word on everything that can be wrong with it."""
+"""Load an application from ``module:name``, with a clear error for everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OUR_DIRECTORIES = (str(Path(__file__).parent.parent) + os.sep, str(Path(importl
 
 
 class _NoSuchModule(Exception):
-    """Nothing was imported, so nothing of the user's can be at fault. `part` is what does not exist."""
+    """The module `part` does not exist, so none of the user's code has run."""
 
     def __init__(self, part: str) -> None:
         super().__init__(part)
@@ -34,14 +34,14 @@ class _NoSuchModule(Exception):
 
 
 def load_app(spec: str) -> Huey:
-    """The application that `spec` names.
+    """Load the application that `spec` names.
 
-    Accepted are ``module:name`` and ``module.name``, where the name is that of a ``Huey`` or of a function that returns
-    one, and ``module`` alone when one ``Huey`` is in it. The current directory is importable.
+    Accepted are ``module:name`` and ``module.name``, where the name belongs to a ``Huey`` object or to a function that
+    returns one, and ``module`` alone if it contains exactly one ``Huey``. The current directory is importable.
 
     Raises:
         click.UsageError: `spec` has another form.
-        Failure: it has not, and yet there is no application.
+        Failure: the form is right, but there is no such application.
     """
     module_name, colon, name = spec.strip().partition(":")
     if "/" in module_name or "\\" in module_name or module_name.endswith(".py"):
@@ -73,14 +73,14 @@ def _make_current_directory_importable() -> None:
     try:
         directory = str(Path.cwd())
     except OSError:
-        # It has been deleted; what is installed can still be imported.
+        # The directory has been deleted. Installed modules can still be imported.
         return
     if directory not in sys.path:
         sys.path.insert(0, directory)
 
 
 def _split(dotted: str) -> tuple[ModuleType, str]:
-    """The module of ``module``, or the module and the name of Huey's spelling ``module.name``."""
+    """Split Huey's spelling ``module.name`` into the module and the name, which is "" for a module alone."""
     try:
         return _import(dotted), ""
     except _NoSuchModule as missing:
@@ -99,7 +99,7 @@ def _import(module_name: str) -> ModuleType:
         _fail_with_traceback(error, f"{module_name!r} cannot be imported: {error}")
     except SystemExit as error:
         raise Failure(
-            f"{module_name!r} ended the program when it was imported ({error!r}): put what starts it under "
+            f"{module_name!r} ended the program when it was imported ({error!r}): put the code that starts it under "
             'if __name__ == "__main__"'
         ) from None
     except Exception as error:
@@ -116,7 +116,7 @@ def _application(module: ModuleType, name: str) -> Huey:
     if isinstance(value, Huey):
         return value
     if isinstance(value, Task):
-        raise Failure(f"{spec} is a task, expected the Huey object that it is declared on")
+        raise Failure(f"{spec} is a task, expected the Huey object that declares it")
     if not inspect.isroutine(value):
         kind = "a class" if inspect.isclass(value) else f"{shown(value)}, a {type(value).__name__}"
         raise Failure(f"{spec} is {kind}, expected a Huey object or a function that returns one")
@@ -127,7 +127,7 @@ def _made_by(factory: Any, spec: str) -> Huey:
     try:
         inspect.signature(factory).bind()
     except (TypeError, ValueError):
-        raise Failure(f"{spec} is a function that takes arguments, expected one that needs none") from None
+        raise Failure(f"{spec} is a function that takes arguments, expected one without arguments") from None
     try:
         value = factory()
     except Exception as error:
@@ -143,7 +143,7 @@ def _made_by(factory: Any, spec: str) -> Huey:
 def _only_application(module: ModuleType) -> Huey:
     found = _applications(module)
     if not found:
-        raise Failure(f"{module.__name__!r} has no Huey object: expected is a line like huey = Huey('shop') in it")
+        raise Failure(f"{module.__name__!r} has no Huey object: expected a line like huey = Huey('shop')")
     if len(found) > 1:
         choices = ", ".join(f"{module.__name__}:{name}" for name in found)
         raise Failure(f"{module.__name__!r} has {len(found)} Huey objects, say which: {choices}")
@@ -151,7 +151,7 @@ def _only_application(module: ModuleType) -> Huey:
 
 
 def _applications(module: ModuleType) -> dict[str, Huey]:
-    """The applications in `module` by name; one that has several names, by the first of them."""
+    """The applications in `module`, each under the first of its names."""
     found: dict[str, Huey] = {}
     for name, value in vars(module).items():
         if isinstance(value, Huey) and not any(value is known for known in found.values()):
@@ -176,7 +176,7 @@ def _nearest_module(part: str) -> str:
 
 
 def _fail_with_traceback(error: BaseException, summary: str) -> NoReturn:
-    """End with the traceback as the user would know it from ``python -c 'import app'``."""
+    """Fail with the traceback that ``python -c 'import app'`` would show, without aqueue's own frames."""
     told = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = told
     while link is not None:

@@ -1,4 +1,4 @@
-"""What is known of one task, for a person and for a script."""
+"""The state and result of one task, as text for people and as JSON for scripts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _GOOD = frozenset({State.QUEUED, State.SCHEDULED, State.WAITING, State.RUNNING, 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A task at one moment; `exit_code` says how it stands to a script."""
+    """A task at one moment."""
 
     id: str
     state: State
@@ -30,11 +30,11 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """0 when the task is done or under way, 1 when it ended otherwise or is unknown, 75 when waiting ended."""
+        """0 if the task is done or under way, 1 if it ended without success or is unknown, 75 after a timeout."""
         return NOT_YET if self.timed_out else 0 if self.state in _GOOD else 1
 
     def as_json(self) -> str:
-        """One JSON object. Values that JSON cannot say become the nearest that it can."""
+        """One JSON object. A value that JSON cannot express is replaced by the nearest one, see ``plain``."""
         return json.dumps({**asdict(self), "value": plain(self.value)})
 
     def as_text(self) -> str:
@@ -42,7 +42,7 @@ class Outcome:
         if self.state is State.DONE:
             lines.append(f"value  {json.dumps(plain(self.value), ensure_ascii=False)}")
         if self.state is State.UNKNOWN:
-            lines.append("error  the store knows no task of this id: it was never enqueued, or its result has expired")
+            lines.append("error  no task has this id: it was never enqueued, or its result has expired")
         if self.error:
             lines.append(f"error  {self.error}, at attempt {self.attempt}")
         if self.traceback:
@@ -59,7 +59,7 @@ async def look(result: Result[Any]) -> Outcome:
 
 
 async def wait(result: Result[Any], timeout: float | None) -> Outcome:
-    """The task once it has its verdict, or as it is after `timeout` seconds."""
+    """The task once it has its verdict, or as it is after `timeout` seconds. None waits without a limit."""
     try:
         return Outcome(result.id, State.DONE, value=await result.get(timeout=timeout))
     except TaskException as error:

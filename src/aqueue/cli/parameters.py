@@ -1,4 +1,4 @@
-"""The kinds of values that options take, range-checked, and options that are environment variables too."""
+"""Types of option values, with range checks, and options that environment variables can set."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 def variable_option(name: str, **settings: Any) -> Callable[[Any], Any]:
-    """A click option that ``AQUEUE_<NAME>`` sets too."""
+    """A click option that the environment variable ``AQUEUE_<NAME>`` can set, too."""
     variable = "AQUEUE_" + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, envvar=variable, show_envvar=True, show_default=True, **settings)
 
 
 def count(lowest: int, highest: int) -> Callable[[Any], int]:
-    """The type of an option that takes a whole number within a range."""
+    """The type of an option that takes a whole number from `lowest` to `highest`."""
 
     def convert(value: Any) -> int:
         try:
@@ -49,7 +49,7 @@ def duration(at_least: float = 0) -> Callable[[Any], float]:
         seconds = parse_seconds(str(value))
         if seconds is None:
             raise click.BadParameter(
-                f"{shown(value)} is no duration: write seconds (30, 0.5) or units (30s, 2m, 1h30m)"
+                f"{shown(value)} is not a duration: write seconds (30, 0.5) or units (30s, 2m, 1h30m)"
             )
         if not at_least <= seconds <= _LONGEST_SECONDS:
             raise click.BadParameter(f"{shown(value)} is not between {at_least:g} seconds and a year")
@@ -59,7 +59,7 @@ def duration(at_least: float = 0) -> Callable[[Any], float]:
 
 
 def endless_duration(value: Any) -> float | None:
-    """The type of an option that takes a duration, or ``forever``, which is None."""
+    """The type of an option that takes a duration, or ``forever``, which becomes None."""
     return None if value == FOREVER else duration()(value)
 
 
@@ -72,7 +72,7 @@ def queue_name(value: str) -> str:
 
 
 def queue_names(value: str) -> tuple[str, ...]:
-    """The type of an option that takes the names of queues with commas between them."""
+    """The type of an option that takes the names of queues, separated by commas."""
     names = tuple(name.strip() for name in value.strip(" ,").split(","))
     try:
         return tuple(check_name(name, "the name of a queue") for name in names)
@@ -81,7 +81,7 @@ def queue_names(value: str) -> tuple[str, ...]:
 
 
 def parse_seconds(text: str) -> float | None:
-    """The seconds that `text` says, None when it says none."""
+    """The seconds that `text` stands for, or None if it is not a duration."""
     text = text.strip()
     if _NUMBER.fullmatch(text):
         return float(text)

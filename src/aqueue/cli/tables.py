@@ -1,4 +1,4 @@
-"""Tables for a person: columns, spans and instants, and text that cannot disturb a terminal."""
+"""Tables for people: columns, spans, instants, and text that is safe to print in a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 60
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Lines of columns, numbers to the right; none where there are no rows."""
+    """The lines of a table, with numbers aligned to the right; an empty list if there are no rows."""
     if not rows:
         return []
     texts = [[printable(str(cell)) for cell in row] for row in rows]
@@ -29,7 +29,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
 
 
 def span(ms: float) -> str:
-    """A span as a person says it: ``850 ms``, ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    """A span of `ms` milliseconds in a readable unit: ``850 ms``, ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
     for unit, size, limit in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
         if ms < limit * size:
             return f"{int(ms) // size} {unit}"
@@ -37,18 +37,18 @@ def span(ms: float) -> str:
 
 
 def counted(number: int, thing: str) -> str:
-    """So many things: ``1 task``, ``5 tasks``."""
+    """A number with its noun in the singular or plural: ``1 task``, ``5 tasks``."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def from_now(instant: datetime) -> str:
-    """How far off `instant` is: ``in 5 min``, ``12 s ago``."""
+    """The distance from now to `instant`: ``in 5 min``, ``12 s ago``."""
     ms = (instant - datetime.now(UTC)).total_seconds() * 1000
     return f"in {span(ms)}" if ms > 0 else f"{span(-ms)} ago"
 
 
 def call(args: Iterable[Any], kwargs: dict[str, Any], longest: int = _LONGEST) -> str:
-    """The arguments of a call as they are written in Python, cut where they are long."""
+    """The arguments of a call in Python syntax, cut to `longest` characters."""
     parts = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items())]
     return cut(", ".join(parts), longest)
 
@@ -58,12 +58,12 @@ def cut(text: str, longest: int = _LONGEST) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` without what moves a cursor or changes a colour."""
+    """`text` with control characters escaped: they could move the cursor or change colours."""
     return text if text.isprintable() else "".join(x if x.isprintable() else json.dumps(x)[1:-1] for x in text)
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON has it: tuples and sets are lists, keys are text, and the rest is its own text."""
+    """`value` in types that JSON has: tuples and sets become lists, keys become text, anything else its own text."""
     if isinstance(value, dict):
         return {key if isinstance(key, str) else str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -1,7 +1,7 @@
-"""Which application a command is about.
+"""Which application a command works on.
 
-It is named on the command line, as the first word or with ``--app``, or by ``AQUEUE_APP``. A command that needs no
-tasks is also content with a store: ``--url`` (or ``AQUEUE_URL``) and ``--name``.
+The first word of the command, ``--app`` or ``AQUEUE_APP`` names it. A command that needs no declared tasks also accepts
+a store: ``--url`` (or ``AQUEUE_URL``) and ``--name``.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ APP_VARIABLE = "AQUEUE_APP"
 _URL_VARIABLE = "AQUEUE_URL"
 
 app_option = click.option(
-    "-a", "--app", metavar="APP", help="The application, instead of as the first word.  [env var: AQUEUE_APP]"
+    "-a", "--app", metavar="APP", help="The application, if it is not the first word.  [env var: AQUEUE_APP]"
 )
 _url_option = click.option("--url", help="A store, instead of an application.  [env var: AQUEUE_URL]")
 _name_option = click.option("--name", default="huey", show_default=True, help="With --url: the application's name.")
 
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the commands that need no tasks."""
+    """Add the options of commands that need no declared tasks."""
     return app_option(_url_option(_name_option(command)))
 
 
 def app_spec(word: str | None, app: str | None) -> str:
-    """What names the application: `word`, the option `app`, or the environment.
+    """The spec of the application, from `word`, the option `app`, or the environment.
 
     Raises:
-        click.UsageError: nothing does, or two things do.
+        click.UsageError: none of them names it, or both `word` and `app` do.
     """
     if word is not None and app is not None:
         raise click.UsageError(f"the application is named twice: {shown(word)}, and --app {shown(app)}")
@@ -53,20 +53,20 @@ def _nothing_named(otherwise: str) -> click.UsageError:
 
 
 def find_app(word: str | None, app: str | None) -> Huey:
-    """The application; its store is one that other processes can reach.
+    """Load the application, whose store other processes must be able to reach.
 
     Raises:
-        click.UsageError, Failure: there is none.
+        click.UsageError, Failure: there is no such application.
     """
     spec = app_spec(word, app)
     return shared(load_app(spec), spec)
 
 
 def find_store(word: str | None, app: str | None, url: str | None, name: str) -> Huey:
-    """The application, or one without tasks at the store that is named instead.
+    """Load the application, or make one without tasks for the store that is named instead.
 
     Raises:
-        click.UsageError, Failure: there is none.
+        click.UsageError, Failure: there is no such application, or the URL is wrong.
     """
     named = word if word is not None else app
     if url is not None and named is not None:
@@ -84,14 +84,14 @@ def find_store(word: str | None, app: str | None, url: str | None, name: str) ->
 
 
 def shared(huey: Huey, what: str) -> Huey:
-    """`huey` itself, whose store other processes can reach.
+    """Return `huey` if other processes can reach its store; `what` names it in the error.
 
     Raises:
         Failure: they cannot.
     """
     if huey.url.startswith("memory:"):
         raise Failure(
-            f"{what} keeps its tasks in the memory of one process, out of reach of any other: use sqlite:///file.db or "
-            "redis://, or run the worker inside the application, with huey.create_worker()"
+            f"{what} keeps its tasks in the memory of one process, where no other can reach them: use "
+            "sqlite:///file.db or redis://, or run the worker inside the application, with huey.create_worker()"
         )
     return huey

@@ -1,4 +1,4 @@
-"""The words of commands about one task: which of them is the application, and which the task."""
+"""Which word of a command is the application and which is the task, and a question before data is deleted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .failures import Failure
 
 
 def app_and_id(words: tuple[str, ...]) -> tuple[str | None, str]:
-    """Split `words` into the application, if it is among them, and the id of a task.
+    """Split `words` into the application (None if it is not among them) and the id of a task.
 
     Raises:
-        click.UsageError: they are not one or two.
-        Failure: it can be no id.
+        click.UsageError: there are not one or two words.
+        Failure: the id is not valid, so no task can have it.
     """
     if len(words) not in {1, 2}:
         command = click.get_current_context().command_path
@@ -27,14 +27,14 @@ def app_and_id(words: tuple[str, ...]) -> tuple[str | None, str]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Go on only if a person says so, or `yes` does.
+    """Ask `question` in the terminal, unless `yes` is true. Return if the answer is yes.
 
     Raises:
-        click.UsageError: there is nobody to ask.
+        click.UsageError: there is no terminal.
         click.Abort: the answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this destroys something and there is no terminal to ask: add --yes if that is meant")
+        raise click.UsageError("this deletes data, and there is no terminal to ask for confirmation: add --yes")
     click.confirm(question, abort=True, err=True)

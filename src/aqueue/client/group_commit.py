@@ -1,7 +1,7 @@
-"""Group commit: concurrent callers share one round trip without waiting for a timer.
+"""Group commit: concurrent callers share one round trip, and no caller waits for a timer.
 
-The first caller's item leaves at once. What arrives while that batch is under way forms the next one. So a lone call
-costs one round trip, and a thousand concurrent calls cost a few.
+The first caller's item is sent at once. Items that arrive while that batch is under way form the next batch. So a lone
+call costs one round trip, and a thousand concurrent calls cost a few.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
 
-# How many items may wait before callers do: a million concurrent enqueues must not become a million encoded messages.
+# The buffer is full with this many items. Without a limit, a million concurrent enqueues would become a million encoded
+# messages in memory.
 _ROOM = 10_000
 _CLOSED = "the application was closed while a call was under way"
 
 
 class GroupCommit(Generic[Item, Reply]):
-    """Collects items for `commit`, which takes a batch and gives one reply per item, in order.
+    """Collects items for `commit`, which takes a batch and returns one reply per item, in order.
 
-    A batch that raises fails every caller in it with that error. Whoever waits when `run` ends, or comes later, gets
+    If `commit` raises, every caller in the batch gets that error. After the end of `run`, waiting and later callers get
     ``QueueUnavailable``.
     """
 
@@ -40,7 +41,7 @@ class GroupCommit(Generic[Item, Reply]):
         self._ended = False
 
     def submit(self, item: Item) -> asyncio.Future[Reply]:
-        """Put `item` into the next batch. Returns its reply, to be awaited."""
+        """Put `item` into the next batch. Returns a future of its reply."""
         if self._ended:
             raise QueueUnavailable(_CLOSED)
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -51,11 +52,11 @@ class GroupCommit(Generic[Item, Reply]):
 
     @property
     def is_full(self) -> bool:
-        """Whether so many items wait that the next caller should, too."""
+        """Whether the buffer is full; if so, await ``wait_for_room()`` before creating another item."""
         return len(self._items) >= _ROOM
 
     async def wait_for_room(self) -> None:
-        """Wait, behind those who came before, until it is not full."""
+        """Wait until the buffer is not full. Callers get room in the order in which they came."""
         while self.is_full:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._crowd.append(turn)
@@ -67,7 +68,7 @@ class GroupCommit(Generic[Item, Reply]):
                 raise
 
     async def run(self) -> None:
-        """Commit batches until cancelled. The one task that does so: a cancelled caller never disturbs a batch."""
+        """Commit batches until cancelled. Only this task commits, so a cancelled caller never interrupts a batch."""
         replies: list[asyncio.Future[Reply]] = []
         try:
             while True:
@@ -85,7 +86,7 @@ class GroupCommit(Generic[Item, Reply]):
             self._admit(len(self._crowd))
 
     def _admit(self, number: int) -> None:
-        """Let so many of the crowd come in."""
+        """Wake `number` of the callers that wait for room."""
         while number > 0 and self._crowd:
             turn = self._crowd.popleft()
             if not turn.done():
@@ -107,5 +108,5 @@ def _fail(replies: Iterable[asyncio.Future[Any]], error: Exception) -> None:
     for reply in replies:
         if not reply.done():
             reply.set_exception(error)
-            # Its caller may have gone meanwhile, which is no reason for a warning.
+            # Marks the error as retrieved: asyncio would log a warning if the caller has gone.
             reply.exception()

@@ -1,1 +1,1 @@
-"""What is true without a store and without an event loop: messages, states, encodings, ids, time."""
+"""What needs neither a store nor an event loop: messages, states, encodings, ids, time."""

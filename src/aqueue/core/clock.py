@@ -1,7 +1,7 @@
 """The only module that reads time.
 
-Inside aqueue an instant is an integer of milliseconds since the epoch (UTC) and a span an integer of milliseconds;
-seconds, datetimes and timedeltas exist at the public edge only.
+Inside aqueue an instant is an integer of milliseconds since the epoch (UTC), and a span is an integer of milliseconds.
+Seconds, datetimes and timedeltas appear only in the public API.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ LONGEST_SPAN_MS = 10 * 365 * 24 * 3600 * 1000
 
 
 class Clock(Protocol):
-    """What a service asks of time; ``aqueue.testing.ManualClock`` is the one that tests move by hand."""
+    """The time that a service sees. Tests use ``aqueue.testing.ManualClock``, which they move by hand."""
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never goes back; only differences mean anything."""
+        """Seconds on a clock that never goes back. Only differences between two readings have a meaning."""
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Sleep until `event` is set or `seconds` have passed; True when it was the event."""
+        """Sleep until `event` is set or `seconds` have passed. Returns True if the event is set."""
 
 
 class SystemClock:
@@ -47,10 +47,10 @@ class SystemClock:
 
 
 def span_ms(value: float | timedelta, name: str) -> int:
-    """Seconds or a timedelta as whole milliseconds.
+    """Convert seconds or a timedelta to whole milliseconds; `name` is what an error calls it.
 
     Raises:
-        TypeError: `value` is no number and no timedelta.
+        TypeError: `value` is neither a number nor a timedelta.
         ValueError: it is negative, not finite or longer than ten years.
     """
     if isinstance(value, timedelta):
@@ -59,20 +59,20 @@ def span_ms(value: float | timedelta, name: str) -> int:
         seconds = value
     else:
         raise TypeError(f"{name} must be seconds (int or float) or a timedelta, not {value!r}")
-    # NaN fails every comparison, so the accepted range is what is spelled out.
+    # NaN fails every comparison, so the condition spells out the accepted range, not the refused one.
     if not 0 <= seconds * 1000 <= LONGEST_SPAN_MS:
         raise ValueError(f"{name} must be between 0 seconds and 10 years, not {value!r}")
     return round(seconds * 1000)
 
 
 def instant_ms(value: datetime, name: str, *, convert_utc: bool = True) -> int:
-    """A datetime as milliseconds since the epoch.
+    """Convert a datetime to milliseconds since the epoch; `name` is what an error calls it.
 
-    An aware datetime is exact. A naive one is local time, as in Huey; with ``convert_utc=False`` it is taken as UTC.
+    A naive datetime is local time, as in Huey; with ``convert_utc=False`` it is UTC.
 
     Raises:
-        TypeError: `value` is no datetime.
-        ValueError: the instant cannot be expressed.
+        TypeError: `value` is not a datetime.
+        ValueError: the instant is out of range.
     """
     if not isinstance(value, datetime):
         raise TypeError(f"{name} must be a datetime, not {value!r}")

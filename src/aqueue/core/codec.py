@@ -1,9 +1,9 @@
-"""JSON on the wire, with tags for what JSON cannot say: the codec of an application that names no serializer.
+"""The default codec: JSON, with tags for values that JSON cannot express.
 
-A plain value (None, bool, int, finite float, str, list, dict with str keys) travels as itself. The others that are
-accepted travel as ``{"__aq__": [tag, content]}``; a document without that key is never walked when it is read. What has
-no faithful form is refused, by the path at which it stands: nothing is silently turned into something else. Reading
-builds plain data alone; no class is looked up by a name that came from outside.
+A plain value (None, bool, int, finite float, str, list, dict with str keys) travels as itself. Other accepted values
+travel as ``{"__aq__": [tag, content]}``; reading walks a document only if it contains that key. A value without an
+exact form is refused with an error that names its path in the arguments, so no value silently changes its type.
+Reading builds plain data only and never looks a class up by a name from the store.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_TRACEBACK = 64 * 1024
 
-# How bytes begin that were signed or compressed. No JSON does, and no pickle.
+# Signed and compressed bytes begin with these. Neither JSON nor a pickle begins with a zero byte.
 SIGNED = b"\0hmac:"
 COMPRESSED = b"\0zlib:"
 
@@ -37,20 +37,20 @@ _TAG = "__aq__"
 _TAG_BYTES = b'"__aq__"'
 _PLAIN = frozenset({type(None), bool, int, str})
 _SEQUENCES = frozenset({list, tuple})
-# What orjson reads back as the same int; beyond it, it would give a float.
+# orjson reads an int between these back as the same int, and any other as a float.
 _SMALLEST_INT = -(2**63)
 _LARGEST_INT = 2**64 - 1
 _SHOWN = 200
-# What the fields of a message say when they are left out; it cannot do without its task. Later versions may add more.
+# The values of the fields that a message leaves out. Its task is mandatory. Later versions may add fields.
 _DEFAULTS: tuple[Any, ...] = (None, "", (), {}, 0, None, None)
 _MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
 
 
 class Codec(Protocol):
-    """How one application turns messages and values into bytes, and back. This module is one.
+    """How one application turns messages and values into bytes, and back. This module is a codec itself.
 
-    `what` says what a value is, "result", "error" or "progress", and `task_id` of which task. A codec that signs binds
-    the bytes to both.
+    `what` says which kind of value it is, for example "result", "error" or "progress", and `task_id` which task it
+    belongs to. A codec that signs binds the bytes to both.
     """
 
     def encode_message(self, message: Message) -> bytes: ...
@@ -63,10 +63,10 @@ class Codec(Protocol):
 
 
 def encode_message(message: Message) -> bytes:
-    """The payload of a message; its id travels beside it.
+    """Encode a message. Its id is not part of the payload.
 
     Raises:
-        EncodeError: an argument cannot travel.
+        EncodeError: an argument cannot be encoded.
     """
     args = _encodable_sequence(message.args, "args") if message.args else ()
     kwargs = _encodable_dict(message.kwargs, "kwargs", 0) if message.kwargs else {}
@@ -74,36 +74,36 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(task_id: str, payload: bytes) -> Message:
-    """The message that `payload` holds.
+    """Decode a message that ``encode_message`` encoded.
 
     Raises:
-        DecodeError: it holds none.
+        DecodeError: `payload` is not a message.
     """
     return message_of(task_id, _loads(payload), payload)
 
 
 def encode_value(value: Any, what: str = "value", task_id: str = "") -> bytes:
-    """`value` as bytes; `what` names it in an error.
+    """Encode `value`; `what` names it in an error.
 
     Raises:
-        EncodeError: it cannot travel.
+        EncodeError: it cannot be encoded.
     """
     return _dumps(_encodable(value, what, 0), what)
 
 
 def decode_value(data: bytes, what: str = "value", task_id: str = "") -> Any:
-    """The value that ``encode_value`` wrote.
+    """Decode a value that ``encode_value`` encoded.
 
     Raises:
-        DecodeError: the bytes are no such value.
+        DecodeError: `data` is not such a value.
     """
     return _loads(data)
 
 
 def document_of(message: Message, args: Sequence[Any], kwargs: Any) -> list[Any]:
-    """The message, with `args` and `kwargs` for its arguments, as a list. Fields that say nothing are left off its end.
+    """The message as a list, with `args` and `kwargs` as its arguments. Empty fields at the end are left out.
 
-    Not a dict: every queued task would keep the names of its fields in the store.
+    It is not a dict, because the store would then keep the field names with every queued task.
     """
     document = [message.task, message.reply, args, kwargs, message.expires_ms, message.overrides, message.node]
     while not document[-1]:
@@ -112,10 +112,10 @@ def document_of(message: Message, args: Sequence[Any], kwargs: Any) -> list[Any]
 
 
 def message_of(task_id: str, document: Any, payload: bytes) -> Message:
-    """The message that `document`, read from `payload`, describes.
+    """The message in `document`, which was read from `payload`.
 
     Raises:
-        DecodeError: it describes none.
+        DecodeError: `document` is not a message.
     """
     if type(document) in _SEQUENCES:
         fields = (*document, *_DEFAULTS[len(document) :])
@@ -134,15 +134,15 @@ def message_of(task_id: str, document: Any, payload: bytes) -> Message:
 
 
 def too_large(size: int, what: str) -> EncodeError:
-    """The error to raise for more than ``MAX_BYTES``."""
+    """The error to raise when `what` takes more than ``MAX_BYTES``."""
     return EncodeError(
-        f"the {what} take {size / 2**20:.1f} MiB encoded, and at most {MAX_BYTES // 2**20} MiB travel: "
+        f"the {what} take {size / 2**20:.1f} MiB encoded, the limit is {MAX_BYTES // 2**20} MiB: "
         "store them elsewhere and pass a reference"
     )
 
 
 def undecodable(data: bytes, why: str = "") -> DecodeError:
-    """The error to raise for bytes that cannot be read here; `why` is what the reader says of them."""
+    """The error to raise for bytes that this codec cannot read; `why` is the reader's reason."""
     if data.startswith(SIGNED):
         return SerializerMismatch("the data is signed, and the serializer here has no keys=[...] to verify it")
     if data.startswith(COMPRESSED):
@@ -151,7 +151,7 @@ def undecodable(data: bytes, why: str = "") -> DecodeError:
 
 
 def describe_exception(exception: BaseException) -> tuple[str, str, str]:
-    """Class name, text and traceback of an exception, whatever its own methods do when they are asked."""
+    """Class name, text and traceback of an exception, even if its own methods raise."""
     name = type(exception).__qualname__
     try:
         lines = "".join(
@@ -165,7 +165,7 @@ def describe_exception(exception: BaseException) -> tuple[str, str, str]:
 
 
 def exception_text(exception: BaseException) -> str:
-    """The repr of an exception, whatever its own methods do, and of a bounded length."""
+    """The repr of an exception, of a bounded length, even if its own methods raise."""
     try:
         text = repr(exception)
     except BaseException as error:
@@ -174,7 +174,7 @@ def exception_text(exception: BaseException) -> str:
 
 
 def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback without the frames by which the worker got to the user's function."""
+    """The traceback without the worker's frames that lead to the user's function."""
     inner = trace
     while inner is not None and inner.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
         inner = inner.tb_next
@@ -182,12 +182,12 @@ def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _clean(text: str) -> str:
-    """Text that JSON can carry: a lone surrogate becomes its escape."""
+    """Text that JSON can carry: each lone surrogate becomes an escape."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _encodable_sequence(values: tuple[Any, ...] | list[Any], path: str, depth: int = 0) -> list[Any] | tuple[Any, ...]:
-    """`values` itself when JSON says all of it, else a list in which the rest is tagged."""
+    """`values` itself if JSON can express all of it, else a list in which the other values are tagged."""
     for value in values:
         kind = type(value)
         if kind not in _PLAIN or (kind is int and not _SMALLEST_INT <= value <= _LARGEST_INT):
@@ -233,7 +233,7 @@ def _digits(value: int, path: str) -> str:
     try:
         return str(value)
     except ValueError as error:
-        raise EncodeError(f"{path} is an int of too many digits: {error}") from None
+        raise EncodeError(f"{path} is an int with too many digits: {error}") from None
 
 
 def _write_members(tag: str) -> Callable[[Any, str, int], Any]:
@@ -324,10 +324,10 @@ def _show(value: Any) -> str:
 
 def _dumps(document: Any, what: str) -> bytes:
     try:
-        # Copied, because orjson's own bytes keep the 4 KiB in which they were written: 400 MB for 100,000 messages.
+        # A copy, because orjson's own bytes keep the 4 KiB buffer they were written in: 400 MB for 100,000 messages.
         data = b"%b" % orjson.dumps(document)
     except (TypeError, RecursionError) as error:
-        # A lone surrogate is the one thing that passes the walk and that orjson refuses.
+        # Only a lone surrogate passes the checks above and is refused by orjson.
         raise EncodeError(f"the {what} cannot travel: {error}") from error
     if len(data) > MAX_BYTES:
         raise too_large(len(data), what)

@@ -1,4 +1,4 @@
-"""Tasks of the event loop that begin at once, where the interpreter can do that."""
+"""Start event loop tasks at once, where the interpreter can do that."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ R = TypeVar("R")
 if sys.version_info >= (3, 12):
 
     def start(coroutine: Coroutine[Any, Any, R], name: str | None = None) -> asyncio.Task[R]:
-        """Run `coroutine` as a task, up to its first wait before this returns: until then it costs no turn of the loop.
+        """Run `coroutine` as a task. It runs up to its first wait before this call returns.
 
-        The caller keeps the task, and waits for its end.
+        The caller must keep a reference to the task and await its end.
         """
         return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), name=name, eager_start=True)
 
 else:
 
     def start(coroutine: Coroutine[Any, Any, R], name: str | None = None) -> asyncio.Task[R]:
-        """Run `coroutine` as a task, from the next turn of the loop on. The caller keeps the task, and waits for its
-        end."""
+        """Run `coroutine` as a task, which starts in the next iteration of the loop.
+
+        The caller must keep a reference to the task and await its end.
+        """
         return asyncio.get_running_loop().create_task(coroutine, name=name)

@@ -1,8 +1,8 @@
-"""What travels between the one who enqueues and the one who runs.
+"""What travels between the process that enqueues a task and the worker that runs it.
 
-A *Message* is the call itself, as the caller meant it. An *Envelope* is the message as bytes with what a store needs to
-know to keep and order it; a *Node* is an envelope that may have to wait for others. A *Delivery* is an envelope in the
-hands of one consumer, and its *Receipt* proves that this consumer still owns it. Times are integer milliseconds, UTC.
+A *Message* is the call itself. An *Envelope* is the encoded message, with what a store needs to keep and order it. A
+*Node* is an envelope that may have to wait for other tasks. A *Delivery* is an envelope in the hands of one consumer,
+and its *Receipt* proves that this consumer still owns it. Times are integer milliseconds, UTC.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from typing import Any, Final, NamedTuple
 
 DEFAULT_QUEUE = "default"
 
-# How the payload of a node begins once a store has put its inputs into it. No JSON does, and no pickle.
+# A payload begins with this once a store has put the inputs of a node into it. Neither JSON nor a pickle does.
 JOINED = b"\0join:"
 
 
 class Error(NamedTuple):
-    """Stands for the result of a task that has failed; `metadata` is that of its ``TaskException``."""
+    """Takes the place of the result of a task that failed. `metadata` is that of its ``TaskException``."""
 
     metadata: dict[str, Any]
 
 
 class Skipped:
-    """The type of `SKIPPED`, which stands for the result of a task that was cancelled or has expired."""
+    """The type of `SKIPPED`, which takes the place of the result of a task that was cancelled or has expired."""
 
     __slots__ = ()
 
@@ -39,9 +39,9 @@ SKIPPED: Final = Skipped()
 class Message:
     """One call of one task.
 
-    `reply` names the client that may be waiting for the result ("" for none), `expires_ms` the instant after which the
-    task must not start any more (0 for never), `overrides` the options that this call changes, by name, if any, and
-    `node` what makes it a part of a workflow, if it is one (see ``workflow.inputs``).
+    `reply` names the client that may await the result ("" for none). `expires_ms` is the instant after which the task
+    must not start (0 if it never expires). `overrides` has the options that this call changes, by name. `node` is the
+    call's place in a workflow, or None (see ``workflow.inputs``).
     """
 
     __slots__ = ("args", "expires_ms", "id", "kwargs", "node", "overrides", "reply", "task")
@@ -70,7 +70,7 @@ class Message:
 class Envelope(NamedTuple):
     """A message on its way into a store.
 
-    It is due at `eta_ms` or, counted by the store's own clock, `delay_ms` after it arrives; 0 and 0 mean at once.
+    It is due at the instant `eta_ms`, or `delay_ms` after it arrives by the store's clock, or at once if both are 0.
     """
 
     id: str
@@ -82,7 +82,7 @@ class Envelope(NamedTuple):
 
 
 class Trigger(StrEnum):
-    """What a node waits for: that every task before it is done, has ended in whatever way, or has failed."""
+    """What a node waits for: that all tasks before it are done, have ended in any state, or have failed."""
 
     DONE = "done"
     ENDED = "ended"
@@ -92,9 +92,9 @@ class Trigger(StrEnum):
 class Node(NamedTuple):
     """One task of a workflow on its way into a store.
 
-    It waits for the tasks whose ids stand in `after`; without any it starts like a task of its own. What it gets of
-    each is an input, in that order. When its `trigger` can not come about any more it is cancelled, and the client
-    named by `reply` is told ("" for none).
+    It waits for the tasks whose ids are in `after`, and gets an input from each, in that order. If `after` is empty, it
+    starts like any other task. When its `trigger` has become impossible, the store cancels it and notifies the client
+    `reply` ("" for none).
     """
 
     envelope: Envelope
@@ -104,9 +104,9 @@ class Node(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The payload of a node as it was pushed, the instant at which it is due, and the verdicts before it.
+    """The payload of a node as it was pushed, the instant at which it is due, and its inputs.
 
-    Each verdict is the state, and the result that came with it.
+    Each input is the state and the result of a task before it.
     """
 
     payload: bytes
@@ -115,20 +115,20 @@ class Joined(NamedTuple):
 
 
 def as_input(state: str, result: bytes) -> bytes:
-    """What a node gets of a task before it: how that ended, and its result."""
+    """Encode the input that a node gets from a task before it: the task's state and its result."""
     return b"%b %d\n%b" % (state.encode(), len(result), result)
 
 
 def joined(payload: bytes, due_ms: int, inputs: Iterable[bytes]) -> bytes:
-    """The payload of a node that has all its inputs. Each part stands behind its length: it may have any bytes."""
+    """Encode the payload of a node with all its inputs. A length precedes each part, which may be any bytes."""
     return b"".join((b"%b%d %d\n" % (JOINED, due_ms, len(payload)), payload, *inputs))
 
 
 def parted(payload: bytes) -> Joined:
-    """What ``joined`` was given.
+    """Decode what ``joined`` encoded.
 
     Raises:
-        ValueError: `payload` is nothing that it gives.
+        ValueError: `payload` has another form.
     """
     due_ms, start, end = _head(payload, len(JOINED))
     inputs = []
@@ -140,7 +140,7 @@ def parted(payload: bytes) -> Joined:
 
 
 def _head(payload: bytes, position: int) -> tuple[bytes, int, int]:
-    """The word that stands at `position`, and where the bytes behind its line begin and end."""
+    """Read the header line at `position`: its word, and where the bytes after that line begin and end."""
     start = payload.index(b"\n", position) + 1
     word, length = payload[position : start - 1].split(b" ")
     end = start + int(length)
@@ -152,23 +152,22 @@ def _head(payload: bytes, position: int) -> tuple[bytes, int, int]:
 class Receipt(NamedTuple):
     """Proof of ownership of one delivery, opaque to everyone but the store that wrote it.
 
-    `place` and `entry` say where the store keeps it, `count` how often this entry has been delivered. Another consumer
-    takes an entry over by raising the count, which voids every earlier receipt.
+    `place` and `entry` say where the store keeps the delivery, and `count` how often this entry has been delivered.
+    Another consumer takes an entry over by raising the count, which voids every earlier receipt.
     """
 
     consumer: str
     place: str
     entry: str
-    count: int  # type: ignore[assignment]  # hides tuple.count, which says nothing of a receipt
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody calls on a receipt
 
 
 class Delivery(NamedTuple):
     """An envelope handed to a consumer.
 
-    `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
-    it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
-    vanished without a verdict. `is_marked` says that when it was handed out some task was revoked or asked to stop,
-    maybe this one.
+    `failures` counts the failed runs that were retried. `fence` counts all deliveries of this task so far; it only ever
+    grows, so it orders them. A `receipt.count` above 1 means that earlier consumers vanished without a verdict.
+    `is_marked` says that at the time of the delivery some task, maybe this one, was revoked or asked to stop.
     """
 
     id: str

@@ -1,15 +1,15 @@
-"""When a failed task runs again: a value, and the arithmetic of its waits."""
+"""When a failed task runs again: the retry policy, and the arithmetic of its waits."""
 
 from random import Random
 from typing import NamedTuple
 
 
 class RetryPolicy(NamedTuple):
-    """How often and how late a failed task is tried again. Times are milliseconds.
+    """How often a failed task is retried, and after which wait. Times are milliseconds.
 
-    The wait before retry number *n* (0 for the first) is ``delay_ms * backoff ** n``, at most `max_delay_ms`; `jitter`
-    is the share of it that is drawn at random (0.1 = up to 10 % shorter or longer). A `backoff` of 0 or 1 keeps the
-    wait constant, as in Huey. `retry_on` narrows which exceptions are worth another try.
+    The wait before retry number *n* (0 for the first) is ``delay_ms * backoff ** n``, at most `max_delay_ms`. `jitter`
+    is the random share of it (0.1 = up to 10 % shorter or longer). A `backoff` of 0 or 1 keeps the wait constant, as in
+    Huey. Only exceptions of the classes in `retry_on` are retried.
     """
 
     retries: int = 0
@@ -20,7 +20,7 @@ class RetryPolicy(NamedTuple):
     retry_on: tuple[type[BaseException], ...] = (Exception,)
 
     def wait_ms(self, failures: int, random: Random) -> int:
-        """Milliseconds to wait after `failures` earlier failures of the same task."""
+        """Milliseconds to wait before the next run, after `failures` earlier failures of the same task."""
         wait: float = self.delay_ms
         if self.backoff and wait:
             try:

@@ -1,4 +1,4 @@
-"""A task as hooks, receivers and the task itself see it: on its way in, and while it runs."""
+"""A task as hooks, receivers and the task itself see it, when it is enqueued and while it runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger("aqueue.task")
 
 
 class TaskView:
-    """One call of one task, with its settings: what pre-enqueue hooks get, and the receivers of what is enqueued."""
+    """One call of one task, with its settings. Pre-enqueue hooks and receivers of ``SIGNAL_ENQUEUED`` get it."""
 
     __slots__ = ("message", "options")
 
@@ -73,26 +73,26 @@ class TaskView:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the declaration of the task says to hooks and receivers, beside the options."""
+        """The task's settings for hooks and receivers, from its declaration."""
         return self.options.settings or {}
 
     @property
     def timeout(self) -> float | None:
-        """How long a run may take, in seconds; None where it may take any time."""
+        """How long a run may take, in seconds, or None if there is no limit."""
         return self.options.timeout_s
 
     @property
     def expires(self) -> datetime | None:
-        """After which instant it does not start any more, in UTC; None where it always may."""
+        """The instant after which the task does not start, in UTC, or None if it does not expire."""
         if not self.message.expires_ms:
             return None
         return datetime.fromtimestamp(self.message.expires_ms / 1000, UTC)
 
 
 class TaskRun(TaskView):
-    """One run of one task: what all other hooks and receivers get, and a task declared with ``context=True``.
+    """One run of one task. All other hooks and receivers get it, and tasks declared with ``context=True``.
 
-    `started` is False where the body was never entered; `value` and `exception` are set once it has ended.
+    `started` is True once the body has begun. `value` and `exception` are set once it has ended.
     """
 
     __slots__ = ("_deadline", "_report", "delivery", "exception", "started", "value")
@@ -104,7 +104,7 @@ class TaskRun(TaskView):
         options: TaskOptions,
         report: Callable[[TaskRun, list[Any]], Awaitable[bool]] | None = None,
     ) -> None:
-        # Not by super(): this is on the way of every task.
+        # Without super(), to save time on the path of every task.
         self.message = message
         self.options = options
         self.delivery = delivery
@@ -119,7 +119,7 @@ class TaskRun(TaskView):
 
     @property
     def attempt(self) -> int:
-        """1 for the first run, one more for each failure that was retried."""
+        """The number of this run: 1 for the first, one more for each failure that was retried."""
         return self.delivery.failures + 1
 
     @property
@@ -128,17 +128,17 @@ class TaskRun(TaskView):
 
     @property
     def fence(self) -> int:
-        """Grows with every delivery of this task: write it beside a side effect and refuse a lower one."""
+        """A number that grows with every delivery of this task. Store it with a side effect, and refuse a lower one."""
         return self.delivery.fence
 
     def start_clock(self) -> None:
-        """The body starts now: ``time_remaining`` counts from here."""
+        """Start to count ``time_remaining`` down. The runner calls this when the body starts."""
         if self.options.timeout_s is not None:
             self._deadline = monotonic() + self.options.timeout_s
 
     @property
     def time_remaining(self) -> float:
-        """Seconds until the task times out; infinite without a timeout."""
+        """Seconds until the task times out, or infinity if it has no timeout."""
         return float("inf") if self._deadline is None else self._deadline - monotonic()
 
     @property
@@ -146,7 +146,7 @@ class TaskRun(TaskView):
         return self.time_remaining <= 0
 
     def check_timeout(self) -> None:
-        """For plain functions, which nothing can interrupt: raise once the time is up.
+        """Raise if the time is up. Plain functions call this, because nothing can interrupt them.
 
         Raises:
             TaskTimeout: the task has run longer than its ``timeout``.
@@ -155,12 +155,12 @@ class TaskRun(TaskView):
             raise TaskTimeout(f"timeout {self.options.timeout_s}s")
 
     async def progress(self, done: float, total: float | None = None, message: str = "") -> bool:
-        """Tell how far this run is: whoever follows ``result.progress()`` sees it at once.
+        """Report how far this run is. Callers that follow ``result.progress()`` see it at once.
 
-        Returns False when nothing was recorded: this run has lost its lease, or the store did not answer.
+        Returns False if the report was not recorded, because this run has lost its lease or the store did not answer.
 
         Raises:
-            TypeError: `done` or `total` is no number, or `message` no str.
+            TypeError: `done` or `total` is not a number, or `message` is not a str.
         """
         for name, value in (("done", done), ("total", 0 if total is None else total)):
             if not isinstance(value, (int, float)) or isinstance(value, bool):
@@ -172,7 +172,7 @@ class TaskRun(TaskView):
         try:
             return await self._report(self, [done, total, message])
         except HueyException as error:
-            # Telling of the work must not end the work.
+            # A failed report must not end the task.
             logger.warning("Task %s could not report its progress: %s", self.id, error)
             return False
 
@@ -181,10 +181,10 @@ _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")
 
 
 def current_task() -> TaskRun | None:
-    """The run in whose task, thread or callee this is called; None outside of any."""
+    """The run that the calling code belongs to, also in the task's thread; None outside of a task."""
     return _current.get(None)
 
 
 def set_current_task(run: TaskRun) -> None:
-    """Called by the runner, in the context of the task that it starts."""
+    """Make `run` the current one. The runner calls this in the context of the task that it starts."""
     _current.set(run)

@@ -1,7 +1,7 @@
-"""When something is due again and again: three values, and the one question that each of them answers.
+"""When a periodic task is due: ``every``, ``crontab`` and ``cron``, each of which computes its next tick.
 
-Instants are integer milliseconds since the epoch. Nothing here reads a clock; what local time is at an instant is a
-fact of the machine's time zones.
+Instants are integer milliseconds since the epoch. Nothing here reads a clock. Local times come from the machine's time
+zone data.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 _SHORTEST_SECONDS = 1
 _LONGEST_SECONDS = 366 * 24 * 3600
 _DAY_SECONDS = 24 * 3600
-# 29 February on a given day of the week: it is 40 years where a year like 2100 comes between.
+# 29 February on a given day of the week can be 40 years away, if a year like 2100 lies in between.
 _LONGEST_SEARCH_YEARS = 40
 
 
 class When(Protocol):
-    """What has ticks."""
+    """Anything that has ticks."""
 
     def next_after(self, instant_ms: int) -> int | None:
-        """The first tick after an instant; None when there will never be one."""
+        """The first tick after an instant, or None if there are no more."""
 
 
 class _Value:
-    """A ``When`` that is made of plain `arguments`: it can be compared, read by a person, and kept as data.
+    """A ``When`` that is made of plain `arguments`, so it can be compared, printed and stored.
 
-    `tz` names the time zone in which it counts, ``"local"`` for that of this machine.
+    `tz` names the time zone of its ticks, ``"local"`` for that of this machine.
     """
 
     arguments: dict[str, Any]
@@ -47,14 +47,14 @@ class _Value:
 
 
 class every(_Value):  # noqa: N801 - called like a function, and read as a word
-    """Each time that a span has passed: ``every(seconds=90)``, ``every(hours=6)``, ``every(timedelta(days=1))``.
+    """At a regular interval: ``every(seconds=90)``, ``every(hours=6)``, ``every(timedelta(days=1))``.
 
-    The ticks are the multiples of the span since 1970-01-01 00:00 UTC, so that all workers agree on them: every 6 hours
-    means 0, 6, 12 and 18 o'clock UTC.
+    The ticks are the multiples of the span since 1970-01-01 00:00 UTC, so all workers agree on them: every 6 hours
+    means at 0, 6, 12 and 18 o'clock UTC.
 
     Raises:
-        TypeError: `span` is no timedelta, or a part no number.
-        ValueError: it is less than a second, or more than a year.
+        TypeError: `span` is not a timedelta, or another argument is not a number.
+        ValueError: the sum is less than a second or more than a year.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class every(_Value):  # noqa: N801 - called like a function, and read as a word
             parts["seconds"] += span.total_seconds()
         self.arguments = {name: value for name, value in parts.items() if value}
         total = parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
-        # NaN fails every comparison, so the accepted range is what is spelled out.
+        # NaN fails every comparison, so the condition spells out the accepted range, not the refused one.
         if not _SHORTEST_SECONDS <= total <= _LONGEST_SECONDS:
             raise ValueError(f"every() takes a span from a second to a year, not {total} seconds")
         self.tz = "UTC"
@@ -83,18 +83,18 @@ class every(_Value):  # noqa: N801 - called like a function, and read as a word
 class crontab(_Value):  # noqa: N801 - Huey's name
     """The minutes that match all five fields, as in Huey: ``crontab(minute="*/15", hour="9-17", day_of_week="1-5")``.
 
-    A field is a number, ``*``, ``*/n`` (each n-th value, counted from the first that the field has), ``m-n``,
-    ``m-n/s``, or several of these with commas between them. A range may wrap around: ``hour="22-2"``. Days of the week
-    count from 0, Sunday, and 7 is Sunday too. Called with a datetime, it says whether that matches.
+    A field is a number, ``*``, ``*/n`` (every n-th value, counted from the first value of the field), ``m-n``,
+    ``m-n/s``, or several of these separated by commas. A range may wrap around: ``hour="22-2"``. The days of the week
+    are 0 (Sunday) to 6, and 7 is Sunday too. Call a crontab with a datetime to learn whether it matches.
 
-    Ticks are taken from the local time of the worker's machine, minute by minute as a clock on the wall shows it. When
-    clocks go forward, the times that are left out have no tick; when they go back, those that come twice have two.
-    Give ``cron`` a time zone where that matters.
+    Ticks follow the local time of the worker's machine, as a clock on the wall shows it. When clocks go forward, the
+    skipped times have no tick; when they go back, the repeated times have two. Use ``cron`` with a time zone if that
+    matters.
 
     Raises:
-        TypeError: a field is no str and no int.
-        ValueError: a value is out of range, or a field matches nothing; also, unless ``strict=False``, a piece is in no
-            form that is known (Huey passes over it), or there is no such date.
+        TypeError: a field is neither a str nor an int.
+        ValueError: a value is out of range, or a field matches nothing. Unless ``strict=False``, also if part of a
+            field has an unknown form (Huey ignores such a part), or if no date matches.
     """
 
     def __init__(
@@ -121,16 +121,16 @@ class crontab(_Value):  # noqa: N801 - Huey's name
 
     @classmethod
     def hourly(cls, **fields: Any) -> crontab:
-        """Huey's shorthand: once an hour, at minute 0 unless `fields` say otherwise."""
+        """Huey's shorthand: once an hour, at minute 0 unless `fields` has another."""
         return cls(**{"minute": 0, **fields})
 
     @classmethod
     def daily(cls, **fields: Any) -> crontab:
-        """Huey's shorthand: once a day, at midnight unless `fields` say otherwise."""
+        """Huey's shorthand: once a day, at midnight unless `fields` has another time."""
         return cls(**{"minute": 0, "hour": 0, **fields})
 
     def __call__(self, moment: datetime) -> bool:
-        """Whether the minute of `moment` matches; its time zone, if it has one, is not looked at."""
+        """Whether the minute of `moment` matches. Its time zone is ignored."""
         return (
             moment.minute in self._minutes
             and moment.hour in self._hours
@@ -148,21 +148,23 @@ class crontab(_Value):  # noqa: N801 - Huey's name
 class cron(_Value):  # noqa: N801 - the name of the notation
     """The times that a cron expression matches in a time zone: ``cron("*/5 9-17 * * mon-fri", tz="Europe/Berlin")``.
 
-    Five fields (minute, hour, day of the month, month, day of the week) or six, with seconds first. They are those of
-    Debian's cron: names of months and days, ``L`` for the last day of a month, ``5#2`` for the second Friday; where
-    both days are given and neither begins with ``*``, one of them has to match. `tz` is the IANA name of a time zone.
+    An expression has five fields (minute, hour, day of the month, month, day of the week), or six with the second
+    first. The syntax is that of Debian's cron: names of months and days, ``L`` for the last day of a month, ``5#2`` for
+    the second Friday. If both days are given and neither begins with ``*``, one of them must match. `tz` is the IANA
+    name of a time zone.
 
-    When clocks go forward, a time of day that is left out has its tick at the first minute after the gap. When they go
-    back, one that comes twice has its tick at the first. That holds for five fields of which neither minute nor hour
-    begins with ``*``; the others follow the clock on the wall: what is left out has no tick, what comes twice has two.
+    An expression with five fields whose minute and hour do not begin with ``*`` names a time of day. When clocks go
+    forward, a skipped time of day has its tick at the first minute after the gap. When they go back, a repeated time of
+    day has its tick at its first occurrence. All other expressions follow the clock on the wall: skipped times have no
+    tick, and repeated times have two.
 
     Raises:
-        TypeError: `expression` or `tz` is no str.
-        ValueError: `expression` is no cron expression, or there is no such time zone on this machine.
+        TypeError: `expression` or `tz` is not a str.
+        ValueError: `expression` is not a cron expression, or this machine does not know the time zone.
     """
 
     def __init__(self, expression: str, tz: str = "UTC") -> None:
-        from cronsim import CronSim, CronSimError  # an application without cron expressions does without it
+        from cronsim import CronSim, CronSimError  # an application without cron expressions does not pay for it
 
         if not isinstance(expression, str):
             raise TypeError(f"a cron expression must be a str, not {expression!r}")
@@ -173,8 +175,8 @@ class cron(_Value):  # noqa: N801 - the name of the notation
             fields = CronSim(expression, datetime(2000, 1, 1, tzinfo=UTC))
         except CronSimError as error:
             raise ValueError(
-                f"{expression!r} is no cron expression ({str(error).lower()}): write minute, hour, day of the month, "
-                "month and day of the week, with seconds before them or without"
+                f"{expression!r} is not a cron expression ({str(error).lower()}): write minute, hour, day of the "
+                "month, month and day of the week, optionally with seconds before them"
             ) from None
         self._calendar = _Calendar(fields.months, fields.match_day, fields.hours, fields.minutes, fields.seconds)
         minute, hour, *others = expression.split()
@@ -190,7 +192,7 @@ class cron(_Value):  # noqa: N801 - the name of the notation
 
         for tick in CronSim(self.arguments["expression"], _local(instant_ms // 1000, self._zone)):
             tick_ms = int(tick.timestamp()) * 1000
-            # What comes twice is told at its first time, which may be past.
+            # CronSim gives the first occurrence of a repeated time, which may be past.
             if tick_ms > instant_ms:
                 return tick_ms
         return None
@@ -200,10 +202,10 @@ _KINDS: dict[str, type[_Value]] = {"every": every, "crontab": crontab, "cron": c
 
 
 def as_data(when: When) -> list[Any]:
-    """`when` as plain data, for ``from_data``.
+    """Convert `when` to plain data for ``from_data``.
 
     Raises:
-        TypeError: it is none of the three values of this module.
+        TypeError: it is not an ``every``, ``crontab`` or ``cron``.
     """
     if not isinstance(when, _Value):
         raise TypeError(f"accepted are every(...), crontab(...) and cron(...), not {when!r}")
@@ -211,10 +213,10 @@ def as_data(when: When) -> list[Any]:
 
 
 def from_data(data: Sequence[Any]) -> When:
-    """What ``as_data`` described.
+    """Convert the plain data of ``as_data`` back.
 
     Raises:
-        ValueError: a later version described it, or a time zone is missing here.
+        ValueError: a later version of aqueue wrote it, or this machine does not know the time zone.
     """
     kind, arguments = data
     if kind not in _KINDS:
@@ -224,7 +226,7 @@ def from_data(data: Sequence[Any]) -> When:
 
 
 def newest_tick(when: When, after_ms: int, until_ms: int) -> int | None:
-    """The last tick later than `after_ms` and not later than `until_ms`, found without looking at all in between."""
+    """The last tick after `after_ms` and not after `until_ms`, found by bisection instead of visiting every tick."""
     newest = when.next_after(after_ms)
     if newest is None or newest > until_ms:
         return None
@@ -242,7 +244,7 @@ def newest_tick(when: When, after_ms: int, until_ms: int) -> int | None:
 
 
 class _Field(NamedTuple):
-    """The values of a field; ranges wrap around after `last`, and `largest` is what may be written."""
+    """The values of a field. Ranges wrap around after `last`; users may write numbers up to `largest`."""
 
     name: str
     first: int
@@ -259,7 +261,7 @@ _FIELDS = (
 )
 _ANY = re.compile(r"\*(?:/([0-9]+))?")
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+)(?:/([0-9]+))?)?")
-_FORMS = "*, */n, m, m-n, m-n/s, or several of these with commas between them"
+_FORMS = "*, */n, m, m-n, m-n/s, or several of these separated by commas"
 _LONGEST_MONTHS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
@@ -280,10 +282,12 @@ def _parsed(field: _Field, value: str | int, strict: bool) -> frozenset[int]:
 
 
 def _values(field: _Field, piece: str) -> Sequence[int] | None:
-    """The values that one piece names; None when it is in no form that is known."""
+    """The values that one piece names, or None if it has an unknown form."""
     if any_value := _ANY.fullmatch(piece):
         if any_value[1] and field.largest > field.last:
-            raise ValueError(f"{field.name}: {piece!r} is not understood: a week does not divide, name the days")
+            raise ValueError(
+                f"{field.name}: {piece!r} is not understood: steps do not divide a week evenly, name the days"
+            )
         return range(field.first, field.last + 1)[:: _step(field, piece, any_value[1])]
     found = _RANGE.fullmatch(piece)
     if found is None:
@@ -326,7 +330,7 @@ class _Calendar:
         self.seconds = sorted(seconds)
 
     def first_day(self, day: date) -> date | None:
-        """The first date that matches, from `day` on."""
+        """The first matching date, `day` or later; None if there is none."""
         last_year = day.year + _LONGEST_SEARCH_YEARS
         while day.year <= last_year:
             if day.month not in self.months:
@@ -338,7 +342,7 @@ class _Calendar:
         return None
 
     def first_time(self, now: datetime) -> int:
-        """The first time of day that matches, from `now` on, in seconds; that of the next midnight if none does."""
+        """The first matching time of day, `now` or later, in seconds since midnight; 86,400 if there is none today."""
         times = (
             hour * 3600 + minute * 60 + second
             for hour in self.hours
@@ -369,7 +373,7 @@ def _first_match(calendar: _Calendar, instant_ms: int, zone: tzinfo | None) -> i
 
 
 def _leap(second: int, local: datetime, wait: int, zone: tzinfo | None) -> int:
-    """`wait` seconds later, or sooner where clocks are changed on the way: no match is left behind."""
+    """The second `wait` seconds later, or an earlier one if clocks change in between, so that no match is skipped."""
     for leap in (wait, 3600 - local.minute * 60 - local.second):
         if leap <= wait and (_local(second + leap, zone) - local).total_seconds() == leap:
             return second + leap
@@ -377,18 +381,18 @@ def _leap(second: int, local: datetime, wait: int, zone: tzinfo | None) -> int:
 
 
 def _local(second: int, zone: tzinfo | None) -> datetime:
-    """Local time in `zone`, or that of this machine."""
+    """The local time in `zone`, or in this machine's zone if it is None."""
     return datetime.fromtimestamp(second, zone)
 
 
 def _beginning(day: date, zone: tzinfo | None) -> int:
-    """The second at which `day` begins or, where its midnight is left out, one shortly before."""
+    """The second at which `day` begins or, if its midnight is skipped, a second shortly before that."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     return int(min(midnight.timestamp(), midnight.replace(fold=1).timestamp()))
 
 
 def _zone(name: str) -> tzinfo:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # takes some milliseconds, for those who name a zone
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # takes some milliseconds, so only when a zone is named
 
     if not isinstance(name, str):
         raise TypeError(f"tz must be the name of a time zone, not {name!r}")
@@ -396,6 +400,6 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):
         raise ValueError(
-            f"this machine knows no time zone {name!r}: accepted are IANA names like 'Europe/Berlin' (a machine that "
-            "has none of them gets them with the package tzdata)"
+            f"this machine does not know the time zone {name!r}: accepted are IANA names like 'Europe/Berlin' (the "
+            "package tzdata provides them on a machine that has none)"
         ) from None

@@ -1,7 +1,7 @@
-"""The handlers of an application that run around its tasks, by kind and by name, and the receivers of its signals.
+"""The hooks of an application: handlers that run around its tasks, and the receivers of its signals.
 
-Handlers may be sync or async. A second handler of the same name replaces the first, as in Huey. A handler that raises
-is logged and passed over; only ``CancelExecution`` from a pre-enqueue or a pre-execute handler has a meaning.
+Handlers may be sync or async. A second handler with the same name replaces the first, as in Huey. An exception from a
+handler is logged and otherwise ignored, except ``CancelExecution`` from a pre-enqueue or a pre-execute handler.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ H = TypeVar("H", bound="Callable[..., Any]")
 logger = logging.getLogger("aqueue.hooks")
 
 
-# Whose CancelExecution is an instruction.
+# Handlers of these kinds may raise CancelExecution.
 _CANCELLING = frozenset({"pre_enqueue", "pre_execute"})
 
 
 class Hooks:
-    """The five kinds of handlers, each run in order of registration, and the receivers of signals."""
+    """The five kinds of handlers and the receivers of signals. Each kind runs in order of registration."""
 
     def __init__(self) -> None:
         self.startup: dict[str, Handler] = {}
@@ -46,7 +46,8 @@ class Hooks:
         """A decorator that adds a handler to `handlers` and returns it unchanged.
 
         Raises:
-            TypeError: `name` is no str (the decorator was written without parentheses), or the handler no function.
+            TypeError: `name` is not a str (the decorator was written without parentheses), or the handler is not a
+                function.
         """
         if name is not None and not isinstance(name, str):
             raise TypeError(f"the name of a hook must be a str, not {name!r}: write the decorator with parentheses")
@@ -64,7 +65,7 @@ class Hooks:
 
     @staticmethod
     def unregister(handlers: dict[str, Handler], name_or_handler: str | Handler) -> bool:
-        """Remove a handler by its name or by itself; False when there was none."""
+        """Remove a handler, given its name or the handler itself. Returns False if it is not registered."""
         names = [name for name, handler in handlers.items() if name_or_handler in (name, handler)]
         for name in names:
             del handlers[name]
@@ -80,7 +81,7 @@ class Hooks:
         """Call every pre-enqueue handler with `task`.
 
         Raises:
-            CancelExecution: a handler said that the task must not be sent.
+            CancelExecution: a handler refused to send the task.
         """
         await self._run_all("pre_enqueue", self.pre_enqueue, task)
 
@@ -88,12 +89,12 @@ class Hooks:
         """Call every pre-execute handler with `run`.
 
         Raises:
-            CancelExecution: a handler said that the task must not run.
+            CancelExecution: a handler refused to run the task.
         """
         await self._run_all("pre_execute", self.pre_execute, run)
 
     async def run_post_execute(self, run: TaskRun) -> None:
-        """Call every post-execute handler with the task, what it returned, and the exception it raised (or None)."""
+        """Call every post-execute handler with the task, its return value, and the exception it raised (or None)."""
         await self._run_all("post_execute", self.post_execute, run, run.value, run.exception)
 
     async def _run_all(self, kind: str, handlers: dict[str, Handler], *arguments: Any) -> None:
@@ -107,7 +108,7 @@ class Hooks:
                     raise
                 logger.exception("%s hook %r raised CancelExecution, which only a pre_ hook may", kind, name)
             except (Exception, SystemExit):
-                # A hook does not end its worker either.
+                # SystemExit in a hook must not end the worker.
                 logger.exception("%s hook %r failed", kind, name)
 
 
@@ -127,7 +128,7 @@ class HookDecorators:
     def pre_enqueue(self, name: str | None = None) -> Callable[[H], H]:
         """Register a handler, sync or async, that gets each task before it is sent, in the process that sends it.
 
-        ``CancelExecution`` keeps it from being sent, and is raised to whoever enqueued it.
+        ``CancelExecution`` keeps the task from being sent, and the caller who enqueues it gets the exception.
         """
         return self.hooks.register(self.hooks.pre_enqueue, name)
 
@@ -136,7 +137,7 @@ class HookDecorators:
         return self.hooks.register(self.hooks.pre_execute, name)
 
     def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value, and its exception or None."""
+        """Register a handler, sync or async, that gets each task after it ran, its value and its exception."""
         return self.hooks.register(self.hooks.post_execute, name)
 
     def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
@@ -155,12 +156,13 @@ class HookDecorators:
         return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
 
     def signal(self, *signals: SignalName) -> Callable[[H], H]:
-        """Register a receiver, sync or async, of `signals`, or of all where none is named.
+        """Register a receiver, sync or async, of `signals`, or of all signals if none is named.
 
-        It is called as ``receiver(signal, task, *arguments)``; the names are in ``aqueue.signals``.
+        It is called as ``receiver(signal, task, *arguments)``. The names of the signals are in ``aqueue.signals``.
 
         Raises:
-            TypeError: a signal is no str (the decorator was written without parentheses), or the receiver no function.
+            TypeError: a signal is not a str (the decorator was written without parentheses), or the receiver is not a
+                function.
             ValueError: there is no such signal.
         """
         check_signals(signals)
@@ -172,5 +174,5 @@ class HookDecorators:
         return decorate
 
     def disconnect_signal(self, receiver: Handler, *signals: SignalName) -> None:
-        """Call `receiver` no more for `signals`, or for any where none is named."""
+        """Stop calling `receiver` for `signals`, or for any signal if none is named."""
         self.hooks.signals.disconnect(receiver, *signals)

@@ -1,7 +1,7 @@
-"""What ``context_task`` accepts, brought to one form.
+"""The resources of tasks that are declared with ``context_task``.
 
-An async context manager, a sync one, or a callable that returns either (a factory: ``pool.acquire``) is entered anew
-for each run of the task.
+A resource is an async or sync context manager, or a factory: a callable that returns one, such as ``pool.acquire``. It
+is entered anew for each run of the task.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Resource:
-    """One resource of a task, entered around each run of it; with `as_argument` the task gets what entering gave."""
+    """The resource of a task, entered around each run. With `as_argument` the task gets the value of entering it."""
 
     def __init__(self, source: Any, as_argument: bool) -> None:
-        # One-shot managers have been called already: the second run of the task would find them used up.
+        # These managers can be entered once, so the second run of the task would fail.
         if isinstance(source, (contextlib._GeneratorContextManager, contextlib._AsyncGeneratorContextManager)):
             raise ConfigurationError(
                 f"{source!r} can be entered only once: pass the function that makes it, without calling it"
             )
-        # Looked up on the type: a class that defines a context manager is a factory of them.
+        # The protocol is looked up on the type: a class that defines a context manager is a factory.
         if not (is_async_manager(source) or is_sync_manager(source) or callable(source)):
             raise ConfigurationError(
-                f"{source!r} is no context manager: accepted are an async or sync one, or a callable that makes one"
+                f"{source!r} is not a context manager: accepted are an async or sync one, or a callable that makes one"
             )
         self.source = source
         self.as_argument = as_argument
@@ -38,11 +38,11 @@ class Resource:
             return self.source
         made = self.source()
         if not (is_async_manager(made) or is_sync_manager(made)):
-            raise ConfigurationError(f"{self.source!r} returned {made!r}, which is no context manager")
+            raise ConfigurationError(f"{self.source!r} returned {made!r}, which is not a context manager")
         return made
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call a plain `function` inside the resource, in this thread, where thread-bound state belongs."""
+        """Call a plain `function` inside the resource. Both run in this thread, for resources bound to a thread."""
         manager = self.make()
         if not is_sync_manager(manager):
             raise ConfigurationError(
@@ -53,18 +53,18 @@ class Resource:
     def call_inside(
         self, manager: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Call a plain `function` inside a sync `manager` that ``make`` gave."""
+        """Call a plain `function` inside a sync `manager` that ``make`` returned."""
         with manager as value:
             return function(*self._given(value, args), **kwargs)
 
     async def await_call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Await a coroutine `function` inside the resource; an async protocol is preferred where there are both."""
+        """Await a coroutine `function` inside the resource. If it has both protocols, the async one is used."""
         return await self.await_inside(self.make(), function, args, kwargs)
 
     async def await_inside(
         self, manager: Any, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Await a coroutine `function` inside a `manager` that ``make`` gave."""
+        """Await a coroutine `function` inside a `manager` that ``make`` returned."""
         if is_async_manager(manager):
             async with manager as value:
                 return await function(*self._given(value, args), **kwargs)

@@ -1,7 +1,8 @@
-"""Periodic tasks: which ticks of a schedule are to be fired now, and what a store keeps of it in between.
+"""Periodic tasks: which ticks of a schedule must be fired now, and the state of a schedule that a store keeps.
 
-A tick is the instant at which a schedule is due, in milliseconds since the epoch. The task that it fires has an id made
-of the two, so that a tick is one task, whoever fires it. Nothing here reads a clock or knows a store.
+A tick is the instant at which a schedule is due, in milliseconds since the epoch. The schedule's name and the tick
+together are the id of the task that the tick fires, so a tick is one task no matter how many workers fire it. Nothing
+here reads a clock or knows a store.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ if TYPE_CHECKING:
 Misfire: TypeAlias = Literal["latest", "all", "skip"]
 Overlap: TypeAlias = Literal["skip", "queue", "parallel"]
 
-# A tick that is fired later than this was missed: a worker that is awake, and a store that answers, take less.
+# A tick counts as missed after this time. A running worker and a responsive store need less.
 ON_TIME_MS = 10_000
 LARGEST_STEP = 100
-# So far back a function is asked which minute was the latest that it wanted.
+# How far back a validating function is asked for the latest minute that it accepts.
 _ASKED_FOR_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What becomes of the ticks that come at the wrong time. Spans are seconds or timedeltas.
+    """How missed and overlapping ticks are handled. Spans are seconds or timedeltas.
 
-    `misfire` says which of the ticks that nobody was there for are made up for: the ``latest``, ``all``, or none
-    (``skip``), and `window` how old they may be. `overlap` says what becomes of a tick while the run before it has no
-    verdict: ``skip`` passes over it, ``queue`` lets it wait, ``parallel`` fires it. `jitter` is the longest wait, drawn
-    at random, before the task that a tick fires may start.
+    `misfire` says which of the ticks that passed while no worker ran are fired late: the ``latest``, ``all``, or none
+    (``skip``). `window` is the greatest age of such a tick. `overlap` says what happens to a tick while the previous
+    run has no verdict: ``skip`` drops it, ``queue`` delays it, ``parallel`` fires it. `jitter` is the longest random
+    wait between a tick and the start of its task.
     """
 
     misfire: Misfire = "latest"
@@ -69,7 +70,8 @@ class Policy:
 class Schedule:
     """A call, and when it is fired.
 
-    `when` has ticks, or is a function that says of a minute whether it is one; such a function is `asked`.
+    The constructor's `when` has ticks, or is a function that says whether a minute is a tick. Such a function becomes
+    `asked`, and the attribute `when` is then every minute.
     """
 
     __slots__ = ("asked", "call", "name", "policy", "when")
@@ -90,19 +92,19 @@ class Schedule:
 
     @property
     def text(self) -> str:
-        """When it is fired, for a person."""
+        """When it is fired, in a form for people."""
         return repr(self.when) if self.asked is None else getattr(self.asked, "__qualname__", repr(self.asked))
 
     @property
     def tz(self) -> str:
-        """The time zone in which it counts, ``"local"`` for that of this machine."""
+        """The time zone of its ticks, ``"local"`` for that of this machine."""
         return "local" if self.asked is not None else getattr(self.when, "tz", "")
 
     def due(self, after_ms: int, now_ms: int) -> list[int]:
-        """The ticks after `after_ms` that are to be fired now, the earliest first; of many, the first few.
+        """The ticks after `after_ms` that must be fired now, the earliest first, up to ``LARGEST_STEP`` of them.
 
-        Where a function says what a tick is, these are the minutes to ask it for: with another `misfire` than ``all``
-        the last one to which it says yes is the tick.
+        If a function decides, these are the minutes to ask it about. Unless `misfire` is ``all``, the last minute that
+        it accepts is the tick.
         """
         if self.policy.oldest_ms is not None:
             after_ms = max(after_ms, now_ms - self.policy.oldest_ms - 1)
@@ -123,7 +125,7 @@ class Schedule:
         """The call that a tick fires."""
         task_id = tick_id(self.name, tick_ms)
         jitter_ms = self.policy.jitter_ms
-        # Drawn from the id: whoever fires the tick, and however often it tries, it is the same task.
+        # The id seeds it: a tick that several workers fire, or one worker fires again, is the same task.
         return self.run(task_id, tick_ms + Random(task_id).randint(1, jitter_ms) if jitter_ms else 0)
 
     def run(self, task_id: str, eta_ms: int = 0) -> Call[Any]:
@@ -132,10 +134,10 @@ class Schedule:
         return Call(call.task, call.args, call.kwargs, call.options, task_id, 0, eta_ms)
 
     def described(self) -> dict[str, Any]:
-        """The whole schedule but its name as plain data, for ``restored``.
+        """The whole schedule except its name as plain data, for ``restored``.
 
         Raises:
-            TypeError: `when` is a function, the call is none, or it has an id or a time of its own.
+            TypeError: `when` is a function, `call` is not a call, or the call has an id or a time of its own.
             ValueError: the call expires at a datetime.
         """
         call = self.call
@@ -163,10 +165,10 @@ class Schedule:
 
 
 def check_when(when: object) -> None:
-    """Refuse what has no ticks.
+    """Refuse a `when` that has no ticks.
 
     Raises:
-        TypeError: it is no ``When``, and no function of one argument (the decorator may have no parentheses).
+        TypeError: it is neither a ``When`` nor a function of one argument (maybe the decorator has no parentheses).
     """
     if isinstance(when, type) or not (hasattr(when, "next_after") or _takes_a_datetime(when)):
         raise TypeError(
@@ -182,12 +184,12 @@ def _takes_a_datetime(when: object) -> bool:
     except TypeError:
         return False
     except ValueError:
-        return True  # one that is built in does not tell
+        return True  # built-in functions may have no signature
     return True
 
 
 def declared_schedule(task: Task[..., Any], when: When | ValidateDatetime, policy: Policy) -> Schedule:
-    """The schedule of a task that the code declares as a periodic one.
+    """The schedule of a task that the code declares as periodic.
 
     Raises:
         TypeError: the task cannot be called without arguments.
@@ -195,15 +197,15 @@ def declared_schedule(task: Task[..., Any], when: When | ValidateDatetime, polic
     try:
         call = task.s()
     except TypeError as error:
-        raise TypeError(f"{task.name}: a periodic task is called without arguments, and {error}") from None
+        raise TypeError(f"{task.name}: a periodic task must be callable without arguments, but {error}") from None
     return Schedule(task.name, when, call, policy)
 
 
 def restored(name: str, described: dict[str, Any], task: Task[..., Any]) -> Schedule:
-    """The schedule that ``Schedule.described`` described; `task` is the one that it names.
+    """Rebuild the schedule that ``Schedule.described`` described; `task` is the task that it names.
 
     Raises:
-        KeyError, TypeError, ValueError: another version described it, or the arguments do not fit the task any more.
+        KeyError, TypeError, ValueError: another version described it, or the arguments no longer fit the task.
     """
     args, kwargs = tuple(described["args"]), described["kwargs"]
     task.check_arguments(*args, **kwargs)
@@ -213,13 +215,13 @@ def restored(name: str, described: dict[str, Any], task: Task[..., Any]) -> Sche
 
 
 class ScheduleState(NamedTuple):
-    """What a store keeps of a schedule.
+    """The state of a schedule in a store.
 
-    The ticks up to `after_ms` are dealt with. The last run was for the instant `last_ms` and has the id `last_id`.
-    `added` describes a schedule that was added at run time; of others the code says what they are.
+    All ticks up to `after_ms` are settled. The last run was for the instant `last_ms` and has the id `last_id`. `added`
+    describes a schedule that was added at run time, and is None for a schedule that the code declares.
 
-    The codec of the application writes it, as it writes messages: who could write another one would have tasks run that
-    nobody signed.
+    The application's codec encodes it, and may sign it, as it does with messages. Otherwise anybody who can write to
+    the store could make workers run tasks that the application has not signed.
     """
 
     after_ms: int
@@ -233,10 +235,10 @@ class ScheduleState(NamedTuple):
 
 
 def decoded(name: str, data: bytes, codec: Codec) -> ScheduleState | None:
-    """The state that ``ScheduleState.encoded`` wrote for the schedule `name`; None where there is none.
+    """Decode the state of the schedule `name` that ``ScheduleState.encoded`` encoded; None if `data` is empty.
 
     Raises:
-        DecodeError: the bytes are no such state, or that of a later version.
+        DecodeError: the bytes are not such a state, or a later version wrote them.
     """
     if not data:
         return None
@@ -248,7 +250,7 @@ def decoded(name: str, data: bytes, codec: Codec) -> ScheduleState | None:
 
 
 def tick_id(name: str, tick_ms: int) -> str:
-    """The id of the task that a tick fires. It can have no brackets, which the names of local functions have."""
+    """The id of the task that a tick fires. An id cannot contain the brackets that names of local functions have."""
     return f"{name.replace('<', '/').replace('>', '/')}@{tick_ms}"
 
 

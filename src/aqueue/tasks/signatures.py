@@ -1,4 +1,4 @@
-"""The functions that are declared as tasks: which can be, under which name, and how their arguments are checked."""
+"""Which functions can be tasks, under which name, and how arguments are checked against their signatures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 def task_name(function: Callable[..., Any], name: str | None) -> str:
     """The name under which `function` is registered: `name`, or its module and qualified name.
 
-    A function in the script that was started belongs to ``__main__`` there and to the module of that file in a worker;
-    it gets the latter name in both.
+    The module of a function in the started script is ``__main__``, but a worker imports it under the name of its file.
+    The task gets the name with the file in both.
 
     Raises:
-        ValueError: it has no name of its own (a lambda, say), or the name has characters that are not accepted.
+        ValueError: `function` has no name of its own, as a lambda, or the name contains characters that are not
+            accepted.
     """
     if name is not None:
         return check_task_name(name)
@@ -33,7 +34,7 @@ def task_name(function: Callable[..., Any], name: str | None) -> str:
 
 
 def script_name() -> str:
-    """The name by which other processes know the module of the script that was started, ``__main__`` here."""
+    """The module name under which other processes import the started script, which is ``__main__`` in this one."""
     main = sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     path = getattr(main, "__file__", None)
@@ -42,10 +43,10 @@ def script_name() -> str:
 
 
 def check_function(function: Callable[..., Any]) -> None:
-    """Refuse what cannot be a task, at the earliest moment.
+    """Refuse a `function` that cannot be a task.
 
     Raises:
-        TypeError: it is no function, or a generator.
+        TypeError: it is not a function, or it is a generator function.
     """
     if isinstance(function, (staticmethod, classmethod)):
         raise TypeError(f"{function!r}: put @staticmethod above the task decorator")
@@ -54,7 +55,9 @@ def check_function(function: Callable[..., Any]) -> None:
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(f"{function.__qualname__} is a generator function: a task returns its result, it cannot yield")
     if not inspect.isroutine(function) and inspect.iscoroutinefunction(type(function).__call__):
-        raise TypeError(f"{function!r} is called with await, but is no function: pass its bound method, __call__ say")
+        raise TypeError(
+            f"{function!r} is called with await, but is not a function: pass a bound method, such as its __call__"
+        )
 
 
 def check_pool(function: Callable[..., Any], pool: str | None) -> None:
@@ -62,29 +65,29 @@ def check_pool(function: Callable[..., Any], pool: str | None) -> None:
 
     Raises:
         TypeError: it is a coroutine function, which runs in the event loop.
-        ValueError: a child process could not import it.
+        ValueError: a child process cannot import it.
     """
     qualified = getattr(function, "__qualname__", "<lambda>")
     if pool is not None and inspect.iscoroutinefunction(function):
         raise TypeError(f"{qualified} is async def, and pool={pool!r} is for plain functions: leave pool out")
     if pool == "process" and "<" in qualified:
         raise ValueError(
-            f"{qualified} cannot be imported by a child process: pool='process' needs a function that is declared with "
-            "def at the top level of a module"
+            f"a child process cannot import {qualified}: pool='process' needs a function that is defined with def at "
+            "the top level of a module"
         )
 
 
 def takes_keyword(parameter: inspect.Parameter, name: str) -> bool:
-    """Whether `parameter` is what an argument `name` goes to, when it is passed by name."""
+    """Whether `parameter` accepts a keyword argument `name`."""
     named = parameter.name == name and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     return named or parameter.kind is parameter.VAR_KEYWORD
 
 
 def arguments_checker(function: Callable[..., Any], injected: frozenset[str]) -> Callable[..., None]:
-    """A function that raises TypeError for arguments that `function` would not take, and does nothing else.
+    """Make a function that raises TypeError for arguments that `function` does not accept, and does nothing else.
 
-    It has the signature of `function` and no body, so that the interpreter does the binding: a tenth of what
-    ``inspect.Signature.bind`` costs, with the interpreter's own messages.
+    It has the signature of `function` and no body, so the interpreter binds the arguments. That takes a tenth of the
+    time of ``inspect.Signature.bind`` and gives the interpreter's own messages.
     """
     signature = inspect.signature(function)
     parameters = [

@@ -11,10 +11,10 @@ FORMATS = ("plain", "json")
 
 
 def configure_logging(level: str, form: str) -> None:
-    """Write records to stderr: ours from `level`, those of everything else from WARNING.
+    """Write log records to stderr: aqueue's own from `level` up, all others from WARNING up.
 
-    An application that gave the root logger a handler has its own idea of logging, which is left alone; our records
-    from `level` go there.
+    If the application has given the root logger a handler, its configuration stays, and aqueue's records from `level`
+    up go to that handler.
     """
     ours = logging.getLogger("aqueue")
     if ours.level == logging.NOTSET:
@@ -27,7 +27,7 @@ def configure_logging(level: str, form: str) -> None:
 
 
 def logging_in_force() -> tuple[str, str] | None:
-    """The arguments with which ``configure_logging`` has set the root logger up; None where somebody else has."""
+    """The arguments with which ``configure_logging`` configured the root logger; None if it did not."""
     level = logging.getLevelName(logging.getLogger("aqueue").level).lower()
     for handler in logging.getLogger().handlers:
         match handler.formatter:
@@ -46,8 +46,8 @@ class PlainFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``process``, ``message``; and
-    ``exception``, a traceback, where there is one."""
+    """One JSON object per line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``process`` and ``message``, and
+    ``exception`` (a traceback) if the record has one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -49,7 +49,7 @@ def test_a_number_out_of_range_is_refused(here: Here, option: str, value: str) -
 def test_what_is_no_duration_is_refused(here: Here, option: str, value: str) -> None:
     said = refused(here, "worker", "app", option, value)
     assert option in said
-    assert f"{value!r} is no duration: write seconds (30, 0.5) or units (30s, 2m, 1h30m)" in said
+    assert f"{value!r} is not a duration: write seconds (30, 0.5) or units (30s, 2m, 1h30m)" in said
 
 
 def test_a_lease_is_at_least_five_seconds(here: Here) -> None:
@@ -59,7 +59,7 @@ def test_a_lease_is_at_least_five_seconds(here: Here) -> None:
 @pytest.mark.parametrize("value", ["", "a b", "{mail}", "a\nb", "📮", "x" * 10_000, "a,,b"])
 def test_the_name_of_a_queue_is_checked(here: Here, value: str) -> None:
     said = refused(here, "worker", "app", "--queues", value)
-    assert "1 to 100 characters out of A-Z a-z 0-9 _ . -" in said
+    assert "1 to 100 characters from A-Z a-z 0-9 _ . -" in said
     assert len(said) < 400
 
 

@@ -220,7 +220,7 @@ async def test_a_store_that_is_gone_at_the_release_does_not_undo_what_ran(
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda huey: huey.lock_task(""), ValueError, "the name of a lock must be a text of 1 to 200 characters"),
+        (lambda huey: huey.lock_task(""), ValueError, "the name of a lock must be text of 1 to 200 characters"),
         (lambda huey: huey.lock_task(5), TypeError, "the name of a lock must be a str, not 5"),
         (lambda huey: huey.lock_task("x", ttl=0), ValueError, "ttl must be at least 0.1 seconds, not 0"),
         (lambda huey: huey.lock_task("x", ttl="5"), TypeError, "ttl must be seconds"),

@@ -155,7 +155,7 @@ def test_a_limit_holds_for_plain_functions_in_threads(huey_on_any_store: Huey) -
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("", 1, 1), ValueError, "the name of a rate limit must be a text of 1 to 200 characters"),
+        (("", 1, 1), ValueError, "the name of a rate limit must be text of 1 to 200 characters"),
         (("x", 0, 1), ValueError, "limit must be between 1 and 1000000, not 0"),
         (("x", 1.5, 1), TypeError, "limit must be an int, not 1.5"),
         (("x", 1, 0), ValueError, r"per must be at least 0\.001 seconds, not 0"),

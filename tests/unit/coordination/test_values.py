@@ -91,7 +91,7 @@ async def test_values_locks_and_tasks_of_one_name_are_apart(huey_on_any_store: H
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda huey: huey.put("", 1), ValueError, "key must be a text of 1 to 200 characters, not ''"),
+        (lambda huey: huey.put("", 1), ValueError, "key must be text of 1 to 200 characters, not ''"),
         (lambda huey: huey.get(5), TypeError, "key must be a str, not 5"),
         (lambda huey: huey.delete(None), TypeError, "key must be a str, not None"),
         (lambda huey: huey.put("key", object()), EncodeError, "value is a builtins.object, which cannot travel"),

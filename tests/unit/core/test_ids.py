@@ -69,21 +69,21 @@ EVERYWHERE += ["\N{GRINNING FACE}", "\ud800", "x" * 201, "x" * 10_000]
 
 @pytest.mark.parametrize("value", [*EVERYWHERE, "<a>"])
 def test_what_can_be_no_id_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match=r"^id must be 1 to 200 characters out of .*, not '") as caught:
+    with pytest.raises(ValueError, match=r"^id must be 1 to 200 characters from .*, not '") as caught:
         check_task_id(value)
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("value", [*EVERYWHERE, "<a>", "a:b", "a/b", "x" * 101])
 def test_what_can_be_no_name_of_a_queue_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match=r"^queue must be 1 to 100 characters out of .*, not '") as caught:
+    with pytest.raises(ValueError, match=r"^queue must be 1 to 100 characters from .*, not '") as caught:
         check_name(value, "queue")
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("value", [*EVERYWHERE, "a/b", "a@b"])
 def test_what_can_be_no_name_of_a_task_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match=r"^task name must be 1 to 200 characters out of .*, not '"):
+    with pytest.raises(ValueError, match=r"^task name must be 1 to 200 characters from .*, not '"):
         check_task_name(value)
 
 
@@ -94,7 +94,7 @@ def test_any_text_can_be_a_key(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "x" * 201, "x" * 10_000, "\ud800"])
 def test_what_can_be_no_key_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match=r"^key must be a text of 1 to 200 characters, not '") as caught:
+    with pytest.raises(ValueError, match=r"^key must be text of 1 to 200 characters, not '") as caught:
         check_key(value, "key")
     assert len(str(caught.value)) < 200
 

@@ -304,7 +304,7 @@ def test_a_serializer_that_gives_no_bytes_is_told_so(wrong: Any) -> None:
 
 def test_what_is_too_large_is_refused_however_it_is_written() -> None:
     for codec in CODECS.values():
-        with pytest.raises(EncodeError, match=r"the (result|value) take 16\.0 MiB encoded, and at most 16 MiB travel"):
+        with pytest.raises(EncodeError, match=r"the (result|value) take 16\.0 MiB encoded, the limit is 16 MiB"):
             codec.encode_value("x" * MAX_BYTES, "result", "id")
 
 

@@ -440,14 +440,14 @@ def test_a_cron_expression_is_in_utc_unless_it_says_otherwise() -> None:
     ],
 )
 def test_what_is_no_cron_expression_is_named(expression: str, why: str) -> None:
-    named = re.escape(f"{expression!r} is no cron expression ({why}): write minute, hour")
+    named = re.escape(f"{expression!r} is not a cron expression ({why}): write minute, hour")
     with pytest.raises(ValueError, match=f"^{named}"):
         cron(expression)
 
 
 @pytest.mark.parametrize("zone", ["", "Berlin", "Europe", "../etc/passwd", "\0", "ä"])
 def test_an_unknown_time_zone_is_named(zone: str) -> None:
-    with pytest.raises(ValueError, match="this machine knows no time zone "):
+    with pytest.raises(ValueError, match="this machine does not know the time zone "):
         cron("* * * * *", tz=zone)
 
 

@@ -238,7 +238,7 @@ async def test_a_factory_that_makes_something_else_fails_the_task(huey: MemoryHu
     async def query() -> None: ...
 
     async with running(huey):
-        with pytest.raises(TaskException, match="returned 5, which is no context manager"):
+        with pytest.raises(TaskException, match="returned 5, which is not a context manager"):
             await (await query.enqueue()).get(timeout=5)
 
 
@@ -260,7 +260,7 @@ def test_a_manager_that_can_be_entered_once_is_refused(huey: MemoryHuey) -> None
 
 @pytest.mark.parametrize("source", [None, 5, "database", [], object()])
 def test_what_is_no_manager_is_refused(source: Any, huey: MemoryHuey) -> None:
-    with pytest.raises(ConfigurationError, match="is no context manager: accepted are"):
+    with pytest.raises(ConfigurationError, match="is not a context manager: accepted are"):
         huey.context_task(source)
 
 

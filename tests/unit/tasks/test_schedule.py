@@ -130,7 +130,7 @@ def test_the_id_of_a_tick_is_a_task_id(call: Call[None], name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a" * 181, "a b", "a/b", "ä"])
 def test_a_schedule_has_a_name_that_an_id_can_be_made_of(call: Call[None], name: str) -> None:
-    with pytest.raises(ValueError, match=r"^schedule name must be 1 to 180 characters out of A-Z"):
+    with pytest.raises(ValueError, match=r"^schedule name must be 1 to 180 characters from A-Z"):
         Schedule(name, every(seconds=10), call, Policy())
 
 
@@ -192,7 +192,7 @@ def test_another_decorator_of_tasks_may_stand_below(huey: Huey) -> None:
 
 
 def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
-    with pytest.raises(TypeError, match=r"sweep: a periodic task is called without arguments, and .*'room'"):
+    with pytest.raises(TypeError, match=r"sweep: a periodic task must be callable without arguments, but .*'room'"):
 
         @huey.periodic_task(crontab(), name="sweep")
         async def sweep(room: str) -> None: ...

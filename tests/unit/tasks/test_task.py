@@ -138,7 +138,7 @@ class Callable_:  # noqa: N801 - Callable is something else
         ("add", "a task must be a function, not 'add'"),
         (staticmethod(module_function), "put @staticmethod above the task decorator"),
         (classmethod(module_function), "put @staticmethod above the task decorator"),
-        (Callable_(), "is called with await, but is no function: pass its bound method"),
+        (Callable_(), "is called with await, but is not a function: pass a bound method"),
     ],
 )
 def test_what_is_no_function_is_refused_at_once(huey: MemoryHuey, mistake: Any, message: str) -> None:

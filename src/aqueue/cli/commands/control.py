@@ -1,4 +1,4 @@
-"""``aqueue revoke``, ``restore``, ``cancel`` and ``retry``: commands about one task, or about all calls of one."""
+"""``aqueue revoke``, ``restore``, ``cancel`` and ``retry``: commands about one call, or about all calls of a task."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _words_of_a_task = click.argument("words", metavar="[APP] ID", nargs=-1)
 
 
-@click.command(epilog="Exit codes: 0 cancelled, or asked to stop; 1 it has ended already, or is unknown.")
+@click.command(epilog="Exit codes: 0 cancelled, or asked to stop; 1 the task has ended already, or is unknown.")
 @_words_of_a_task
 @store_options
 def cancel(words: tuple[str, ...], **target: Any) -> None:
-    """End a task, wherever it is.
+    """Cancel a task.
 
-    One that waits is cancelled at once. One that runs is told to stop.
+    A task that has not started is cancelled at once. A running task is asked to stop.
     """
     word, task_id = app_and_id(words)
     huey = find_store(word, **target)
@@ -37,11 +37,11 @@ def cancel(words: tuple[str, ...], **target: Any) -> None:
     click.echo(f"{task_id} is cancelled, or asked to stop if it runs")
 
 
-@click.command(epilog="Exit codes: 0 it is in line again; 1 there is no dead letter of it.")
+@click.command(epilog="Exit codes: 0 the task is in line again; 1 it has no dead letter.")
 @_words_of_a_task
 @store_options
 def retry(words: tuple[str, ...], **target: Any) -> None:
-    """Run a task again that is failed or dead: under its id, with all its retries."""
+    """Run a failed or dead task again, with the same id and all its retries."""
     word, task_id = app_and_id(words)
     huey = find_store(word, **target)
     try:
@@ -54,13 +54,13 @@ def retry(words: tuple[str, ...], **target: Any) -> None:
 @click.command()
 @click.argument("words", metavar="[APP] ID | APP --task NAME", nargs=-1)
 @click.option("--task", "task_name", metavar="NAME", help="All calls of this task, instead of one.")
-@click.option("--for", "span", type=duration(), metavar="DURATION", help="Until so much later.  [default: for good]")
-@click.option("--once", is_flag=True, help="Only the next call, of a --task.")
+@click.option("--for", "span", type=duration(), metavar="DURATION", help="For how long.  [default: for good]")
+@click.option("--once", is_flag=True, help="With --task: only the next call.")
 @store_options
 def revoke(words: tuple[str, ...], task_name: str | None, span: float | None, once: bool, **target: Any) -> None:
-    """Keep a task from running, or all calls of one.
+    """Keep a call, or all calls of a task, from starting.
 
-    What runs already is not disturbed; see cancel.
+    A running call is not affected: to stop it, use cancel.
     """
     huey, what = _what(words, task_name, target)
     until = None if span is None else datetime.now(UTC) + timedelta(seconds=span)
@@ -73,7 +73,7 @@ def revoke(words: tuple[str, ...], task_name: str | None, span: float | None, on
 @click.option("--task", "task_name", metavar="NAME", help="All calls of this task, instead of one.")
 @store_options
 def restore(words: tuple[str, ...], task_name: str | None, **target: Any) -> None:
-    """Take a revocation back."""
+    """Undo a revocation."""
     huey, what = _what(words, task_name, target)
     if not _run(huey, lambda: huey.restore(what)):
         raise Failure(f"{_shown(what)} is not revoked", exit_code=1)
@@ -81,14 +81,14 @@ def restore(words: tuple[str, ...], task_name: str | None, **target: Any) -> Non
 
 
 def _what(words: tuple[str, ...], task_name: str | None, target: dict[str, Any]) -> tuple[Huey, Task[..., Any] | str]:
-    """The application, and what a revocation is about: an id, or a task that it declares."""
+    """The application, and what a revocation applies to: the id of a call, or a task that the application declares."""
     if task_name is None:
         word, task_id = app_and_id(words)
         return find_store(word, **target), task_id
     if len(words) > 1:
-        raise click.UsageError(f"--task stands for all calls of a task, so there is no ID: leave {words[-1]!r} out")
+        raise click.UsageError(f"--task means all calls of a task, so it takes no ID: leave {words[-1]!r} out")
     if target["url"] is not None:
-        raise click.UsageError("--task needs an APP, which declares the task; a store alone knows none")
+        raise click.UsageError("--task needs an APP that declares the task; --url names only a store")
     from .enqueue import find_task
 
     huey = find_app(words[0] if words else None, target["app"])

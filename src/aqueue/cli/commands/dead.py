@@ -1,4 +1,4 @@
-"""``aqueue dead``: what failed for good, or took its workers down."""
+"""``aqueue dead``: tasks that failed for good or took their workers down."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 100
 
-_queue_option = click.option("--queue", type=queue_name, metavar="NAME", help="Only those of this one.  [default: all]")
-_all_option = click.option("--all", "all_of_them", is_flag=True, help="All of them, instead of one.")
+_queue_option = click.option(
+    "--queue", type=queue_name, metavar="NAME", help="Only those of this queue.  [default: all]"
+)
+_all_option = click.option("--all", "all_of_them", is_flag=True, help="All dead letters, instead of one.")
 _words = click.argument("words", metavar="[APP] ID | [APP] --all", nargs=-1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def dead() -> None:
-    """See what failed for good, run it again, or let it go."""
+    """See tasks that failed for good, run them again, or drop them."""
 
 
 @dead.command("ls")
@@ -46,7 +48,7 @@ def dead() -> None:
     default=100,
     show_default=True,
     metavar="NUMBER",
-    help="At most so many.",
+    help="Show at most NUMBER.",
 )
 @json_option
 def list_letters(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
@@ -73,7 +75,7 @@ def list_letters(queue: str | None, limit: int, as_json: bool, **target: Any) ->
     click.echo("\n".join(table(head, rows) or ["none"]))
 
 
-@dead.command(epilog="Exit codes: 0 it is shown; 1 there is none.")
+@dead.command(epilog="Exit codes: 0 shown; 1 there is no such dead letter.")
 @click.argument("words", metavar="[APP] ID", nargs=-1)
 @store_options
 @json_option
@@ -86,13 +88,13 @@ def show(words: tuple[str, ...], as_json: bool, **target: Any) -> None:
     click.echo(json.dumps(plain(asdict(letter))) if as_json else _page(letter))
 
 
-@dead.command(epilog="Exit codes: 0 in line again; 1 there is no such letter.")
+@dead.command(epilog="Exit codes: 0 in line again; 1 there is no such dead letter.")
 @_words
 @store_options
 @_queue_option
 @_all_option
 def retry(words: tuple[str, ...], all_of_them: bool, queue: str | None, **target: Any) -> None:
-    """Run a task again, or all of them: under their ids, with all their retries."""
+    """Run one of these tasks again, or all of them, with the same ids and all their retries."""
     huey, task_id = _which(words, all_of_them, queue, target)
     if task_id is None:
         click.echo(f"in line again: {counted(asyncio.run(_each(huey, queue, _retry)), 'task')}")
@@ -102,14 +104,14 @@ def retry(words: tuple[str, ...], all_of_them: bool, queue: str | None, **target
         raise _none(task_id)
 
 
-@dead.command(epilog="Exit codes: 0 dropped; 1 there is no such letter.")
+@dead.command(epilog="Exit codes: 0 dropped; 1 there is no such dead letter.")
 @_words
 @store_options
 @_queue_option
 @_all_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(words: tuple[str, ...], all_of_them: bool, queue: str | None, yes: bool, **target: Any) -> None:
-    """Let a dead letter go, or all of them. What is dropped cannot be run again."""
+    """Drop a dead letter, or all of them. Dropped tasks cannot be run again."""
     huey, task_id = _which(words, all_of_them, queue, target)
     what = f"the dead letter of {task_id}" if task_id else f"all dead letters of {queue or huey.name}"
     confirm(f"Drop {what}, for good?", yes)
@@ -124,7 +126,7 @@ def drop(words: tuple[str, ...], all_of_them: bool, queue: str | None, yes: bool
 def _which(
     words: tuple[str, ...], all_of_them: bool, queue: str | None, target: dict[str, Any]
 ) -> tuple[Huey, str | None]:
-    """The application, and the task that is meant; None for all of them."""
+    """The application, and the id of one task, or None for all dead letters."""
     if not all_of_them:
         if queue is not None:
             raise click.UsageError("--queue goes with --all")

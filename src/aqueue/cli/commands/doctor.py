@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ... import Diagnosis, Huey
 
 
-@click.command(epilog="Exit codes: 0 every task is in exactly one place; 1 some are not.")
+@click.command(epilog="Exit codes: 0 every task is in exactly one place; 1 at least one is not.")
 @click.argument("word", metavar="[APP]", required=False)
 @store_options
 @json_option
 def doctor(as_json: bool, **target: Any) -> int:
-    """Prove that every task is in exactly one place, or say which are not.
+    """Prove that every task is in exactly one place, or list those that are not.
 
-    It looks in small steps and changes nothing, so it may be used while workers work.
+    It reads in small steps and changes nothing, so you can run it while workers run.
     """
     huey = find_store(**target)
     diagnosis = asyncio.run(_examine(huey))

@@ -25,16 +25,19 @@ if TYPE_CHECKING:
 _TASK_NAME = re.compile(r"[^\W\d][\w.:<>-]*")
 
 
-@click.command(epilog="Exit codes with --wait: 0 done; 1 failed, cancelled, expired or dead; 75 --wait was over first.")
+@click.command(epilog="Exit codes with --wait: 0 done; 1 failed, cancelled, expired or dead; 75 --wait timed out.")
 @click.argument("words", metavar="APP TASK [ARGS] [KWARGS]", nargs=-1)
 @app_option
 @wait_option
-@click.option("--delay", type=duration(), metavar="DURATION", help="Run it this much later.")
+@click.option("--delay", type=duration(), metavar="DURATION", help="Run the task this much later.")
 @click.option(
-    "--priority", type=count(LOWEST_PRIORITY, HIGHEST_PRIORITY), metavar="NUMBER", help="Higher is sooner, -100 to 100."
+    "--priority",
+    type=count(LOWEST_PRIORITY, HIGHEST_PRIORITY),
+    metavar="NUMBER",
+    help="-100 to 100; higher runs sooner.",
 )
-@click.option("--queue", metavar="NAME", help="Where it waits.")
-@click.option("--id", "task_id", metavar="ID", help="Enqueueing a known id gives the known task.  [default: a new one]")
+@click.option("--queue", metavar="NAME", help="Put the task into this queue.")
+@click.option("--id", "task_id", metavar="ID", help="An id that is in use gives the task that has it.  [default: new]")
 @json_option
 @click.pass_context
 def enqueue(
@@ -50,8 +53,8 @@ def enqueue(
 ) -> int:
     """Enqueue TASK with ARGS, a JSON list, and KWARGS, a JSON object.
 
-    TASK is its full name, or the last part of it where that is unique. Prints the id of the task, with --wait what came
-    of it too.
+    TASK is the full name of a task, or its last part if that is unique. Prints the id of the new task and, with --wait,
+    its outcome.
     """
     app_word, rest = _take_app(words, app)
     if not 1 <= len(rest) <= 3:
@@ -83,10 +86,10 @@ async def _send(call: Call[Any], huey: Huey, waiting: bool, timeout: float | Non
 
 
 def _take_app(words: tuple[str, ...], app: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """Split `words` into the application, if it is among them, and the rest.
+    """Split `words` into the application (None if it is not among them) and the rest.
 
-    It is the first word, unless an option names it. The environment may name it too: then the first word is still the
-    application when a name, and no JSON, comes after it.
+    The application is the first word, unless an option names it. If the environment names one, the first word is still
+    the application when a name follows it, and not JSON.
     """
     if app is not None or not words:
         return None, words
@@ -120,10 +123,10 @@ def _parse(text: str, what: str) -> Any:
 
 
 def find_task(huey: Huey, name: str) -> Task[..., Any]:
-    """The task of this full name, or of this last part of a name.
+    """The task whose full name, or the last part of it, is `name`.
 
     Raises:
-        click.UsageError: there is none, or several end like this.
+        click.UsageError: there is no such task, or several end with this part.
     """
     task = huey.registry.get(name)
     if task is not None:

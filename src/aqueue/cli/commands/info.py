@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...storage.protocol import WorkerInfo
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for scripts.")
 wait_option = click.option(
     "--wait",
     is_flag=False,
@@ -32,7 +32,7 @@ wait_option = click.option(
     default=None,
     type=endless_duration,
     metavar="[DURATION]",
-    help="Wait for the verdict, at most this long.",
+    help="Wait for the verdict, at most DURATION.",
 )
 
 
@@ -47,7 +47,7 @@ def info(word: str | None, app: str | None, url: str | None, name: str, as_json:
 
 
 @click.command(
-    epilog="Exit codes: 0 done or under way; 1 failed, cancelled, expired, dead or unknown; 75 --wait was over first."
+    epilog="Exit codes: 0 done or under way; 1 failed, cancelled, expired, dead or unknown; 75 --wait timed out."
 )
 @click.argument("words", metavar="[APP] ID", nargs=-1)
 @store_options
@@ -63,7 +63,7 @@ def result(
     wait: float | None,
     as_json: bool,
 ) -> int:
-    """Show where a task is, and what came of it."""
+    """Show the state of a task, and its result or error."""
     word, task_id = app_and_id(words)
     huey = find_store(word, app, url, name)
     found = asyncio.run(_outcome(huey, task_id, is_wanted(ctx), wait))
@@ -73,7 +73,7 @@ def result(
 
 @click.command()
 def version() -> None:
-    """Show the versions of aqueue, Python and what they run on."""
+    """Show the versions of aqueue, Python, the platform and some packages."""
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as version_of
 
@@ -87,7 +87,7 @@ def version() -> None:
 
 
 def is_wanted(ctx: click.Context) -> bool:
-    """Whether ``--wait`` was given; its value alone does not tell "not" from "forever"."""
+    """Whether ``--wait`` was given. Its value is None both without it and with "forever"."""
     return ctx.get_parameter_source("wait") is not click.core.ParameterSource.DEFAULT
 
 
@@ -116,12 +116,12 @@ async def _facts(huey: Huey) -> dict[str, Any]:
 
 
 def _empty(paused: set[str], depths: Iterable[QueueDepth]) -> list[QueueDepth]:
-    """The queues that are paused and hold nothing."""
+    """The queues that are paused and have no tasks."""
     return [QueueDepth(queue) for queue in paused - {EVERYTHING} - {depth.queue for depth in depths}]
 
 
 def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
-    """What is known of each worker, and what it says of itself."""
+    """The facts about each worker: those of the store, and the worker's own description."""
     return [
         {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **_described(worker.description)}
         for worker in sorted(workers, key=lambda worker: worker.consumer)
@@ -129,7 +129,7 @@ def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
 
 
 def _described(description: bytes) -> dict[str, Any]:
-    """What a worker says of itself; nothing where it says it in a way that another version would understand."""
+    """A worker's own description; empty if this version cannot read it."""
     try:
         described = json.loads(description)
     except ValueError:

@@ -24,9 +24,14 @@ _Row = tuple[Any, ...]
 _list_options = (
     click.argument("word", metavar="[APP]", required=False),
     store_options,
-    click.option("--queue", type=queue_name, metavar="NAME", help="Only this one.  [default: all]"),
+    click.option("--queue", type=queue_name, metavar="NAME", help="Only tasks of this queue.  [default: all]"),
     click.option(
-        "--limit", type=count(1, 1_000_000), default=100, show_default=True, metavar="NUMBER", help="At most so many."
+        "--limit",
+        type=count(1, 1_000_000),
+        default=100,
+        show_default=True,
+        metavar="NUMBER",
+        help="Show at most NUMBER.",
     ),
     json_option,
 )
@@ -40,7 +45,7 @@ def _lists_tasks(command: Callable[..., None]) -> click.Command:
 
 @_lists_tasks
 def pending(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
-    """List the tasks in line, in the order of their turns."""
+    """List the tasks in line, in the order in which they will run."""
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY", "STATE", "WAITS")
     _show(huey, huey.pending(limit, queue=queue), huey.pending_count(queue=queue), as_json, head, _pending_row)
@@ -48,7 +53,7 @@ def pending(queue: str | None, limit: int, as_json: bool, **target: Any) -> None
 
 @_lists_tasks
 def scheduled(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
-    """List the tasks that are due later, retries among them."""
+    """List the tasks that are due later, including retries."""
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY", "STATE", "DUE")
     _show(huey, huey.scheduled(limit, queue=queue), huey.scheduled_count(queue=queue), as_json, head, _scheduled_row)
@@ -56,7 +61,7 @@ def scheduled(queue: str | None, limit: int, as_json: bool, **target: Any) -> No
 
 @_lists_tasks
 def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
-    """List the tasks of workflows that wait for others."""
+    """List the workflow tasks that wait for other tasks."""
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY")
     _show(huey, huey.waiting(limit, queue=queue), huey.waiting_count(queue=queue), as_json, head, _waiting_row)
@@ -66,7 +71,7 @@ def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None
 def running(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
     """List the tasks that workers hold.
 
-    LEASE says when another worker takes a task over, unless its own gives a sign of life before.
+    LEASE says when another worker takes the task over, unless the one that holds it renews the lease.
     """
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "LEASE")
@@ -103,7 +108,7 @@ def tasks(word: str | None, app: str | None, as_json: bool) -> None:
 @store_options
 @json_option
 def workers(as_json: bool, **target: Any) -> None:
-    """List the workers that gave a sign of life lately."""
+    """List the workers that have sent a heartbeat lately."""
     found = asyncio.run(_workers(find_store(**target)))
     if as_json:
         click.echo(json.dumps({"workers": found}))

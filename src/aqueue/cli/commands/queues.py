@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ... import Huey
 
 _word = click.argument("word", metavar="[APP]", required=False)
-_queue_option = click.option("--queue", type=queue_name, metavar="NAME", help="Only this one.  [default: everything]")
+_queue_option = click.option("--queue", type=queue_name, metavar="NAME", help="Only this queue.  [default: everything]")
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -28,9 +28,9 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 @store_options
 @_queue_option
 def pause(queue: str | None, **target: Any) -> None:
-    """Let no worker start another task, of one queue or at all.
+    """Keep workers from starting tasks, of one queue or of all.
 
-    What runs goes on. It holds at once, in every process, until it is resumed.
+    Running tasks go on. The pause applies at once to every worker, and lasts until resume.
     """
     huey = find_store(**target)
     is_new = _run(huey, lambda: huey.pause(queue))
@@ -42,7 +42,7 @@ def pause(queue: str | None, **target: Any) -> None:
 @store_options
 @_queue_option
 def resume(queue: str | None, **target: Any) -> None:
-    """End a pause: the one of a queue, or the one of everything."""
+    """End the pause of a queue, or the pause of everything."""
     huey = find_store(**target)
     if not _run(huey, lambda: huey.resume(queue)):
         paused = ", ".join(sorted(_run(huey, huey.paused))).replace("*", "everything")
@@ -58,7 +58,7 @@ def resume(queue: str | None, **target: Any) -> None:
 @click.option("--all", "all_of_them", is_flag=True, help="All queues.")
 @_yes_option
 def purge(queue: str | None, all_of_them: bool, yes: bool, **target: Any) -> None:
-    """Cancel every task that waits in a queue, in line or for its time. What runs goes on."""
+    """Cancel every task of a queue that has not started: in line or due later. Running tasks go on."""
     if (queue is None) is not all_of_them:
         raise click.UsageError("say which: --queue NAME, or --all")
     huey = find_store(**target)
@@ -71,13 +71,13 @@ def purge(queue: str | None, all_of_them: bool, yes: bool, **target: Any) -> Non
 @store_options
 @_yes_option
 def flush(yes: bool, **target: Any) -> None:
-    """Forget everything of an application: tasks, results, dead letters, locks, values.
+    """Delete the data of an application: tasks, results, dead letters, locks, values.
 
-    Pauses and schedules stay. Nobody who waits for a result is told.
+    Pauses and schedules stay. Processes that await a result are not notified.
     """
     huey = find_store(**target)
-    confirm(f"Forget all tasks, results, dead letters, locks and values of {huey.name}?", yes)
-    click.echo(f"forgotten: {counted(_run(huey, huey.flush), 'task')}")
+    confirm(f"Delete all tasks, results, dead letters, locks and values of {huey.name}?", yes)
+    click.echo(f"deleted: {counted(_run(huey, huey.flush), 'task')}")
 
 
 def _named(huey: Huey, queue: str | None) -> str:

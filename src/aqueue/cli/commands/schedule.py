@@ -1,4 +1,4 @@
-"""``aqueue schedule``: periodic tasks, seen and changed at run time."""
+"""``aqueue schedule``: see periodic tasks and change them at run time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _words = click.argument("words", metavar="[APP] NAME", nargs=-1)
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def schedule() -> None:
-    """See periodic tasks, pause them, run them now."""
+    """See periodic tasks, pause them, or run them now."""
 
 
 @schedule.command("ls")
@@ -35,7 +35,7 @@ def schedule() -> None:
 @store_options
 @json_option
 def list_schedules(as_json: bool, **target: Any) -> None:
-    """List schedules, also those that the application does not know."""
+    """List all schedules, including those that the application does not declare."""
     huey = find_store(**target)
     found = asyncio.run(_do(huey, huey.schedules.list))
     if as_json:
@@ -59,7 +59,7 @@ def list_schedules(as_json: bool, **target: Any) -> None:
 @_words
 @store_options
 def pause(words: tuple[str, ...], **target: Any) -> None:
-    """Fire none of its ticks until it is resumed."""
+    """Pause a schedule: its ticks are skipped until resume."""
     huey, name = _which(words, target)
     _change(huey, name, lambda: huey.schedules.pause(name))
     click.echo(f"the schedule {name} is paused")
@@ -69,35 +69,35 @@ def pause(words: tuple[str, ...], **target: Any) -> None:
 @_words
 @store_options
 def resume(words: tuple[str, ...], **target: Any) -> None:
-    """Fire its ticks again, from now on."""
+    """Resume a schedule. Its ticks are fired from now on."""
     huey, name = _which(words, target)
     _change(huey, name, lambda: huey.schedules.resume(name))
     click.echo(f"the schedule {name} is resumed")
 
 
-@schedule.command(epilog="Exit codes: 0 enqueued; 1 there is no such schedule, or its task is not known here.")
+@schedule.command(epilog="Exit codes: 0 enqueued; 1 there is no such schedule, or its task is unknown here.")
 @_words
 @store_options
 def run(words: tuple[str, ...], **target: Any) -> None:
-    """Fire it now, beside its ticks. Prints the id of the task."""
+    """Run the task of a schedule now, in addition to its ticks. Prints the id of the task."""
     huey, name = _which(words, target)
     result = _change(huey, name, lambda: huey.schedules.run(name))
     click.echo(result.id)
 
 
-@schedule.command(epilog="Exit codes: 0 forgotten; 1 there is no such schedule, or the code declares it.")
+@schedule.command(epilog="Exit codes: 0 removed; 1 there is no such schedule, or the code declares it.")
 @_words
 @store_options
 def rm(words: tuple[str, ...], **target: Any) -> None:
-    """Forget a schedule that was added at run time, or that the code does not declare any more."""
+    """Remove a schedule that was added at run time, or that the code no longer declares."""
     huey, name = _which(words, target)
     if not _change(huey, name, lambda: huey.schedules.remove(name)):
         raise Failure(f"there is no schedule {name!r}", exit_code=1)
-    click.echo(f"the schedule {name} is forgotten")
+    click.echo(f"the schedule {name} is removed")
 
 
 def _which(words: tuple[str, ...], target: dict[str, Any]) -> tuple[Huey, str]:
-    """The application, and the name of a schedule of it."""
+    """The application, and the name of one of its schedules."""
     if len(words) not in {1, 2}:
         command = click.get_current_context().command_path
         raise click.UsageError(f"expected a NAME, or APP and NAME, as in: {command} app:huey app.sweep")
@@ -105,7 +105,11 @@ def _which(words: tuple[str, ...], target: dict[str, Any]) -> tuple[Huey, str]:
 
 
 def _change(huey: Huey, name: str, act: Callable[[], Awaitable[Any]]) -> Any:
-    """What `act` gives; what it refuses is told in one line, with the nearest name."""
+    """Await `act` and return its value.
+
+    Raises:
+        Failure: `act` refused; the message may name the nearest schedule.
+    """
     try:
         return asyncio.run(_do(huey, act))
     except (ValueError, CancelExecution) as error:

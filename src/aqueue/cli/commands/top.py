@@ -1,4 +1,4 @@
-"""``aqueue top``: queues, workers, and what they are at, again and again."""
+"""``aqueue top``: a view of queues, workers and running tasks that refreshes itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_LETTERS = 5
 
 @dataclass(slots=True)
 class _View:
-    """What there is to be seen at one moment."""
+    """What the page shows at one moment."""
 
     depths: list[QueueDepth]
     paused: set[str]
@@ -43,15 +43,15 @@ class _View:
 @click.argument("word", metavar="[APP]", required=False)
 @store_options
 @click.option(
-    "--interval", type=duration(0.1), default=1.0, show_default=True, metavar="DURATION", help="How often to look."
+    "--interval", type=duration(0.1), default=1.0, show_default=True, metavar="DURATION", help="Time between refreshes."
 )
-@click.option("--count", "pages", type=count(1, 1_000_000), metavar="NUMBER", help="End after so many looks.")
+@click.option("--count", "pages", type=count(1, 1_000_000), metavar="NUMBER", help="Exit after NUMBER refreshes.")
 def top(interval: float, pages: int | None, **target: Any) -> None:
-    """Watch queues and workers, until Ctrl-C."""
+    """Watch queues and workers until Ctrl-C."""
     try:
         asyncio.run(_watch(find_store(**target), interval, pages))
     except KeyboardInterrupt:
-        # The way out. What was seen last stays on the screen.
+        # The usual way to exit. The last page stays on the screen.
         click.echo()
 
 
@@ -83,7 +83,7 @@ async def _look(huey: Huey) -> _View:
 
 
 def _show(lines: list[str], draws: bool) -> None:
-    """Write a page over the one before it, as much as goes on the screen; or below it, where nothing can be drawn."""
+    """Write a page over the previous one, as much as fits on the screen, or below it if this is not a terminal."""
     if not draws:
         click.echo("\n".join([*lines, ""]))
         return
@@ -93,7 +93,7 @@ def _show(lines: list[str], draws: bool) -> None:
 
 
 def _page(huey: Huey, view: _View, before: _View | None) -> list[str]:
-    lines = [f"{huey.name}  {datetime.now():%H:%M:%S}  {_totals(view)}", ""]  # noqa: DTZ005 - for whoever looks at it
+    lines = [f"{huey.name}  {datetime.now():%H:%M:%S}  {_totals(view)}", ""]  # noqa: DTZ005 - local time, for a person
     head = ("QUEUE", "READY", "CHANGE/S", "RUNNING", "SCHEDULED", "OLDEST", "")
     lines += table(head, [_queue(depth, view, before) for depth in view.depths]) or ["no queues yet"]
     workers = [
@@ -132,7 +132,7 @@ def _queue(depth: QueueDepth, view: _View, before: _View | None) -> tuple[Any, .
 
 
 def _change(depth: QueueDepth, view: _View, before: _View | None) -> str:
-    """By how much the line has grown, in a second."""
+    """By how many ready tasks per second the queue has grown since the previous page."""
     if before is None:
         return "-"
     was = sum(other.ready for other in before.depths if other.queue == depth.queue)

@@ -26,9 +26,9 @@ _DEFAULTS = WorkerOptions()
 
 
 @click.command(
-    epilog="Signals: the first SIGTERM, SIGINT or SIGHUP stops fetching and lets running tasks finish; the second "
-    "cancels them and gives them back; the third ends the process. Exit codes: 0 stopped or, in a burst, done; 2 "
-    "usage; 69 store unavailable; 78 application or configuration."
+    epilog="Signals: after the first SIGTERM, SIGINT or SIGHUP the worker takes no more tasks and lets running ones "
+    "finish; the second cancels them and gives them back; the third ends the process. Exit codes: 0 stopped or, in a "
+    "burst, done; 2 usage; 69 store unavailable; 78 application or configuration."
 )
 @click.argument("word", metavar="APP", required=False)
 @app_option
@@ -37,58 +37,60 @@ _DEFAULTS = WorkerOptions()
     type=count(1, MOST_CONCURRENCY),
     default=_DEFAULTS.concurrency,
     metavar="NUMBER",
-    help="How many tasks run at once.",
+    help="Run at most NUMBER tasks at once.",
 )
 @variable_option(
     "--processes",
     type=count(1, 1000),
     default=1,
     metavar="NUMBER",
-    help="How many worker processes; one that dies is restarted.",
+    help="Run NUMBER worker processes, and restart those that die.",
 )
 @variable_option(
     "--threads",
     type=count(1, 1000),
     default=_DEFAULTS.threads,
     metavar="NUMBER",
-    help="How many plain functions run at once, in threads.",
+    help="Run at most NUMBER plain functions at once, in threads.",
 )
 @variable_option(
     "--children",
     type=count(1, 1000),
     metavar="NUMBER",
-    help="How many functions of pool='process' run at once, in child processes.  [default: one per CPU]",
+    help="Run at most NUMBER functions of pool='process' at once, in child processes.  [default: one per CPU]",
 )
 @variable_option(
     "--queues",
     type=queue_names,
     multiple=True,
     metavar="NAMES",
-    help="Only these: a,b or repeated.  [default: those that the tasks declare]",
+    help="Only these queues, as a,b or repeated.  [default: those that the tasks declare]",
 )
-@variable_option("--burst", is_flag=True, help="Stop when nothing is left to do.")
+@variable_option("--burst", is_flag=True, help="Stop when no task is left.")
 @variable_option(
     "--lease",
     type=duration(SHORTEST_LEASE_SECONDS),
     default=_DEFAULTS.lease,
     metavar="DURATION",
-    help="After how long without a sign of life other workers take tasks over.",
+    help="Other workers take over the tasks of a worker that is silent for this long.",
 )
 @variable_option(
     "--shutdown-timeout",
     type=duration(),
     default=_DEFAULTS.shutdown_timeout,
     metavar="DURATION",
-    help="How long running tasks may go on after a stop.",
+    help="How long running tasks may take to finish after a stop.",
 )
 @variable_option(
     "--max-tasks",
     type=count(1, MOST_TASKS),
     metavar="NUMBER",
-    help="Stop a worker process after so many; with several of them another one takes its place.",
+    help="Stop each worker process after it has started NUMBER tasks; with --processes of 2 or more it is replaced.",
 )
 @variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
-@variable_option("--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="Of our records.")
+@variable_option(
+    "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="For aqueue's records."
+)
 @variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
 @click.option("--lifeline", type=int, hidden=True)
 def worker(
@@ -103,8 +105,8 @@ def worker(
 ) -> int:
     """Run the tasks of APP.
 
-    APP is module:name, as in app:huey. The name is that of a Huey object or of a function that returns one; it can be
-    left out where the module has one Huey. app.huey works too. The current directory is importable.
+    APP is module:name, as in app:huey, where the name belongs to a Huey object or to a function that returns one. A
+    module with exactly one Huey needs no name. app.huey works, too. The current directory is importable.
     """
     steps = Steps()
     # First of all: the import of an application can take long, or hang.
@@ -148,7 +150,7 @@ def _supervise(arguments: list[str], processes: int, options: dict[str, Any], st
 
 
 def _as_arguments(options: dict[str, Any]) -> list[str]:
-    """`options` as they are written on a command line."""
+    """`options` as words of a command line."""
     arguments = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")

@@ -1,8 +1,8 @@
-"""A worker process that ends with the process that started it, however that one ends.
+"""A worker process that ends when its parent process ends, in whatever way the parent ends.
 
-They share a socket pair. Through it the child tells when it works, and the parent each step of stopping: not by a
-signal, which the child may get from elsewhere as well (systemd sends it to both of them) and must not count twice. If
-the parent ends, even by ``kill -9``, the child reads the end of the stream, and stops.
+Parent and child share a socket pair. The child writes to it when it is ready, and the parent writes each step of
+stopping. Signals would not do: systemd, for example, sends them to both processes, and the child must not count a step
+twice. If the parent ends, even by ``kill -9``, the child reads the end of the stream and stops.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 OPTION = "--lifeline"
 
-# How much longer than its tasks a worker may take to stop before it is killed.
+# How many seconds longer than its tasks a worker may take to stop before it is killed.
 STOP_SLACK = 20.0
 
 _READY = b"+"
@@ -50,7 +50,7 @@ class WorkerProcess:
                 *(sys.executable, "-m", "aqueue", "worker", *arguments, OPTION, str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                # A Ctrl-C in the terminal is for the parent alone.
+                # A Ctrl-C in the terminal must reach only the parent.
                 process_group=0,
                 **settings,
             )
@@ -66,7 +66,7 @@ class WorkerProcess:
         return self._process.pid
 
     async def is_ready(self) -> bool:
-        """Wait until the worker works; False when it ended before."""
+        """Wait until the worker is ready. Returns False if it ended before."""
         told = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(self._line, 1))
         ended = asyncio.ensure_future(self._process.wait())
         try:
@@ -77,13 +77,13 @@ class WorkerProcess:
             ended.cancel()
 
     async def wait(self) -> int:
-        """Wait for its end; the exit code, or the negative number of the signal that killed it."""
+        """Wait until it ends. Returns the exit code, or the negative number of the signal that killed it."""
         code = await self._process.wait()
         self._line.close()
         return code
 
     async def stop(self, patience: float) -> int:
-        """Ask it to stop, kill it if it still runs `patience` seconds later; its exit code."""
+        """Ask it to stop, and kill it if it still runs `patience` seconds later. Returns its exit code."""
         self.take_step()
         try:
             async with asyncio.timeout(patience):
@@ -93,7 +93,7 @@ class WorkerProcess:
             return await self.wait()
 
     def take_step(self) -> None:
-        """The next step of stopping: let it finish, interrupt it, end it. It can be taken before the worker works."""
+        """Take the next step of stopping (finish, interrupt, end). Works even before the worker is ready."""
         with contextlib.suppress(OSError):
             self._line.send(_STEP)
 
@@ -122,9 +122,9 @@ class Lifeline:
             os.write(self._fd, _READY)
 
     def follow(self, steps: Steps, patience: float) -> None:
-        """Take the steps that the parent takes. When it ends, stop, and be gone `patience` seconds later.
+        """Take each step that the parent takes. When it ends, stop, and kill this process `patience` seconds later.
 
-        A thread does this: a task that blocks the event loop does not block it.
+        This runs in a thread of its own, so a task that blocks the event loop does not block it.
         """
         if sys.platform == "linux":
             fcntl.fcntl(self._fd, fcntl.F_SETFL, fcntl.fcntl(self._fd, fcntl.F_GETFL) & ~os.O_ASYNC)

@@ -1,4 +1,4 @@
-"""One worker in one process: its event loop, its signals, and an end that nothing can hold up."""
+"""Run one worker in one process: its event loop, its signals, and an exit that nothing can hold up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.cli")
 
-# What is left to do once a worker has stopped takes no time at all, unless something hangs.
+# The rest of the shutdown is immediate once a worker has stopped. After this many seconds something must be hanging.
 LAST_SECONDS = 2.0
 
 
@@ -76,7 +76,7 @@ async def _tell_ready(worker: Worker, lifeline: Lifeline | None) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """That of uvloop where it is installed; None is asyncio's own."""
+    """The factory of uvloop if it is installed, else None, which means asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -86,10 +86,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _exit_soon(code: int) -> None:
-    """End the process in a moment even if a task's thread or a task that ignores its cancellation still runs."""
+    """End the process soon, even if a thread of a task still runs, or a task that ignores its cancellation."""
 
     def leave() -> None:
-        logger.warning("Something of a task still runs and is left behind")
+        logger.warning("Ending although a task, or a thread of one, still runs")
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
@@ -98,5 +98,5 @@ def _exit_soon(code: int) -> None:
     timer = threading.Timer(LAST_SECONDS, leave)
     timer.daemon = True
     timer.start()
-    # Once the interpreter calls exit handlers nothing of a task holds it up, and they may take their time.
+    # When the interpreter calls its exit handlers, no task can hold it up any more, and the handlers may take longer.
     atexit.register(timer.cancel)

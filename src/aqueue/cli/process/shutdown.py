@@ -1,4 +1,4 @@
-"""Three steps to the end of a process: stop, insist, exit. Each SIGTERM, SIGINT or SIGHUP takes one."""
+"""The three steps of ending a process: stop, interrupt, exit. Each SIGTERM, SIGINT or SIGHUP takes the next step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _STOPPED_EARLY = b"aqueue: stopped before the worker began\n"
 class Steps:
     """Counts the steps and passes each of them on. Until ``pass_to`` nothing has begun: a step ends the process.
 
-    Signals are counted by the interpreter, not by the event loop, so that the third works in a blocked one.
+    The interpreter's signal handlers count the signals, not the event loop, so step 3 works even if the loop is
+    blocked.
     """
 
     def __init__(self) -> None:

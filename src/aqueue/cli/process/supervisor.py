@@ -1,7 +1,7 @@
 """Several worker processes under one parent, which restarts those that die and passes its signals on.
 
-The parent imports nothing of the application. The first child proves that it can be run at all; the others start when
-that one works, so that a mistake is told once.
+The parent does not import the application. The other children start only when the first one is ready, so a mistake in
+the application is reported once.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _LONG_LIFE = 60.0
 _LAST_SECONDS = 1.0
-# How a child may end that had no task yet: stopped, terminated while it was starting, or without a store.
+# Exit codes that are no error while stopping: stopped, terminated while it was starting, or without a store.
 _HARMLESS = {0, -signal.SIGTERM, UNAVAILABLE}
 
 
 class Supervisor:
-    """Keeps `processes` workers with these `arguments` alive; each has `patience` seconds to stop.
+    """Keeps `processes` workers with these `arguments` alive. Each gets `patience` seconds to stop.
 
-    In a `burst` a worker that ends well has done its part; otherwise it is replaced whenever it ends.
+    In a `burst` a worker that ends without an error is not replaced; otherwise each worker that ends is.
     """
 
     def __init__(self, arguments: Sequence[str], processes: int, patience: float, *, burst: bool) -> None:
@@ -59,7 +59,7 @@ class Supervisor:
         return self._code
 
     async def _keep(self, place: int) -> None:
-        """Keep a worker alive at one of the places."""
+        """Keep one worker alive; `place` is its number."""
         pause = _FIRST_PAUSE
         try:
             while not self._stopping.is_set():
@@ -70,9 +70,9 @@ class Supervisor:
                 if time.monotonic() - born > _LONG_LIFE:
                     pause = _FIRST_PAUSE
                 if code == 0 and has_worked:
-                    logger.info("Worker process %d has done its part; another one takes its place", place)
+                    logger.info("Worker process %d has finished; another one takes its place", place)
                     continue
-                logger.warning("Worker process %d %s; it is restarted in %g s", place, _ended(code), pause)
+                logger.warning("Worker process %d %s; restarting it in %g s", place, _ended(code), pause)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._stopping.wait()
@@ -81,7 +81,7 @@ class Supervisor:
             self._proven.set()
 
     async def _live(self, place: int) -> tuple[int, bool]:
-        """The life of one child, up to its exit code; and whether it was ready to work at any time."""
+        """Run one child to its end. Returns its exit code, and whether it was ever ready."""
         try:
             child = await WorkerProcess.start(self._arguments)
         except OSError as error:
@@ -90,7 +90,7 @@ class Supervisor:
         logger.info("Worker process %d of %d is pid %d", place, self._processes, child.pid)
         self._children[place] = child
         if self._stopping.is_set():
-            # It was asked of all while this one was being born.
+            # The other children were asked to stop while this one was starting.
             child.take_step()
         is_ready = await child.is_ready()
         if is_ready:
@@ -100,9 +100,9 @@ class Supervisor:
         return code, is_ready
 
     def _is_last(self, code: int) -> bool:
-        """Whether a child that ended with `code` gets no successor."""
+        """Whether a child that ended with `code` is not replaced."""
         if code in {USAGE, CONFIGURATION}:
-            # It would end like this again, and has said why.
+            # A new one would end in the same way. The child has printed the reason.
             self._code = code
             self._stop()
         elif self._stopping.is_set() and code not in _HARMLESS and not self._code:

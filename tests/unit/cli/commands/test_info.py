@@ -195,7 +195,7 @@ def test_the_serializer_of_the_application_writes_and_reads(shell: Shell, here: 
         (["app", "add", f"[{'9' * 5000}]"], "ARGS cannot be read: "),
         (["app", "add", r'["\ud800"]'], "cannot travel"),
         (["app", "add", "[1]", "--priority", "101"], "not a whole number from -100 to 100"),
-        (["app", "add", "[1]", "--delay", "soon"], "'soon' is no duration"),
+        (["app", "add", "[1]", "--delay", "soon"], "'soon' is not a duration"),
         (["app", "add", "[1]", "--queue", "a b"], "queue must be 1 to 100 characters"),
         (["app", "add", "[1]", "--id", "a b"], "id must be 1 to 200 characters"),
     ],

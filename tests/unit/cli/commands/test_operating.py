@@ -149,7 +149,7 @@ def test_a_queue_is_purged_and_everything_flushed(store: Shell) -> None:
     assert [store.state(task_id) for task_id in mails] == ["cancelled", "cancelled"]
     assert store.state(other) == "queued"
     assert said(store, "purge", "app", "--all", "--yes") == "cancelled: 1 task\n"
-    assert said(store, "flush", "app", "--yes") == "forgotten: 3 tasks\n"
+    assert said(store, "flush", "app", "--yes") == "deleted: 3 tasks\n"
     assert store.state(other) == "unknown"
 
 
@@ -160,7 +160,7 @@ def test_a_queue_is_purged_and_everything_flushed(store: Shell) -> None:
 def test_what_destroys_needs_a_yes_where_nobody_can_be_asked(here: Here, words: tuple[str, ...]) -> None:
     ran = here(*words)
     assert (ran.code, ran.out) == (2, "")
-    assert "there is no terminal to ask: add --yes if that is meant" in ran.err
+    assert "there is no terminal to ask for confirmation: add --yes" in ran.err
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 130), ("\n", 130), ("y\n", 0)])
@@ -193,7 +193,7 @@ def test_what_destroys_asks_a_person(shell: Shell, answer: str, code: int) -> No
         (("cancel", "app", "x", "y"), "expected an ID, or APP and ID"),
         (("revoke", "app", "--task", "mial"), "has no task 'mial'; did you mean 'mail'?"),
         (("revoke", "app", "x", "--task", "mail"), "leave 'x' out"),
-        (("revoke", "app", "x", "--for", "soon"), "'soon' is no duration"),
+        (("revoke", "app", "x", "--for", "soon"), "'soon' is not a duration"),
         (("purge", "app"), "say which: --queue NAME, or --all"),
         (("purge", "app", "--queue", "a", "--all"), "say which: --queue NAME, or --all"),
         (("pause", "app", "--queue", "*"), "the name of a queue must be"),

@@ -73,10 +73,10 @@ def test_a_schedule_is_run_now(shop: Shell) -> None:
     assert sweep["last"] is not None
 
 
-def test_a_schedule_that_is_not_declared_any_more_is_forgotten(shop: Shell) -> None:
+def test_a_schedule_that_is_no_longer_declared_can_be_removed(shop: Shell) -> None:
     said(shop, "schedule", "pause", "periodic", "poll")
     shop.write("periodic.py", PERIODIC.replace("poll", "collect"))
-    assert said(shop, "schedule", "rm", "periodic", "poll") == "the schedule poll is forgotten\n"
+    assert said(shop, "schedule", "rm", "periodic", "poll") == "the schedule poll is removed\n"
     ran = shop.run("schedule", "rm", "periodic", "poll")
     assert (ran.code, ran.err) == (1, "aqueue: there is no schedule 'poll'\n")
 

@@ -55,7 +55,7 @@ def test_a_child_that_dies_is_replaced(shell: Shell) -> None:
     parent = start(shell)
     os.kill(children(parent)[1], signal.SIGKILL)
     parent.wait_for(READY, times=3)
-    assert "was ended by signal 9 (Killed); it is restarted in 0.5 s" in parent.said
+    assert "was ended by signal 9 (Killed); restarting it in 0.5 s" in parent.said
     parent.send(signal.SIGTERM)
     assert parent.wait() == 0
 
@@ -66,7 +66,7 @@ def test_a_child_that_has_done_its_tasks_is_replaced_at_once(shell: Shell) -> No
         shell.enqueue("add", f"[{number}]")
     # Of five tasks one process does two, so there is a third one.
     parent.wait_for(READY, times=3)
-    parent.wait_for("has done its part; another one takes its place")
+    parent.wait_for("has finished; another one takes its place")
     assert "restarted in" not in parent.said
     parent.send(signal.SIGTERM)
     assert parent.wait() == 0
@@ -114,7 +114,7 @@ def test_a_mistake_is_told_once_and_ends_the_parent(shell: Shell) -> None:
 
 def test_a_store_that_is_not_there_yet_is_tried_again(shell: Shell) -> None:
     parent = shell.start("worker", "app", "--processes", "2", AQUEUE_URL="redis://localhost:1")
-    parent.wait_for("ended with exit code 69; it is restarted in 0.5 s")
+    parent.wait_for("ended with exit code 69; restarting it in 0.5 s")
     parent.wait_for("is unavailable", times=2)
     parent.send(signal.SIGTERM)
     assert parent.wait() == 0

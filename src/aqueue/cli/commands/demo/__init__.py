@@ -1,4 +1,4 @@
-"""``aqueue demo``: a real worker process, a few thousand tasks, and what came of them."""
+"""``aqueue demo``: a real worker process, a few thousand tasks, and their outcomes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from ...parameters import count
 
 
 @click.command()
-@click.option("--url", help="Run it on this store.  [default: a SQLite file in a temporary directory]")
-@click.option("--tasks", type=count(50, 1_000_000), default=3000, show_default=True, metavar="NUMBER", help="How many.")
+@click.option("--url", help="Use this store.  [default: a SQLite file in a temporary directory]")
+@click.option(
+    "--tasks", type=count(50, 1_000_000), default=3000, show_default=True, metavar="NUMBER", help="Run NUMBER tasks."
+)
 def demo(url: str | None, tasks: int) -> None:
     """Watch a worker run a mixed load of tasks."""
     with tempfile.TemporaryDirectory(prefix="aqueue-demo-") as directory:
-        # The tasks are declared as in any application, which finds its store in the environment.
+        # The demo's tasks belong to an ordinary application, which reads its store's URL from the environment.
         os.environ["AQUEUE_URL"] = url or f"sqlite:///{quote(directory)}/demo.db"
         from .show import show
 

@@ -1,4 +1,4 @@
-"""Text that moves: one line that changes in a terminal, a line a second anywhere else."""
+"""Progress as text: in a terminal one line that changes, elsewhere one line per second."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Screen:
 
     @property
     def is_due(self) -> bool:
-        """Whether the progress was last shown long enough ago."""
+        """Whether it is time to show the progress again."""
         return time.monotonic() >= self._next
 
     def progress(self, text: str) -> None:
-        """Show `text` in the place of the progress before it."""
+        """Show `text` in place of the previous progress."""
         self._next = time.monotonic() + self._interval
         if not self._changes:
             click.echo(text)
@@ -51,7 +51,7 @@ class Screen:
 
     def _clear(self) -> None:
         if self._shown:
-            # "\r" alone would leave what the new text is too short to cover.
+            # "\r" alone would leave the end of a longer old text.
             click.echo("\r\033[K", nl=False)
             self._shown = False
 

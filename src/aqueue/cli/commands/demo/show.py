@@ -29,7 +29,7 @@ _STOP_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the calls of one task so far."""
+    """The outcomes of the calls of one task so far."""
 
     done: int = 0
     failed: int = 0
@@ -46,7 +46,7 @@ class Tally:
             ended = str(error)
         else:
             self.done += 1
-            # It returns the attempt that succeeded.
+            # `order` returns the number of the attempt that succeeded.
             self.retries += value - 1 if call.task is order else 0
             ended = repr(value)
         if not self.example:
@@ -55,7 +55,7 @@ class Tally:
 
 
 class Progresses:
-    """The two bars: how many tasks have their verdict, and how far the report is."""
+    """The two progress bars: the share of tasks with a verdict, and the progress of the report."""
 
     def __init__(self, screen: Screen, total: int) -> None:
         self._screen = screen
@@ -73,11 +73,11 @@ class Progresses:
 
 
 async def show(tasks: int, log: Path) -> None:
-    """Run the demo with `tasks` tasks and a report. The records of the worker go to `log`.
+    """Run the demo with `tasks` tasks and a report. The worker logs to the file `log`.
 
     Raises:
-        QueueUnavailable, ConfigurationError: there is no store.
-        Failure: the worker ended early, or the tasks did not end.
+        QueueUnavailable, ConfigurationError: the store cannot be reached or used.
+        Failure: the worker ended early, or the tasks did not end in time.
     """
     screen = Screen()
     shared(huey, huey.url)
@@ -93,7 +93,7 @@ async def show(tasks: int, log: Path) -> None:
 
 
 async def _start_worker(log: Path) -> WorkerProcess:
-    # The demo is not set up by what the user has set up for a worker.
+    # The user's settings for workers do not apply to the demo's worker.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AQUEUE_")}
     environment["AQUEUE_URL"] = huey.url
     with log.open("wb") as output:
@@ -106,7 +106,7 @@ async def _start_worker(log: Path) -> WorkerProcess:
 
 
 async def _unless_it_ends(worker: WorkerProcess, log: Path, work: Awaitable[None]) -> None:
-    """Await `work`, which cannot succeed without `worker`."""
+    """Await `work`, which needs `worker`, and fail if the worker ends before it."""
     watching = asyncio.ensure_future(work)
     ended = asyncio.ensure_future(worker.wait())
     try:
@@ -145,7 +145,7 @@ async def _watch(screen: Screen, worker: WorkerProcess, tasks: int) -> None:
         pages = await running_report.get(timeout=_PATIENCE)
         await following
     except ResultTimeout as error:
-        raise Failure(f"the demo does not come to an end: {error}", UNAVAILABLE) from None
+        raise Failure(f"the demo did not finish in time: {error}", UNAVAILABLE) from None
     finally:
         following.cancel()
     _sum_up(screen, tallies, len(calls), seconds, pages)
@@ -158,7 +158,7 @@ async def _follow(result: Result[str], progresses: Progresses) -> None:
 
 
 def _mixed(tasks: int) -> list[Call[Any]]:
-    """Calls of every task, in no order."""
+    """Calls of every task, in random order."""
     numbers = range(1, tasks + 1)
     waiting, in_threads, failing, hopeless = (max(tasks * share // 1000, 1) for share in (150, 20, 30, 5))
     calls: list[Call[Any]] = [

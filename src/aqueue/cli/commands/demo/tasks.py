@@ -1,4 +1,4 @@
-"""The tasks of ``aqueue demo``: an application like any other."""
+"""The tasks of ``aqueue demo``, declared as in any application."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aqueue import Huey, current_task
 
 huey = Huey("aqueue-demo", result_ttl=600)
 
-# A demo that is interrupted leaves tasks behind; nobody wants them to run much later.
+# Seconds. An interrupted demo leaves tasks behind, which must not run much later.
 FRESH = 600
 
 
@@ -20,14 +20,14 @@ async def add(a: int, b: int) -> int:
 
 @huey.task(expires=FRESH)
 async def fetch(page: int, seconds: float) -> str:
-    """Waits, as for a network: a worker does that for a hundred tasks at once, in one thread."""
+    """Waits, as for a network. A worker does that for a hundred tasks at once, in one thread."""
     await asyncio.sleep(seconds)
     return f"page {page}"
 
 
 @huey.task(expires=FRESH)
 def digest(text: str) -> str:
-    """A plain function: the worker runs it in a thread, so that it blocks nobody."""
+    """A plain function. The worker runs it in a thread, so it does not block other tasks."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -43,13 +43,13 @@ async def order(number: int, failures: int) -> int:
 
 @huey.task(expires=FRESH, retries=2, retry_delay=0.2, retry_on=LookupError)
 async def bill(number: int) -> None:
-    """Fails for good: its retries do not help."""
+    """Fails every time, so its retries do not help."""
     raise LookupError(f"order {number} has no price")
 
 
 @huey.task(expires=FRESH, timeout=60)
 async def report(pages: int) -> str:
-    """Tells how far it is."""
+    """Reports its progress."""
     run = current_task()
     for page in range(1, pages + 1):
         await asyncio.sleep(0.05)

@@ -1,1 +1,1 @@
-"""Child processes of a worker, for plain functions that compute: they can be killed, and they can die alone."""
+"""Child processes of a worker, for plain functions that compute. A child can be killed or die without its worker."""

@@ -1,4 +1,4 @@
-"""What a child process does: one request after the other, until its worker stops it or is gone."""
+"""The program of a child process: it serves one request after the other until its worker stops it or ends."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ _WATCH_MS = 1000
 
 
 def main(fd: int, lifeline: int, logging: tuple[str, str] | None) -> None:
-    """Serve the requests that arrive at the socket `fd`, for as long as somebody holds the other end of `lifeline`."""
+    """Serve the requests that arrive at the socket `fd`, as long as a process holds the other end of `lifeline`."""
     if logging is not None:
         configure_logging(*logging)
     _end_with(lifeline)
     _leave_signals_to_the_worker()
     connection = socket.socket(fileno=fd)
-    # What a task starts would hold the line and keep our end from being noticed.
+    # A process that a task starts would keep the socket open, and the worker would not notice when we end.
     connection.set_inheritable(False)
     os.register_at_fork(after_in_child=connection.close)
-    # The worker can go while we answer.
+    # The worker may end while we answer.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         Child(connection).serve()
 
 
 class Child:
-    """The child's end of the line."""
+    """The child's end of the connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -60,7 +60,7 @@ class Child:
 
     def serve(self) -> None:
         while (request := self._receive()) is not None:
-            # In a context of its own: what a task sets there is not for the next one.
+            # In a context of its own: context variables that a task sets must not reach the next one.
             self._send(contextvars.copy_context().run(self._perform, request))
 
     def _perform(self, request: Request) -> Returned | Raised:
@@ -88,9 +88,9 @@ class Child:
         return run
 
     async def _report(self, run: TaskRun, progress: list[Any]) -> bool:
-        # It waits for the worker without awaiting: there is nothing else to do in this process.
+        # This blocks the thread until the worker answers: the process has nothing else to do.
         with self._turn:
-            # A thread that a task has left behind has nothing to tell any more.
+            # A thread that an earlier task left behind must not report into a later one.
             if run.delivery is not self._delivery:
                 return False
             self._send(Progressed(progress))
@@ -100,12 +100,12 @@ class Child:
         self._connection.sendall(pack(message))
 
     def _receive(self) -> Any:
-        """The next message; None when there will be none."""
+        """The next message, or None if the worker has closed the connection."""
         header = self._read(HEADER.size)
         return unpack(self._read(*HEADER.unpack(header))) if header else None
 
     def _read(self, size: int) -> bytearray:
-        """The next `size` bytes; none when the worker has closed the line."""
+        """The next `size` bytes, or no bytes if the worker has closed the connection."""
         data = bytearray(size)
         view = memoryview(data)
         while view:
@@ -126,16 +126,16 @@ def _value(task: Task[..., Any], run: TaskRun) -> Any:
     manager = resource.make()
     if is_sync_manager(manager):
         return resource.call_inside(manager, function, run.args, run.kwargs)
-    # In a thread, so that the event loop in which the manager lives goes on.
+    # In a thread, so that the manager's event loop keeps running.
     in_thread = functools.partial(asyncio.to_thread, function)
     return asyncio.run(resource.await_inside(manager, in_thread, run.args, run.kwargs))
 
 
 def _end_with(lifeline: int) -> None:
-    """End this process, and what it has started, as soon as nobody holds the other end of `lifeline`."""
+    """Kill this process, and those it has started, as soon as no process holds the other end of `lifeline`."""
     os.set_inheritable(lifeline, False)
     if sys.platform == "linux":
-        # By the kernel: C code may hold the interpreter, and our thread with it, for ever.
+        # The kernel does it: C code in a task may hold the interpreter, and with it our thread, for ever.
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
@@ -146,7 +146,7 @@ def _end_with(lifeline: int) -> None:
 def _watch(lifeline: int, worker: int) -> None:
     line = select.poll()
     line.register(lifeline, select.POLLIN)
-    # What the worker has forked may hold the other end too, so its end is looked for as well.
+    # A process that the worker has forked may hold the other end, too, so check whether the worker is still our parent.
     while not line.poll(_WATCH_MS) and os.getppid() == worker:
         pass
     os.killpg(0, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The way of an exception from a child process to its worker."""
+"""How an exception travels from a child process to its worker."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from .wire import Raised
 class ChildRaised(Exception):
     """A body raised in a child process.
 
-    `exception` is what it raised or, where that cannot travel, a ``TaskException`` that says the same; `kind` its
-    class, or the nearest one above it that is known here; `description` its class name, text and traceback.
+    `exception` is the exception or, if it cannot be pickled, a ``TaskException`` with the same text. `kind` is its
+    class, or the nearest base class that this process has imported. `description` has its class name, text and
+    traceback. `final` says that a retry cannot help.
     """
 
     def __init__(self, raised: Raised) -> None:
@@ -35,7 +36,7 @@ class ChildTraceback(Exception):
 
 
 def told(error: BaseException, final: bool = False) -> Raised:
-    """What a child tells of `error`."""
+    """The answer with which a child reports `error`."""
     lineage = [(str(kind.__module__), kind.__qualname__) for kind in type(error).__mro__]
     return Raised(describe_exception(error), lineage, _pickled(error), final)
 
@@ -59,12 +60,12 @@ def _restored(raised: Raised) -> BaseException:
 
 
 def _unpickled(data: bytes, cause: ChildTraceback) -> BaseException | None:
-    """The exception, which has no frames here, with what a log is to show of them."""
+    """The exception in `data`, with the child's traceback as its cause, so that a log shows it."""
     try:
         exception: BaseException = _Unpickler(io.BytesIO(data)).load()
         exception.__cause__ = cause
     except BaseException:
-        # Where there is a pickle, it runs code of the user, which may do anything.
+        # Unpickling runs the user's code, which may raise anything.
         return None
     return exception if isinstance(exception, BaseException) else None
 
@@ -78,7 +79,7 @@ def _kind(raised: Raised) -> type[BaseException]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Looks into modules that are loaded: to import one would block the worker."""
+    """Finds classes only in modules that are loaded, because an import would block the worker."""
 
     def find_class(self, module: str, name: str) -> Any:
         found = known(module, name)

@@ -1,4 +1,4 @@
-"""A bounded number of child processes, which are started when they are needed and used again."""
+"""A bounded number of child processes, which are started on demand and used again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ProcessPool:
-    """At most `size` children at any moment, those that are being killed included."""
+    """At most `size` children at any moment, including those that are being killed."""
 
     def __init__(self, size: int) -> None:
         self._slots = asyncio.Semaphore(size)
@@ -25,10 +25,10 @@ class ProcessPool:
 
     @contextlib.asynccontextmanager
     async def running(self, target: Target, delivery: Delivery) -> AsyncIterator[ChildProcess]:
-        """The child in which a body has begun, as soon as there is one; it is killed if it is left before the end.
+        """A context with a child in which the body has begun. Leaving the context before the body ends kills the child.
 
         Raises:
-            ProcessDied, ChildRaised: it could not begin.
+            ProcessDied, ChildRaised: the body could not begin.
         """
         async with self._slots:
             child = await self._take()
@@ -48,7 +48,7 @@ class ProcessPool:
         self._children.clear()
 
     async def _take(self) -> ChildProcess:
-        # The last one used first: the others can be swapped out.
+        # Take the most recently used child: the system can swap the others out.
         while self._idle:
             child = self._idle.pop()
             if not child.is_gone:

@@ -31,11 +31,11 @@ _STOP_SECONDS = 2.0
 
 
 class ChildProcess:
-    """A fresh interpreter, which runs one call at a time. `is_idle` when it has brought one to its end."""
+    """A fresh interpreter that runs one call at a time. `is_idle` is True once it has finished a call."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
-        # Nothing is ever said here. It is closed when we end, in whatever way, and that ends the child.
+        # Nothing is ever written here. When this process ends, in whatever way, it is closed, and that ends the child.
         self._lifeline, line = socket.socketpair()
         self._socket.setblocking(False)
         self._end: asyncio.Future[int] | None = None
@@ -53,7 +53,7 @@ class ChildProcess:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended by itself, while it was idle."""
+        """Whether it has ended by itself while it was idle."""
         try:
             return not self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -62,21 +62,21 @@ class ChildProcess:
             return True
 
     async def begin(self, target: Target, delivery: Delivery) -> None:
-        """Have it run the task at `target`; return when the body is about to start.
+        """Make it run the task at `target`. Returns when the body is about to start.
 
         Raises:
-            ProcessDied: it ended.
-            ChildRaised: the task cannot be imported there.
+            ProcessDied: the process ended.
+            ChildRaised: the process could not import the task.
         """
         self.is_idle = False
         await self._send(Request(target, delivery))
         await self._answer()
 
     async def finish(self, run: TaskRun) -> bytes:
-        """What the body returns, encoded. What it reports of its progress is reported by `run`.
+        """Wait for the end of the body, and return its encoded value. Progress reports are passed to `run`.
 
         Raises:
-            ProcessDied: it ended.
+            ProcessDied: the process ended.
             ChildRaised: the body raised.
         """
         while True:
@@ -88,30 +88,30 @@ class ChildProcess:
                     return value
 
     async def stop(self) -> None:
-        """Let it end by itself, or else kill it."""
+        """Let it end by itself, and kill it if it does not."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(_STOP_SECONDS):
                 await asyncio.get_running_loop().sock_recv(self._socket, 1)
         except OSError:
-            logger.debug("Child process %d does not end by itself", self.pid)
+            logger.debug("Child process %d does not end by itself; killing it", self.pid)
         finally:
             await self.kill()
 
     async def kill(self) -> int:
-        """Kill it, with what it has started, and wait until it is gone; its exit code, negative for a signal.
+        """Kill it and the processes it has started, and wait for its end.
 
-        One that has ended by itself keeps the exit code that it had.
+        Returns its exit code, which is negative for a signal. A process that has ended by itself keeps its exit code.
         """
         if self._end is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             self._end = asyncio.ensure_future(self._reap())
-        # Whoever waits here may be cancelled again.
+        # A caller that is cancelled while it waits here must not cancel the reaping.
         return await asyncio.shield(self._end)
 
     async def _reap(self) -> int:
-        # Not in a pool of threads, where tasks of the user may have to end first.
+        # With a limiter of its own: in the shared one, this could have to wait for threads of the user's tasks.
         code = await to_thread.run_sync(self._process.wait, limiter=CapacityLimiter(1))
         self._close()
         return code
@@ -140,7 +140,7 @@ class ChildProcess:
         return data
 
     async def _send(self, message: Any) -> None:
-        # Where nobody listens any more, that is found out when the answer is read.
+        # If the child is gone, reading the answer finds that out.
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self._socket, pack(message))
 
@@ -150,14 +150,15 @@ class ChildProcess:
 
 
 def _start(fd: int, lifeline: int) -> subprocess.Popen[bytes]:
-    # A child that is being born cannot handle a signal yet. Those that come are kept until it can.
+    # A child that is starting cannot handle signals yet. Blocked signals stay pending until it can.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603 - this interpreter
             _command(fd, lifeline),
             stdin=subprocess.DEVNULL,
             pass_fds=[fd, lifeline],
-            # A Ctrl-C in the terminal is for the worker alone, and what a task starts can be killed with its child.
+            # A Ctrl-C in the terminal must reach only the worker, and the processes that a task starts can be killed
+            # together with its child.
             process_group=0,
         )
     finally:
@@ -165,7 +166,7 @@ def _start(fd: int, lifeline: int) -> subprocess.Popen[bytes]:
 
 
 def _command(fd: int, lifeline: int) -> list[str]:
-    """The command line of a child, which imports from where we import."""
+    """The command line of a child, which gets our import path."""
     path = [str(entry) for entry in sys.path]
     program = (
         f"import sys; sys.path[:] = {path!r}; "

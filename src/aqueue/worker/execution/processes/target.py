@@ -1,7 +1,7 @@
-"""Where a child process finds a task: a fresh interpreter imports it by the names of its module and of itself.
+"""Where a child process finds a task: it imports the task's module and looks up its qualified name.
 
-The script that was started is ``__main__`` in the worker alone. A child imports it by the name of its file, so that
-what starts the program stays behind ``if __name__ == "__main__"``.
+The started script is ``__main__`` only in the worker. A child imports it under the name of its file, so code behind
+``if __name__ == "__main__"`` does not run there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """A task by the names that lead to it. `home` is the module with which importing its application began."""
+    """The names that lead to a task. `home` is the module with which the import of its application began."""
 
     module: str
     qualname: str
@@ -42,7 +42,7 @@ def target_of(task: Task[..., Any]) -> Target:
     """Where a child finds `task`.
 
     Raises:
-        ConfigurationError: it would not.
+        ConfigurationError: a child cannot find it.
     """
     return Target(_module_of(task), task.func.__qualname__, _home_of(task.sender))
 
@@ -51,11 +51,11 @@ def check_processes(tasks: Iterable[Task[..., Any]]) -> None:
     """Refuse to start a worker whose child processes could not work.
 
     Raises:
-        ConfigurationError: a child would not find one of `tasks`, or it is a child that is about to start a worker.
+        ConfigurationError: a child cannot find one of `tasks`, or this process is itself a child.
     """
     if _importing.get():
         raise ConfigurationError(
-            "a child process has imported what starts a worker: put that under if __name__ == '__main__'"
+            "a child process has imported code that starts a worker: put that code under if __name__ == '__main__'"
         )
     for task in tasks:
         if task.declared.pool == "process":
@@ -63,7 +63,7 @@ def check_processes(tasks: Iterable[Task[..., Any]]) -> None:
 
 
 def known(module: str, qualname: str) -> Any:
-    """What a child knows by these names, if it is known here, else None; nothing is imported."""
+    """The object with these names, if its module is loaded in this process, else None. Imports nothing."""
     for name in ("__main__", module) if module == script_name() else (module,):
         found = _attribute(sys.modules.get(name), qualname)
         if found is not None:
@@ -77,7 +77,7 @@ def _module_of(task: Task[..., Any]) -> str:
     if _attribute(sys.modules.get(module), qualname) is not task:
         raise ConfigurationError(
             f"the task {task.name} cannot run in a child process: {module}.{qualname} is not that task. Accepted is a "
-            "function that is decorated where it is defined, at the top level of a module"
+            "function that is defined and decorated at the top level of a module"
         )
     if module != "__main__":
         return module
@@ -94,9 +94,10 @@ def _module_of(task: Task[..., Any]) -> str:
 
 
 def _home_of(application: object) -> str:
-    """The module, other than the script, whose import of those that know `application` ended last; "" for none.
+    """The module with which the import of `application` began, other than the script; "" if there is none.
 
-    Imports are nested: what ends last began first.
+    Imports are nested, and ``sys.modules`` has them in the order of their ends, so the one that began first is the last
+    module there that refers to `application`.
     """
     main = sys.modules["__main__"]
     for name, module in reversed(list(sys.modules.items())):
@@ -114,7 +115,7 @@ def _attribute(module: ModuleType | None, qualname: str) -> Any:
     try:
         return functools.reduce(getattr, qualname.split("."), module)
     except Exception:
-        # A module may compute its attributes.
+        # A module may compute its attributes, and raise anything.
         return None
 
 
@@ -122,7 +123,7 @@ def _attribute(module: ModuleType | None, qualname: str) -> Any:
 
 
 def find(target: Target) -> Task[..., Any]:
-    """The task. Raises whatever importing its module raises."""
+    """Import the task. Raises any error that the import of its module raises."""
     reset = _importing.set(True)
     try:
         task: Any = _import(target)
@@ -139,6 +140,6 @@ def _import(target: Target) -> ModuleType:
     except ImportError:
         if not target.home:
             raise
-    # Modules that import each other in a circle can be imported in one order only: the worker's, which began there.
+    # Modules that import each other in a circle may work in one order only: the worker's, which began with `home`.
     importlib.import_module(target.home)
     return importlib.import_module(target.module)

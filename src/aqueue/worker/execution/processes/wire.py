@@ -1,7 +1,7 @@
-"""What a worker and its child process say to each other: a pickle of plain values behind its length.
+"""The protocol between a worker and its child process. Each message is a pickle of plain values after its length.
 
-A ``Request`` is answered with ``Begun``, any number of ``Progressed``, each of which gets a bool in return, and one
-``Returned`` or ``Raised``. Where the body could not begin, ``Raised`` is all.
+The child answers a ``Request`` with ``Begun``, any number of ``Progressed``, and one ``Returned`` or ``Raised``. The
+worker answers each ``Progressed`` with a bool. If the body cannot begin, the child answers only with ``Raised``.
 """
 
 from __future__ import annotations
@@ -17,36 +17,39 @@ if TYPE_CHECKING:
 
 HEADER = Struct("!Q")
 
-# They are for the worker. A child starts with them blocked.
+# Only the worker acts on these. A child starts with them blocked.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Request(NamedTuple):
-    """Run the task at `target`. The arguments travel on as the bytes that the store delivered."""
+    """Run the task at `target`. The arguments are the bytes that the store delivered."""
 
     target: Target
     delivery: Delivery
 
 
 class Begun(NamedTuple):
-    """All that precedes the body is done: its time begins."""
+    """The body is about to start, and its timeout begins."""
 
 
 class Progressed(NamedTuple):
-    """The body tells of its progress: how much is done, of what, and a message."""
+    """The body reports its progress: how much is done, out of how much, and a message."""
 
     progress: list[Any]
 
 
 class Returned(NamedTuple):
-    """The body returned; `value` is what it returned, encoded as the application does."""
+    """The body returned; `value` is the value, encoded by the application's codec."""
 
     value: bytes
 
 
 class Raised(NamedTuple):
-    """The body raised: class name, text and traceback, the module and name of each class that its class descends from,
-    and a pickle of the exception, empty where there can be none. `final` where a retry cannot help."""
+    """The body raised an exception.
+
+    `description` has its class name, text and traceback. `lineage` has the module and name of each class in its method
+    resolution order. `pickled` is a pickle of it, empty if it cannot be pickled. `final` says that a retry cannot help.
+    """
 
     description: tuple[str, str, str]
     lineage: list[tuple[str, str]]
@@ -63,5 +66,5 @@ def pack(message: Any) -> bytes:
 
 
 def unpack(data: bytes | bytearray) -> Any:
-    """The message behind a header."""
+    """The message after a header."""
     return pickle.loads(data)  # noqa: S301 - written by our own child or worker
