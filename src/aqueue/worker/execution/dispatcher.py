@@ -13,8 +13,8 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...core.codec import exception_text
 from ...core.eager import start
+from ...core.failures import exception_text
 from ...core.lifecycle import (
     Interrupted,
     Raised,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import CapacityLimiter, to_thread
 
 from ...core.clock import instant_ms, span_ms
-from ...core.codec import describe_exception
+from ...core.failures import describe_exception
 from ...core.lifecycle import (
     Cancelled,
     Expired,
