@@ -167,8 +167,8 @@ class Delivery(NamedTuple):
 
     `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
     it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
-    vanished without a verdict. `is_marked` says that when it was handed out some task was revoked or asked to stop,
-    maybe this one.
+    vanished without a verdict. `may_be_revoked` is set if any task at all was revoked or asked to stop when this
+    one was handed out: the consumer then asks the store about it before it starts.
     """
 
     id: str
@@ -176,4 +176,4 @@ class Delivery(NamedTuple):
     receipt: Receipt
     failures: int = 0
     fence: int = 1
-    is_marked: bool = False
+    may_be_revoked: bool = False

@@ -302,7 +302,7 @@ class Storage(Protocol):
     #
     # A mark under a key says that something must not start. The key is the id of a task, or what the one who asks makes
     # of many tasks, which must be no id. A delivery that is handed out while there is any mark, or any task that was
-    # asked to stop, `is_marked`; whoever is about to start one asks `revoked` first.
+    # asked to stop, has `may_be_revoked` set; a consumer asks `revoked` before it starts such a delivery.
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         """Mark `key`, instead of any earlier mark on it.

@@ -127,7 +127,7 @@ class Dispatcher:
                 # Reclaimed and adopted in one moment.
                 continue
             if self._overtaken and delivery.id in self._overtaken:
-                delivery = delivery._replace(is_marked=True)
+                delivery = delivery._replace(may_be_revoked=True)
             self.held[delivery.receipt] = delivery
             if delivery.receipt.count == self._max_crashes > 1:
                 self._suspects.append(delivery)
@@ -274,7 +274,7 @@ class Dispatcher:
                 asyncio.get_running_loop().call_soon(self._cancel_body, receipt)
             elif receipt in self.held and self._forget_waiting(receipt):
                 # It needs no slot to be told that it must not start.
-                self._spawn(self.held[receipt]._replace(is_marked=True))
+                self._spawn(self.held[receipt]._replace(may_be_revoked=True))
 
     def interrupt_all(self) -> None:
         """Stop what runs and give it back, with what waits."""

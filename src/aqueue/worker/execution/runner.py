@@ -145,7 +145,7 @@ class Runner:
         terms = self._no_terms if plan is None else plan.terms
         if node.linked:
             terms = terms._replace(linked=True)
-        if delivery.is_marked and (stopped := await self._stopped(delivery, message, plan, terms)) is not None:
+        if delivery.may_be_revoked and (stopped := await self._stopped(delivery, message, plan, terms)) is not None:
             return stopped
         if plan is None:
             return Ran(Unknown(message.task), terms, message.reply)

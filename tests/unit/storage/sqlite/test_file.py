@@ -184,4 +184,4 @@ async def test_a_file_of_an_older_version_gets_the_tables_that_it_lacks(path: Pa
     async with opened() as storage:
         await storage.revoke("task", 0, False, 0)
         [delivery] = await pull(storage, 1)
-        assert (delivery.payload, delivery.is_marked) == (b"payload", True)
+        assert (delivery.payload, delivery.may_be_revoked) == (b"payload", True)

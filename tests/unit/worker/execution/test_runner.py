@@ -775,7 +775,7 @@ async def test_only_a_marked_delivery_is_asked_about(bench: Bench) -> None:
     payload = encode_message(Message("id", "work", (), {}, "client"))
     assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
     assert bench.asked == []
-    marked = delivery(payload)._replace(is_marked=True)
+    marked = delivery(payload)._replace(may_be_revoked=True)
     assert (await bench.runner.run(marked)).outcome == Returned(b"5")
     assert bench.asked == [("id", "work")]
 
@@ -788,7 +788,7 @@ async def test_what_is_revoked_does_not_start(bench: Bench, known: bool) -> None
         bench.huey.task(name="work", retries=3, result_ttl=60)(lambda: entered.append(True))
     bench.revoked.add("work")
     payload = encode_message(Message("id", "work", (), {}, "client", expires_ms=1))
-    ran = await bench.runner.run(delivery(payload)._replace(is_marked=True))
+    ran = await bench.runner.run(delivery(payload)._replace(may_be_revoked=True))
     assert isinstance(ran.outcome, Revoked)
     assert metadata(ran.outcome)["type"] == "Revoked"
     assert (ran.reply, ran.run is not None, entered) == ("client", known, [])
@@ -802,4 +802,4 @@ async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> Non
 
     bench.store_is_down = True
     payload = encode_message(Message("id", "work", (), {}, "client"))
-    assert (await bench.runner.run(delivery(payload)._replace(is_marked=True))).outcome == Interrupted()
+    assert (await bench.runner.run(delivery(payload)._replace(may_be_revoked=True))).outcome == Interrupted()
