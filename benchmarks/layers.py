@@ -18,21 +18,23 @@ from aqueue import MemoryHuey
 from aqueue.client.group_commit import GroupCommit
 from aqueue.core.clock import SystemClock
 from aqueue.core.codec import decode_message, encode_value
-from aqueue.core.lifecycle import Returned, Terms, decide
+from aqueue.core.lifecycle import Returned, SettlementPolicy, decide
 from aqueue.core.retry import RetryPolicy
 from aqueue.storage.redis.connections.reader import fresh
 from aqueue.storage.redis.store import RedisStorage
-from aqueue.tasks.hooks import Hooks
 from aqueue.tasks.task import Call
 from aqueue.worker.execution.dispatcher import Dispatcher
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.execution.settler import Settler
+from aqueue.worker.options import WorkerOptions
+from aqueue.worker.worker import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aqueue.core.lifecycle import Settlement
     from aqueue.core.message import Delivery, Receipt
+    from aqueue.worker.execution.held import HeldDelivery
 
 BATCH = 500
 ROUNDS = 30
@@ -72,22 +74,13 @@ class Layers:
         self.deliveries = self.received()
         self.values = [encode_value(number) for number in range(BATCH)]
         self.random = Random()
-        self.terms = Terms(RetryPolicy(), 3_600_000)
+        self.policy = SettlementPolicy(RetryPolicy(), 3_600_000)
         self.settlements = self.decided()
         self.storage = RedisStorage("redis://localhost:6379/0", "layers")
         self.storage._server = Wire()  # type: ignore[assignment]  # the part that talks to a server
-        self.runner = Runner(
-            huey.registry,
-            Hooks(),
-            SystemClock(),
-            huey.codec,
-            threads=1,
-            children=1,
-            result_ttl_ms=3_600_000,
-            max_crashes=3,
-            report=_unheard,
-            is_revoked=_never,
-        )
+        self.workload = workload_of(huey)
+        self.options = WorkerOptions(concurrency=BATCH, threads=1, children=1)
+        self.runner = Runner(self.workload, self.options, SystemClock(), report=_unheard, is_revoked=_never)
 
     def received(self) -> list[Delivery]:
         """What a reply of the server becomes."""
@@ -98,15 +91,15 @@ class Layers:
     def decided(self) -> list[Settlement]:
         """What follows from the outcomes."""
         return [
-            decide(delivery, Returned(value), self.terms, "0123abcd", self.random)
+            decide(delivery, Returned(value), self.policy, "0123abcd", self.random)
             for delivery, value in zip(self.deliveries, self.values, strict=True)
         ]
 
     async def dispatch(self) -> None:
         """A batch through the dispatcher, up to its settlements."""
-        held: dict[Receipt, Delivery] = {}
+        held: dict[Receipt, HeldDelivery] = {}
         settler = Settler(self.storage, SystemClock(), held)
-        dispatcher = Dispatcher(self.runner, settler, Hooks(), huey.registry, held, BATCH, 3)
+        dispatcher = Dispatcher(self.runner.run, settler, self.workload, self.options, held)
         dispatcher.start(self.deliveries)
         while dispatcher.is_busy:
             await dispatcher.next_move()

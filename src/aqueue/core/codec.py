@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import math
-import traceback
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -23,11 +22,9 @@ from .message import SKIPPED, Error, Message, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
-MAX_TRACEBACK = 64 * 1024
 
 # Signed and compressed bytes begin with these. Neither JSON nor a pickle begins with a zero byte.
 SIGNED = b"\0hmac:"
@@ -43,7 +40,6 @@ _LARGEST_INT = 2**64 - 1
 _SHOWN = 200
 # The values of the fields that a message leaves out. Its task is mandatory. Later versions may add fields.
 _DEFAULTS: tuple[Any, ...] = (None, "", (), {}, 0, None, None)
-_MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
 
 
 class Codec(Protocol):
@@ -148,42 +144,6 @@ def undecodable(data: bytes, why: str = "") -> DecodeError:
     if data.startswith(COMPRESSED):
         return SerializerMismatch("the data is compressed, and the serializer here has no compress_from=")
     return DecodeError(f"not a value of this codec: {_preview(data)}{why and f', {why}'}")
-
-
-def describe_exception(exception: BaseException) -> tuple[str, str, str]:
-    """Class name, text and traceback of an exception, even if its own methods raise."""
-    name = type(exception).__qualname__
-    try:
-        lines = "".join(
-            traceback.format_exception(type(exception), exception, _from_user_code(exception.__traceback__))
-        )
-    except BaseException as error:
-        lines = f"{name} (its traceback raised {type(error).__qualname__})"
-    if len(lines) > MAX_TRACEBACK:
-        lines = f"{lines[: MAX_TRACEBACK // 2]}\n[... shortened ...]\n{lines[-MAX_TRACEBACK // 2 :]}"
-    return _clean(name), exception_text(exception), _clean(lines)
-
-
-def exception_text(exception: BaseException) -> str:
-    """The repr of an exception, of a bounded length, even if its own methods raise."""
-    try:
-        text = repr(exception)
-    except BaseException as error:
-        text = f"{type(exception).__qualname__} (its repr raised {type(error).__qualname__})"
-    return _clean(text[:MAX_TRACEBACK])
-
-
-def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
-    """The traceback without the worker's frames that lead to the user's function."""
-    inner = trace
-    while inner is not None and inner.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _MACHINERY:
-        inner = inner.tb_next
-    return inner or trace
-
-
-def _clean(text: str) -> str:
-    """Text that JSON can carry: each lone surrogate becomes an escape."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _encodable_sequence(values: tuple[Any, ...] | list[Any], path: str, depth: int = 0) -> list[Any] | tuple[Any, ...]:

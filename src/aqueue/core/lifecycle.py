@@ -1,20 +1,30 @@
-"""The life of a task: its states, the moves between them, and the one pure function that picks the next move.
+"""The life of a task: its states, the moves between them, and the pure functions that pick the next move.
 
-Running a task gives an *Outcome*. ``decide`` turns it into a *Settlement*: what the store must now do, in one atomic
-step, with the delivery. Nothing here reads a clock, draws on I/O or knows a store.
+Every rule about the fate of a task lives here, so that it can be read in one place and tested as a table:
+
+* ``refusal`` (with ``unreadable`` and ``unknown``): whether a delivery must not be started.
+* ``stopped``: what an outcome means once the worker has stopped the body.
+* ``decide``: which *Settlement* follows an *Outcome*, that is, what the store must do with the delivery in one atomic
+  step.
+
+This module must not know where its facts come from. It reads no clock and draws no random numbers of its own (it is
+given an instant and a ``Random``), does no I/O, awaits nothing, and knows neither stores nor codecs nor hooks nor the
+function of a task. The runner gathers the facts and reports outcomes; if it needs an ``if`` about retries, revocation,
+expiry, crashes or verdicts, that ``if`` belongs here.
 """
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from .failures import attributed_to
-from .message import Delivery, Receipt, Trigger
+from ..exceptions import DecodeError, SerializerMismatch
+from .failures import attributed_to, describe_exception
+from .message import Delivery, Message, Receipt, Trigger
 from .retry import RetryPolicy
 
 
 class State(StrEnum):
-    """Where a task is. The last five are verdicts: nothing follows them, unless a person runs a failed task again."""
+    """Where a task is. The last five are verdicts: nothing follows one, unless a person runs a failed task again."""
 
     UNKNOWN = "unknown"
     QUEUED = "queued"
@@ -31,7 +41,7 @@ class State(StrEnum):
 
 VERDICTS = frozenset({State.DONE, State.FAILED, State.CANCELLED, State.EXPIRED, State.DEAD})
 
-# What may be run again: of a task that ended like this a dead letter is kept.
+# The verdicts of which a dead letter is kept, from which the task can be run again.
 BURIED = frozenset({State.FAILED, State.DEAD})
 
 TRANSITIONS: dict[State, frozenset[State]] = {
@@ -39,13 +49,13 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.WAITING: frozenset({State.QUEUED, State.SCHEDULED, State.CANCELLED}),
     State.SCHEDULED: frozenset({State.QUEUED, State.CANCELLED}),
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
-    # Back to QUEUED: given back unstarted at shutdown, or taken over from a worker that vanished.
+    # Back to QUEUED: its worker stops and gives it back.
     State.RUNNING: VERDICTS | {State.QUEUED, State.SCHEDULED, State.RETRYING},
     State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
     State.DONE: frozenset(),
     State.CANCELLED: frozenset(),
     State.EXPIRED: frozenset(),
-    # Somebody runs it again, from its dead letter.
+    # To QUEUED: somebody runs it again, from its dead letter.
     State.FAILED: frozenset({State.QUEUED}),
     State.DEAD: frozenset({State.QUEUED}),
 }
@@ -59,7 +69,7 @@ TRIGGERING: dict[Trigger, frozenset[State]] = {
 
 
 class Returned(NamedTuple):
-    """The body returned; `value` is what it returned, encoded."""
+    """The body returned; `value` is the encoded result."""
 
     value: bytes
 
@@ -86,18 +96,18 @@ class Cancelled(NamedTuple):
 class Revoked(NamedTuple):
     """The task was revoked, or asked to stop, before this delivery of it started."""
 
-    error: bytes
+    error: bytes = b""
 
 
 class RetryAsked(NamedTuple):
-    """``RetryTask`` was raised. Due at `eta_ms` or after `delay_ms`; both ``None``: by the task's own policy."""
+    """``RetryTask`` was raised. Due at `eta_ms` or after `delay_ms`, or by the task's own policy if both are None."""
 
     delay_ms: int | None = None
     eta_ms: int | None = None
 
 
-class Refused(NamedTuple):
-    """A lock or a rate limit did not let the body go on; it may after `wait_ms`. `is_failure` when it costs a retry."""
+class Blocked(NamedTuple):
+    """A lock or a rate limit stopped the body; try again after `wait_ms`. `is_failure` when that costs a retry."""
 
     error: bytes
     wait_ms: int
@@ -107,13 +117,13 @@ class Refused(NamedTuple):
 class Expired(NamedTuple):
     """The task was not started before its ``expires``."""
 
-    error: bytes
+    error: bytes = b""
 
 
 class Unusable(NamedTuple):
-    """Nothing that a retry could mend: bytes that are no message, or a task that keeps killing its workers."""
+    """A retry cannot help: the bytes are not a message, or the task keeps killing its workers."""
 
-    error: bytes
+    error: bytes = b""
 
 
 class Unknown(NamedTuple):
@@ -123,11 +133,11 @@ class Unknown(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """Written with settings of the serializer that this worker does not have; one that has them can read it."""
+    """The message was written with serializer settings that this worker lacks; another worker may have them."""
 
 
 class Interrupted(NamedTuple):
-    """The worker took the task off its slot (shutdown); the task itself did nothing wrong."""
+    """The worker took the task off its slot, or could not ask whether to start it; the task did nothing wrong."""
 
 
 Outcome: TypeAlias = (
@@ -136,7 +146,7 @@ Outcome: TypeAlias = (
     | Cancelled
     | Revoked
     | RetryAsked
-    | Refused
+    | Blocked
     | Expired
     | Unusable
     | Unknown
@@ -145,13 +155,33 @@ Outcome: TypeAlias = (
 )
 
 
+class Refusal(NamedTuple):
+    """Why a delivery is not started.
+
+    `outcome` comes without its encoded error: `description` says the type, the text and the traceback of that, for the
+    caller to encode. It is None if the task is put back, because then there is no error to keep. `why` is one line for
+    logs.
+    """
+
+    outcome: Revoked | Expired | Unusable | Unknown | Unreadable | Interrupted
+    description: tuple[str, str, str] | None = None
+    why: str = ""
+
+
+class Stop(Enum):
+    """Why a worker stopped a body."""
+
+    INTERRUPTED = "interrupted"  # the worker ends, or has lost the delivery
+    CANCELLED = "cancelled"  # somebody cancelled the task
+
+
 class Settlement(NamedTuple):
     """What a store must do with one delivery, atomically, if the receipt still holds.
 
-    A verdict in `state` ends the task: `result` is kept for `ttl_ms` and the client named by `reply` is told. A dead
-    letter of it is kept for `dead_ttl_ms`, if that is not 0. Any other state puts the task back, due after `delay_ms`
-    (or at `eta_ms`), with `failures` as its new count. Nodes may wait for the verdict of a `linked` task: what follows
-    for them is part of the same step.
+    A verdict in `state` ends the task: the store keeps `result` for `ttl_ms` and notifies the client named by `reply`.
+    It keeps a dead letter for `dead_ttl_ms`, if that is not 0. Any other state puts the task back, due after `delay_ms`
+    (or at `eta_ms`), with `failures` as its new count. If the task is `linked`, other tasks may wait for its verdict,
+    and what follows for them is part of the same step.
     """
 
     receipt: Receipt
@@ -167,95 +197,162 @@ class Settlement(NamedTuple):
     dead_ttl_ms: int = 0
 
 
-class Terms(NamedTuple):
+class SettlementPolicy(NamedTuple):
     """The part of a task's options that decides its fate.
 
-    A result is kept for `ttl_ms`, if at all, and a dead letter for `dead_ttl_ms`, if that is not 0. `linked` where
-    other tasks of a workflow wait for its verdict, and get its result or inherit its error.
+    A result is kept for `ttl_ms` if `keep_result`, and a dead letter for `dead_ttl_ms`, if that is not 0. `linked` is
+    set if other tasks of a workflow wait for the verdict, and get the result or inherit the error.
     """
 
-    policy: RetryPolicy
+    retry: RetryPolicy
     ttl_ms: int
     keep_result: bool = True
     linked: bool = False
     dead_ttl_ms: int = 0
 
 
-# A verdict outlives its result by this much at least: a client that repeats an enqueue whose reply was lost must still
-# find the task, or it would run twice.
+# A verdict is kept for at least this long: a client that repeats an enqueue because the reply was lost must still find
+# the task, or it would run twice.
 TOMBSTONE_MS = 60_000
 
-# Whoever was refused asks again, but never in a loop, and a thousand of them not in step.
-_REFUSED_SHORTEST_MS = 100
-_REFUSED_SPREAD = 0.25
+# A blocked task tries again, but never in a tight loop, and a thousand of them not at the same instant.
+_BLOCKED_SHORTEST_MS = 100
+_BLOCKED_SPREAD = 0.25
 
 _UNKNOWN_FIRST_MS = 5_000
 _UNKNOWN_LONGEST_MS = 300_000
 
 
-def decide(delivery: Delivery, outcome: Outcome, terms: Terms, reply: str, random: Random) -> Settlement:
-    """Pick the move that follows `outcome`; `reply` names the client that may wait.
+def unreadable(error: DecodeError) -> Refusal:
+    """The refusal of a delivery whose payload could not be decoded."""
+    if isinstance(error, SerializerMismatch):
+        return Refusal(Unreadable(), why=str(error))
+    return Refusal(Unusable(), describe_exception(error), str(error))
+
+
+def unknown(task: str, is_revoked: bool | None) -> Refusal:
+    """The refusal of a delivery whose message names the task `task`, which is not registered here.
+
+    `is_revoked` is None if the store could not be asked.
+    """
+    return _refusal_of_revoked(is_revoked) or Refusal(Unknown(task))
+
+
+def refusal(
+    delivery: Delivery,
+    message: Message,
+    is_revoked: bool | None,
+    problem: Exception | None,
+    max_crashes: int,
+    now_ms: int,
+) -> Refusal | None:
+    """Why a delivery of a known task must not be started; None if it may start.
+
+    `is_revoked` is None if the store could not be asked, `problem` is what was raised by options that the message sets,
+    and `max_crashes` is how many deliveries of one task may end without a verdict.
+    """
+    if is_revoked is not False:
+        return _refusal_of_revoked(is_revoked)
+    if problem is not None:
+        return Refusal(Unusable(), describe_exception(problem), str(problem))
+    if delivery.receipt.count > max_crashes:
+        why = f"{delivery.receipt.count - 1} workers ended while running it"
+        return Refusal(Unusable(), ("WorkerLost", why, ""), why)
+    if message.expires_ms and message.expires_ms < now_ms:
+        why = "not started in time"
+        return Refusal(Expired(), ("Expired", why, ""), why)
+    return None
+
+
+def stopped(outcome: Outcome, stop: Stop) -> Outcome:
+    """What `outcome` means for a body that the worker stopped.
+
+    A body that returned in spite of it has a result. One that raised did not fail by itself: it is given back, or it is
+    cancelled (and the caller adds the error).
+    """
+    if isinstance(outcome, Returned):
+        return outcome
+    if stop is Stop.CANCELLED:
+        return Cancelled(b"", final=True)
+    return Interrupted() if isinstance(outcome, Raised) else outcome
+
+
+def give_back(delivery: Delivery) -> Settlement:
+    """Put a task back in line, at no cost to it."""
+    return _put_back(delivery, State.QUEUED, delivery.failures)
+
+
+def decide(delivery: Delivery, outcome: Outcome, policy: SettlementPolicy, reply: str, random: Random) -> Settlement:
+    """Pick the move that follows `outcome`; `reply` names the client that may wait for the result.
 
     Pure: the same arguments give the same settlement.
     """
     match outcome:
         case Returned(value):
-            return _verdict(delivery, State.DONE, value, terms, reply)
+            return _verdict(delivery, State.DONE, value, policy, reply)
         case Raised(error, exception, final):
-            retry = not final and delivery.failures < terms.policy.retries
-            if retry and issubclass(exception, terms.policy.retry_on):
-                return _retry(delivery, terms, random)
-            return _failure(delivery, State.FAILED, error, terms, reply)
+            retry = not final and delivery.failures < policy.retry.retries
+            if retry and issubclass(exception, policy.retry.retry_on):
+                return _retry(delivery, policy, random)
+            return _failure(delivery, State.FAILED, error, policy, reply)
         case Cancelled(error, final, again):
-            if again or (not final and delivery.failures < terms.policy.retries):
-                return _retry(delivery, terms, random)
-            return _verdict(delivery, State.CANCELLED, error, terms, reply)
+            if again or (not final and delivery.failures < policy.retry.retries):
+                return _retry(delivery, policy, random)
+            return _verdict(delivery, State.CANCELLED, error, policy, reply)
         case Revoked(error):
-            return _verdict(delivery, State.CANCELLED, error, terms, reply)
+            return _verdict(delivery, State.CANCELLED, error, policy, reply)
         case RetryAsked(delay_ms, eta_ms):
             if delay_ms is None and eta_ms is None:
-                delay_ms = terms.policy.wait_ms(delivery.failures, random)
+                delay_ms = policy.retry.wait_ms(delivery.failures, random)
             return _put_back(delivery, State.RETRYING, delivery.failures, delay_ms or 0, eta_ms or 0)
-        case Refused(error, wait_ms, is_failure):
-            if is_failure and delivery.failures >= terms.policy.retries:
-                return _failure(delivery, State.FAILED, error, terms, reply)
-            spread_ms = round(max(wait_ms, _REFUSED_SHORTEST_MS) * (1 + _REFUSED_SPREAD * random.random()))
-            wait_ms = terms.policy.wait_ms(delivery.failures, random) or spread_ms
+        case Blocked(error, wait_ms, is_failure):
+            if is_failure and delivery.failures >= policy.retry.retries:
+                return _failure(delivery, State.FAILED, error, policy, reply)
+            spread_ms = round(max(wait_ms, _BLOCKED_SHORTEST_MS) * (1 + _BLOCKED_SPREAD * random.random()))
+            wait_ms = policy.retry.wait_ms(delivery.failures, random) or spread_ms
             return _put_back(delivery, State.RETRYING, delivery.failures + is_failure, wait_ms)
         case Expired(error):
-            return _verdict(delivery, State.EXPIRED, error, terms, reply)
+            return _verdict(delivery, State.EXPIRED, error, policy, reply)
         case Unusable(error):
-            return _failure(delivery, State.DEAD, error, terms, reply)
+            return _failure(delivery, State.DEAD, error, policy, reply)
         case Unknown(_) | Unreadable():
-            # The fence counts the earlier refusals, so the wait grows without a record of them.
+            # The fence counts earlier deliveries, so the wait grows without a count of its own.
             wait = min(_UNKNOWN_FIRST_MS * 2 ** min(delivery.fence - 1, 10), _UNKNOWN_LONGEST_MS)
             return _put_back(delivery, State.SCHEDULED, delivery.failures, wait)
         case Interrupted():
-            return _put_back(delivery, State.QUEUED, delivery.failures)
+            return give_back(delivery)
 
 
-def _verdict(delivery: Delivery, state: State, result: bytes, terms: Terms, reply: str) -> Settlement:
-    if terms.linked:
-        ttl_ms = max(terms.ttl_ms if terms.keep_result else 0, TOMBSTONE_MS)
-        told = result if state is State.DONE else attributed_to(delivery.id, result)
-        return Settlement(delivery.receipt, delivery.id, state, told, ttl_ms, reply, linked=True)
-    if terms.keep_result:
-        return Settlement(delivery.receipt, delivery.id, state, result, max(terms.ttl_ms, TOMBSTONE_MS), reply)
+def _refusal_of_revoked(is_revoked: bool | None) -> Refusal | None:
+    if is_revoked is None:
+        # The next worker that gets it asks again.
+        return Refusal(Interrupted())
+    why = "revoked or cancelled before it started"
+    return Refusal(Revoked(), ("Revoked", why, ""), why) if is_revoked else None
+
+
+def _verdict(delivery: Delivery, state: State, result: bytes, policy: SettlementPolicy, reply: str) -> Settlement:
+    if policy.linked:
+        ttl_ms = max(policy.ttl_ms if policy.keep_result else 0, TOMBSTONE_MS)
+        inherited = result if state is State.DONE else attributed_to(delivery.id, result)
+        return Settlement(delivery.receipt, delivery.id, state, inherited, ttl_ms, reply, linked=True)
+    if policy.keep_result:
+        return Settlement(delivery.receipt, delivery.id, state, result, max(policy.ttl_ms, TOMBSTONE_MS), reply)
     return Settlement(delivery.receipt, delivery.id, state, b"", TOMBSTONE_MS, reply)
 
 
-def _failure(delivery: Delivery, state: State, error: bytes, terms: Terms, reply: str) -> Settlement:
-    settlement = _verdict(delivery, state, error, terms, reply)
-    if not terms.dead_ttl_ms:
+def _failure(delivery: Delivery, state: State, error: bytes, policy: SettlementPolicy, reply: str) -> Settlement:
+    settlement = _verdict(delivery, state, error, policy, reply)
+    if not policy.dead_ttl_ms:
         return settlement
-    # The letter says what was wrong, even where no results are kept.
-    return settlement._replace(result=settlement.result or error, dead_ttl_ms=terms.dead_ttl_ms)
+    # The letter says what was wrong, even if no result is kept.
+    return settlement._replace(result=settlement.result or error, dead_ttl_ms=policy.dead_ttl_ms)
 
 
-def _retry(delivery: Delivery, terms: Terms, random: Random) -> Settlement:
-    # `again` may ask for a retry beyond the last: the count stays, so that every further failure is a last one too.
-    failures = min(delivery.failures + 1, max(terms.policy.retries, delivery.failures))
-    return _put_back(delivery, State.RETRYING, failures, terms.policy.wait_ms(delivery.failures, random))
+def _retry(delivery: Delivery, policy: SettlementPolicy, random: Random) -> Settlement:
+    # `again` may ask for a retry beyond the last one. The count stays there, so that a later failure is final.
+    failures = min(delivery.failures + 1, max(policy.retry.retries, delivery.failures))
+    return _put_back(delivery, State.RETRYING, failures, policy.retry.wait_ms(delivery.failures, random))
 
 
 def _put_back(delivery: Delivery, state: State, failures: int, delay_ms: int = 0, eta_ms: int = 0) -> Settlement:

@@ -165,9 +165,10 @@ class Receipt(NamedTuple):
 class Delivery(NamedTuple):
     """An envelope handed to a consumer.
 
-    `failures` counts the failed runs that were retried. `fence` counts all deliveries of this task so far; it only ever
-    grows, so it orders them. A `receipt.count` above 1 means that earlier consumers vanished without a verdict.
-    `is_marked` says that at the time of the delivery some task, maybe this one, was revoked or asked to stop.
+    `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
+    it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
+    vanished without a verdict. `may_be_revoked` is set if any task at all was revoked or asked to stop when this
+    one was handed out: the consumer then asks the store about it before it starts.
     """
 
     id: str
@@ -175,4 +176,4 @@ class Delivery(NamedTuple):
     receipt: Receipt
     failures: int = 0
     fence: int = 1
-    is_marked: bool = False
+    may_be_revoked: bool = False

@@ -1,35 +1,41 @@
-"""How an application writes messages and values, where JSON with tags in plain sight is not what it wants.
+"""Serializers: how an application writes messages and values, if not as plain JSON with tags.
 
-A serializer is what a user configures: a format, keys, a size from which to compress. A codec is what it comes to for
-one application. The order is fixed, so that nothing is unpacked or parsed that was not verified: format, compression,
-signature on the way out, and back.
+A user configures a serializer: a format, signing keys, a size from which to compress. ``codec_for`` turns it into the
+codec of one application: the format (`Documents`), with one seal around it for each step that the bytes go through
+(`Sealed`). Writing formats, compresses and signs, in this order; reading goes back, so that nothing is unpacked or
+parsed before its signature was verified.
 """
 
 from __future__ import annotations
 
+import hmac
 import pickle
+import zlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..exceptions import ConfigurationError, DecodeError, EncodeError
+from ..exceptions import ConfigurationError, DecodeError, EncodeError, SerializerMismatch
 from . import codec
-from .seals import Compression, Signature
+from .codec import COMPRESSED, MAX_BYTES, SIGNED
+from .failures import exception_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .codec import Codec
     from .message import Message
-    from .seals import Seal
 
 _SHORTEST_KEY = 16
+_DIGEST = "sha256"
+_DIGEST_AT = len(SIGNED)
+_DATA_AT = _DIGEST_AT + 32
 
 
 class Serializer(ABC):
-    """A format of your own: subclass it, write ``dumps`` and ``loads``, and pass an instance to ``Huey``.
+    """Base class for a format of your own: write ``dumps`` and ``loads``, and pass an instance to ``Huey``.
 
-    With `keys` all that travels is signed: the first one signs, each of them verifies. A key is bytes or a str, of 16
-    bytes at least. With `compress_from` what takes at least so many bytes is compressed with zlib.
+    With `keys`, everything that travels is signed: the first key signs, and each key verifies. A key is bytes or a str,
+    at least 16 bytes long. With `compress_from`, data of that many bytes or more is compressed with zlib.
 
     Raises:
         ConfigurationError: `keys` or `compress_from` is something else.
@@ -44,14 +50,14 @@ class Serializer(ABC):
 
     @abstractmethod
     def dumps(self, value: Any) -> bytes:
-        """`value` as bytes: a result, or a list with the arguments of a call. What it raises refuses the value."""
+        """`value` as bytes: a result, or a list with the arguments of a call. Any exception refuses the value."""
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:
         """The value that ``dumps`` was given. A tuple of arguments may come back as a list."""
 
     def codec_for(self, application: str) -> Codec:
-        """What the application of this name encodes and decodes with."""
+        """The codec of the application named `application`."""
         sealed = self._format()
         if self._compress_from is not None:
             sealed = Sealed(sealed, Compression(self._compress_from))
@@ -64,7 +70,7 @@ class Serializer(ABC):
 
 
 class JSONSerializer(Serializer):
-    """JSON with tags, the default. Explicitly it is wanted for its `keys` and `compress_from`, or as a base class."""
+    """JSON with tags, the default format. Name it to set `keys` or `compress_from`, or to subclass it."""
 
     def dumps(self, value: Any) -> bytes:
         return codec.encode_value(value)
@@ -73,12 +79,12 @@ class JSONSerializer(Serializer):
         return codec.decode_value(data)
 
     def _format(self) -> Codec:
-        # A subclass has its own idea of what can travel; without one there is a shorter way.
+        # A subclass may write other values. Without one, the module `codec` does the same with fewer calls.
         return codec if type(self) is JSONSerializer else super()._format()
 
 
 class PickleSerializer(Serializer):
-    """Pickles, which carry instances of any class. Reading one can run any code, so none is read without a signature.
+    """Pickles, which carry instances of any class. Reading one can run any code, so each must be signed.
 
     Raises:
         ConfigurationError: there are no `keys`.
@@ -96,11 +102,11 @@ class PickleSerializer(Serializer):
         return pickle.dumps(value)
 
     def loads(self, data: bytes) -> Any:
-        return pickle.loads(data)  # noqa: S301 - verified before
+        return pickle.loads(data)  # noqa: S301 - its signature was verified
 
 
 class Documents:
-    """The codec of a serializer. Whatever that raises, ``SystemExit`` too, becomes an EncodeError or a DecodeError."""
+    """The codec of a serializer. Whatever the serializer raises becomes an EncodeError or a DecodeError."""
 
     def __init__(self, serializer: Serializer) -> None:
         self._serializer = serializer
@@ -123,10 +129,10 @@ class Documents:
         except EncodeError:
             raise
         except BaseException as error:
-            raise EncodeError(f"the {what} cannot travel: {codec.exception_text(error)}") from error
+            raise EncodeError(f"the {what} cannot travel: {exception_text(error)}") from error
         if type(data) is not bytes:
             raise EncodeError(f"{type(self._serializer).__name__}.dumps() must return bytes, not {type(data).__name__}")
-        if len(data) > codec.MAX_BYTES:
+        if len(data) > MAX_BYTES:
             raise codec.too_large(len(data), what)
         return data
 
@@ -136,11 +142,11 @@ class Documents:
         except DecodeError:
             raise
         except BaseException as error:
-            raise codec.undecodable(data, codec.exception_text(error)) from error
+            raise codec.undecodable(data, exception_text(error)) from error
 
 
 class Sealed:
-    """A codec around another one: what that writes is closed with `seal`, and opened before that reads it."""
+    """A codec that closes with `seal` what the codec `inner` wrote, and opens it before `inner` reads it."""
 
     def __init__(self, inner: Codec, seal: Seal) -> None:
         self._inner = inner
@@ -159,11 +165,87 @@ class Sealed:
         return self._inner.decode_value(self._seal.open(data, what, task_id), what, task_id)
 
 
+class Seal(Protocol):
+    """One step between a format and the store. `what` says what the bytes are ("message", "result", ...)."""
+
+    def close(self, data: bytes, what: str, task_id: str) -> bytes: ...
+
+    def open(self, data: bytes, what: str, task_id: str) -> bytes:
+        """The bytes that ``close`` was given.
+
+        Raises:
+            DecodeError: ``close`` did not return `data`.
+        """
+
+
+class Signature:
+    """HMAC-SHA256: the first of `keys` signs, and each of them verifies.
+
+    The signature covers what the bytes are, the name of the application and the id of the task, so that nobody can pass
+    a result off as a message, or as the result of another task.
+    """
+
+    def __init__(self, keys: Sequence[bytes], application: str) -> None:
+        self._keys = tuple(keys)
+        self._application = application
+
+    def close(self, data: bytes, what: str, task_id: str) -> bytes:
+        return SIGNED + self._digest(self._keys[0], data, what, task_id) + data
+
+    def open(self, data: bytes, what: str, task_id: str) -> bytes:
+        if not data.startswith(SIGNED):
+            raise SerializerMismatch("the data is not signed, and the serializer here reads only signed data")
+        digest, signed = data[_DIGEST_AT:_DATA_AT], data[_DATA_AT:]
+        if any(hmac.compare_digest(digest, self._digest(key, signed, what, task_id)) for key in self._keys):
+            return signed
+        raise SerializerMismatch(
+            "the signature fits no key here: the data was signed with another one, as something else than the "
+            f"{what} of this task, or changed since"
+        )
+
+    def _digest(self, key: bytes, data: bytes, what: str, task_id: str) -> bytes:
+        # The length separates the id from what follows, whatever characters a stranger put into the id.
+        context = f"{what} {self._application} {len(task_id)} {task_id} "
+        return hmac.digest(key, context.encode("utf-8", "surrogatepass") + data, _DIGEST)
+
+
+class Compression:
+    """zlib, for data of `threshold` bytes or more. Data that was not compressed is read as it is."""
+
+    def __init__(self, threshold: int) -> None:
+        self._threshold = threshold
+
+    def close(self, data: bytes, what: str, task_id: str) -> bytes:
+        # Data that happens to begin like compressed data must not be unpacked later on.
+        is_ambiguous = data.startswith(COMPRESSED)
+        if len(data) >= self._threshold or is_ambiguous:
+            compressed = COMPRESSED + zlib.compress(data)
+            if len(compressed) < len(data) or is_ambiguous:
+                return compressed
+        return data
+
+    def open(self, data: bytes, what: str, task_id: str) -> bytes:
+        if not data.startswith(COMPRESSED):
+            return data
+        unpacking = zlib.decompressobj()
+        try:
+            unpacked = unpacking.decompress(data[len(COMPRESSED) :], MAX_BYTES + 1)
+        except zlib.error as error:
+            raise DecodeError(f"compressed data is damaged: {error}") from error
+        if len(unpacked) > MAX_BYTES:
+            raise DecodeError(
+                f"{len(data)} bytes of compressed data hold more than the {MAX_BYTES // 2**20} MiB that may travel"
+            )
+        if not unpacking.eof or unpacking.unused_data:
+            raise DecodeError("compressed data is damaged: its end is not where it should be")
+        return unpacked
+
+
 def codec_of(serializer: object, application: str) -> Codec:
-    """The codec of what the user gave for a serializer.
+    """The codec that `serializer`, as the user gave it, makes for `application`.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: `serializer` is not an instance of ``Serializer``.
     """
     if not isinstance(serializer, Serializer):
         raise ConfigurationError(

@@ -302,7 +302,8 @@ class Storage(Protocol):
     #
     # A revocation under a key says that something must not start. The key is a task id, or a name that the caller makes
     # for a group of tasks; such a name must not look like an id. A delivery that is handed out while there is any
-    # revocation, or any task that was asked to stop, `is_marked`: its worker asks `revoked` before it starts the task.
+    # revocation, or any task that was asked to stop, has `may_be_revoked` set: its worker asks `revoked` before it
+    # starts the task.
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         """Keep a revocation under `key`; it replaces an earlier one.
@@ -338,8 +339,8 @@ class Storage(Protocol):
 
         The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`; it may be
         a node that waits, and what follows for those that wait for it is part of the same step. The latter is announced
-        with ``CancelAsked``; until its verdict its deliveries say `is_marked`, ``LeaseKeeper.renew`` reports it, and a
-        put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
+        with ``CancelAsked``; until its verdict its deliveries say `may_be_revoked`, ``LeaseKeeper.renew`` reports it,
+        and a put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
 
         Raises:
             QueueFull: the store has no room for `instead`. Nothing happened.

@@ -7,7 +7,7 @@ missing are the services that wait for something; whoever enqueues, or moves the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..core.lifecycle import State
 from ..storage.memory.store import MemoryStorage
@@ -17,7 +17,7 @@ from .execution.runner import Runner
 from .execution.settler import Settler
 from .options import WorkerOptions
 from .services.promoter import LARGEST_STEP
-from .worker import Application
+from .worker import Application, workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from ..client.client import Client
     from ..core.clock import Clock
     from ..core.message import Delivery, Receipt
-    from .execution.runner import Ran
+    from .execution.held import HeldDelivery
+    from .execution.report import RunReport
 
 _CONSUMER = "immediate"
+# Each delivery has a dispatcher of its own. Nothing crashes here without its process, so each one is the last.
+_OPTIONS = WorkerOptions(concurrency=1, max_crashes=1)
 
 
 class ImmediateApplication(Application, Protocol):
@@ -44,6 +47,7 @@ class Immediate:
         self.clock = clock
         self.storage = MemoryStorage(application.name, clock)
         self._application = application
+        self._workload = workload_of(application)
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._exceptions: dict[str, BaseException | None] = {}
 
@@ -73,11 +77,11 @@ class Immediate:
         """Run what is ready now, all at once; False when there was nothing."""
         queues = [depth.queue for depth in await self.storage.depths()]
         # No lease runs out: there is no reclaimer here.
-        intake = self.storage.open_intake(_CONSUMER, queues, WorkerOptions().lease_ms)
+        intake = self.storage.open_intake(_CONSUMER, queues, _OPTIONS.lease_ms)
         deliveries = await intake.pull(LARGEST_STEP, 0)
         client = await self._application.client()
         client.start_listening()
-        runner = self._make_runner(client)
+        runner = Runner(self._workload, _OPTIONS, self.clock, report=client.report, is_revoked=client.must_not_start)
         try:
             async with asyncio.TaskGroup() as group:
                 for delivery in deliveries:
@@ -97,10 +101,17 @@ class Immediate:
 
     async def _take_turn(self, delivery: Delivery, runner: Runner, client: Client) -> None:
         """Bring one delivery to its settlement. If this is cancelled, the task goes back in line."""
-        held: dict[Receipt, Delivery] = {}
+        held: dict[Receipt, HeldDelivery] = {}
         settler = Settler(self.storage, self.clock, held)
+
+        async def run(delivery: Delivery) -> RunReport:
+            report = await runner.run(delivery)
+            if delivery.id in self._exceptions and report.run is not None:
+                self._exceptions[delivery.id] = report.run.exception
+            return report
+
         # One of its own, which can be waited for: a task may enqueue others, and wait for them.
-        dispatcher = Dispatcher(runner, settler, self._application.hooks, self._application.registry, held, 1, 1)
+        dispatcher = Dispatcher(run, settler, self._workload, _OPTIONS, held)
         unsubscribe = client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id))
         settling = asyncio.create_task(settler.run())
         try:
@@ -114,39 +125,8 @@ class Immediate:
             unsubscribe()
             del self._turns[delivery.id]
 
-    def _make_runner(self, client: Client) -> Runner:
-        application, options = self._application, WorkerOptions()
-        return _Witness(
-            self._exceptions,
-            application.registry,
-            application.hooks,
-            self.clock,
-            application.codec,
-            threads=options.threads,
-            children=options.most_children,
-            result_ttl_ms=application.result_ttl_ms,
-            dead_ttl_ms=application.dead_ttl_ms,
-            max_crashes=1,
-            report=client.report,
-            is_revoked=client.must_not_start,
-        )
-
     async def _raise_failure(self, task_ids: Sequence[str]) -> None:
         for task_id, record in zip(task_ids, await self.storage.records(task_ids), strict=True):
             error = self._exceptions.get(task_id)
             if error is not None and record is not None and record.state is State.FAILED:
                 raise error
-
-
-class _Witness(Runner):
-    """Notes in `exceptions`, for the tasks that it names, what their last run raised."""
-
-    def __init__(self, exceptions: dict[str, BaseException | None], *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._exceptions = exceptions
-
-    async def run(self, delivery: Delivery) -> Ran:
-        ran = await super().run(delivery)
-        if delivery.id in self._exceptions and ran.run is not None:
-            self._exceptions[delivery.id] = ran.run.exception
-        return ran

@@ -32,16 +32,18 @@ from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
 from .threads import check_threads
+from .workload import Workload
 
 if TYPE_CHECKING:
     from ..client.client import Client
     from ..core.clock import Clock
     from ..core.codec import Codec
-    from ..core.message import Delivery, Envelope, Receipt
+    from ..core.message import Envelope, Receipt
     from ..storage.protocol import Description
     from ..tasks.hooks import Hooks
     from ..tasks.registry import Registry
     from ..tasks.task import Call
+    from .execution.held import HeldDelivery
     from .options import WorkerOptions
 
 logger = logging.getLogger("aqueue.worker")
@@ -70,6 +72,17 @@ class Application(Protocol):
     async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
 
 
+def workload_of(application: Application) -> Workload:
+    """What `application` gives a worker to run."""
+    return Workload(
+        application.registry,
+        application.hooks,
+        application.codec,
+        application.result_ttl_ms,
+        application.dead_ttl_ms,
+    )
+
+
 class Worker:
     """Runs the tasks of one application in the current event loop; made by ``huey.create_worker``."""
 
@@ -79,7 +92,7 @@ class Worker:
         self.options = options
         self._clock = clock or SystemClock()
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
-        self._held: dict[Receipt, Delivery] = {}
+        self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
         self._stopping = False
         self._interrupting = asyncio.Event()
@@ -123,28 +136,15 @@ class Worker:
     async def _serve(self, client: Client) -> None:
         storage, clock = client.storage, self._clock
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
-        hooks, registry = self._application.hooks, self._application.registry
+        workload = workload_of(self._application)
         settler = Settler(storage, clock, self._held)
-        runner = Runner(
-            registry,
-            hooks,
-            clock,
-            self._application.codec,
-            threads=self.options.threads,
-            children=self.options.most_children,
-            result_ttl_ms=self._application.result_ttl_ms,
-            dead_ttl_ms=self._application.dead_ttl_ms,
-            max_crashes=self.options.max_crashes,
-            report=client.report,
-            is_revoked=client.must_not_start,
-        )
-        concurrency, max_crashes = self.options.concurrency, self.options.max_crashes
-        dispatcher = Dispatcher(runner, settler, hooks, registry, self._held, concurrency, max_crashes)
+        runner = Runner(workload, self.options, clock, report=client.report, is_revoked=client.must_not_start)
+        dispatcher = Dispatcher(runner.run, settler, workload, self.options, self._held)
         burst, most = self.options.burst, self.options.max_tasks
         fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, self._application, clock)
-        reclaimer = Reclaimer(storage, intake, dispatcher, clock, max_crashes)
+        reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
         unsubscribe = [

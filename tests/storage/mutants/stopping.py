@@ -23,24 +23,24 @@ if TYPE_CHECKING:
 
 class NothingMayBeRevoked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
-        return super()._delivery(task, receipt)._replace(is_marked=False)
+        return super()._delivery(task, receipt)._replace(may_be_revoked=False)
 
 
 class ATakeOverCannotBeRevoked(MemoryIntake):
     def _lend(self, task: Task) -> Delivery:
         again = task.receipt is not None
         delivery = super()._lend(task)
-        return delivery._replace(is_marked=False) if again else delivery
+        return delivery._replace(may_be_revoked=False) if again else delivery
 
 
 class AnAdoptionCannotBeRevoked(MemoryIntake):
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
-        return [each._replace(is_marked=False) for each in await super().adopt(held)]
+        return [each._replace(may_be_revoked=False) for each in await super().adopt(held)]
 
 
 class EverythingMayBeRevoked(MemoryIntake):
     def _delivery(self, task: Task, receipt: Receipt) -> Delivery:
-        return super()._delivery(task, receipt)._replace(is_marked=True)
+        return super()._delivery(task, receipt)._replace(may_be_revoked=True)
 
 
 class OnceIsForEver(MemoryStorage):

@@ -23,10 +23,8 @@ from hypothesis import strategies as st
 from aqueue.core.codec import (
     MAX_BYTES,
     MAX_DEPTH,
-    MAX_TRACEBACK,
     decode_message,
     decode_value,
-    describe_exception,
     encode_message,
     encode_value,
 )
@@ -384,63 +382,6 @@ def test_what_is_no_message_is_said_to_be_none(data: bytes) -> None:
 
 def test_fields_of_a_newer_version_are_passed_over() -> None:
     assert decode_message("id", b'["add","",[1],{},0,null,null,{"x":1}]').args == (1,)
-
-
-# -- errors
-
-
-def test_an_exception_becomes_text() -> None:
-    try:
-        raise ValueError("no")
-    except ValueError as error:
-        name, text, trace = describe_exception(error)
-    assert (name, text) == ("ValueError", "ValueError('no')")
-    assert trace.startswith("Traceback (most recent call last):\n")
-    assert 'raise ValueError("no")' in trace
-
-
-@pytest.mark.parametrize("method", ["__repr__", "__str__"])
-@pytest.mark.parametrize("problem", [ValueError, SystemExit, KeyboardInterrupt, RecursionError])
-def test_an_exception_that_cannot_be_shown_becomes_text_too(method: str, problem: type[BaseException]) -> None:
-    def fail(self: object) -> str:
-        raise problem
-
-    evil = type("Evil", (Exception,), {method: fail})
-    name, text, trace = describe_exception(evil("x"))
-    assert name == "Evil"
-    assert "Evil" in text
-    assert "Evil" in trace
-
-
-def test_the_text_of_an_exception_is_bounded_and_can_be_encoded() -> None:
-    error = ValueError("\ud800" + "x" * 10_000_000)
-    error.__cause__ = error
-    error.add_note("y" * 10_000_000)
-    described_error = describe_exception(error)
-    assert all(len(part) <= MAX_TRACEBACK + 100 for part in described_error)
-    assert decode_value(encode_value(list(described_error))) == list(described_error)
-
-
-def test_a_name_that_json_cannot_say_can_be_encoded_too() -> None:
-    error = type("Odd", (Exception,), {})
-    error.__qualname__ = "Odd\ud800"
-    assert encode_value(list(describe_exception(error())))
-
-
-def test_a_traceback_begins_in_the_code_of_the_user() -> None:
-    here: dict[str, Any] = {"__name__": "aqueue.machinery"}
-    exec("def call(function):\n    function()", here)
-
-    def fail() -> None:
-        raise LookupError
-
-    try:
-        here["call"](fail)
-    except LookupError as error:
-        error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ else None
-        trace = describe_exception(error)[2]
-    assert "in fail" in trace
-    assert "in call" not in trace
 
 
 def test_instants_are_told_apart_by_their_offset() -> None:

@@ -13,6 +13,8 @@ from aqueue.testing import ManualClock
 from aqueue.worker.execution.dispatcher import Dispatcher
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.execution.settler import Settler
+from aqueue.worker.options import WorkerOptions
+from aqueue.worker.worker import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from aqueue.storage.memory.intake import MemoryIntake
     from aqueue.storage.memory.leases import MemoryLeaseKeeper
     from aqueue.storage.protocol import Advance, Promotion, Record, Renewal
+    from aqueue.worker.execution.held import HeldDelivery
 
 LEASE_MS = 60_000
 
@@ -149,23 +152,12 @@ class Bench:
         self.storage = FaultyStorage(self.clock)
         self.intake = self.storage.open_intake("worker", ["default"], LEASE_MS)
         self.huey = MemoryHuey("shop")
-        self.held: dict[Receipt, Delivery] = {}
+        self.held: dict[Receipt, HeldDelivery] = {}
         self.settler = Settler(self.storage, self.clock, self.held)
-        self.runner = Runner(
-            self.huey.registry,
-            self.huey.hooks,
-            self.clock,
-            self.huey.codec,
-            threads=4,
-            children=2,
-            result_ttl_ms=3_600_000,
-            max_crashes=max_crashes,
-            report=self._report,
-            is_revoked=self._is_revoked,
-        )
-        self.dispatcher = Dispatcher(
-            self.runner, self.settler, self.huey.hooks, self.huey.registry, self.held, concurrency, max_crashes
-        )
+        workload = workload_of(self.huey)
+        options = WorkerOptions(concurrency=concurrency, threads=4, children=2, max_crashes=max_crashes)
+        self.runner = Runner(workload, options, self.clock, report=self._report, is_revoked=self._is_revoked)
+        self.dispatcher = Dispatcher(self.runner.run, self.settler, workload, options, self.held)
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)

@@ -90,7 +90,7 @@ async def check_a_node_that_runs_is_asked_to_stop(harness: Harness) -> None:
         assert await state_of(storage, "next") is State.WAITING
         assert await storage.settle([put_back(middle, State.RETRYING, delay_ms=60_000)]) == [True]
         again = await pull_one(storage)
-        assert (again.is_marked, inputs_of(again)) == (True, inputs_of(middle))
+        assert (again.may_be_revoked, inputs_of(again)) == (True, inputs_of(middle))
         await end(storage, again, _WHY, state=State.CANCELLED)
         await _check_what_follows(storage)
         assert await storage.revoked([("middle", "")], True) == [False]
@@ -113,7 +113,7 @@ async def check_a_revocation_waits_with_its_node(harness: Harness) -> None:
         await storage.revoke("last", 0, False, 10)
         await harness.advance(50)
         await end(storage, started["first"])
-        assert (await pull_one(storage)).is_marked
+        assert (await pull_one(storage)).may_be_revoked
         assert await storage.revoked([("last", "")], True) == [True]
 
 

@@ -157,7 +157,7 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
         # And it goes on, with the ids that there were, and nothing revoked.
         assert await storage.push([Envelope("ready", b""), Envelope("running", b"")]) == [True, True]
         again = [*await pull(storage), *await pull(storage)]
-        assert [(delivery.id, delivery.is_marked) for delivery in again] == [("ready", False), ("running", False)]
+        assert [(delivery.id, delivery.may_be_revoked) for delivery in again] == [("ready", False), ("running", False)]
         assert await storage.settle([verdict(delivery) for delivery in again]) == [True, True]
 
 

@@ -85,7 +85,7 @@ class _Ledger:
         assert delivery.failures == self.failures[delivery.id]
         assert delivery.fence > self.fences[delivery.id], "the fence did not grow"
         assert delivery.receipt.consumer == consumer
-        assert delivery.is_marked == bool(self.to_cancel)
+        assert delivery.may_be_revoked == bool(self.to_cancel)
         self.fences[delivery.id] = delivery.fence
         self.owned[delivery.id] = delivery.receipt
         self.progress.pop(delivery.id, None)

@@ -84,7 +84,7 @@ async def check_an_id_may_be_revoked_before_there_is_such_a_task(harness: Harnes
     async with opened(harness.make()) as storage:
         await _revoke(storage, "task", keep_ms=_HOUR_MS)
         delivery = await lend(storage, "task")
-        assert delivery.is_marked
+        assert delivery.may_be_revoked
         assert not await _may_start(storage, "task", _KIND)
 
 
@@ -98,7 +98,7 @@ async def check_a_revocation_of_a_group_that_holds_once_stops_one_task(harness: 
             # Asked again, because the first answer was lost: the answer is the same.
             assert await storage.revoked([("first", _KIND), ("second", _KIND)], True) == [True, False]
         await storage.settle([verdict(first, state=State.CANCELLED), verdict(second)])
-        assert not (await lend(storage, "third")).is_marked
+        assert not (await lend(storage, "third")).may_be_revoked
 
 
 async def check_a_revocation_holds_before_its_end(harness: Harness) -> None:
@@ -139,14 +139,14 @@ async def check_a_revocation_ends_with_the_verdict_of_its_task(harness: Harness)
         await storage.settle([put_back(delivery, State.RETRYING, delay_ms=20, failures=1)])
         await promote(harness, storage, 1)
         delivery = await pull_one(storage)
-        assert delivery.is_marked
+        assert delivery.may_be_revoked
         assert await _is_revoked(storage, "task"), "the revocation of a task that is there is not forgotten"
         await storage.settle([verdict(delivery)])
         assert not await _is_revoked(storage, "task")
         # Nor is it revoked again: nothing would ever remove that revocation.
         await _revoke(storage, "task")
         assert not await _is_revoked(storage, "task")
-        assert not (await lend(storage, "next")).is_marked
+        assert not (await lend(storage, "next")).may_be_revoked
 
 
 async def check_a_revocation_of_what_never_comes_is_forgotten(harness: Harness) -> None:
@@ -160,20 +160,20 @@ async def check_a_revocation_of_what_never_comes_is_forgotten(harness: Harness) 
 
 async def check_a_delivery_says_whether_anything_is_revoked(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        assert not (await lend(storage, "before")).is_marked
+        assert not (await lend(storage, "before")).may_be_revoked
         await storage.push([Envelope(f"t{number}", b"", priority=number % 2) for number in range(4)])
         await _revoke(storage, _KIND)
         pulled: list[Delivery] = []
         while len(pulled) < 4:
             pulled += await pull(storage, 2)
-        assert [delivery.is_marked for delivery in pulled] == [True] * 4
+        assert [delivery.may_be_revoked for delivery in pulled] == [True] * 4
         adopted = await adopt(storage, [])
-        assert [delivery.is_marked for delivery in adopted] == [True] * 5
+        assert [delivery.may_be_revoked for delivery in adopted] == [True] * 5
         await storage.settle([verdict(delivery) for delivery in adopted])
         await lend(storage, "lost")
-        assert (await take_over(harness, storage, "two")).is_marked
+        assert (await take_over(harness, storage, "two")).may_be_revoked
         await storage.restore(_KIND)
-        assert not (await lend(storage, "after")).is_marked
+        assert not (await lend(storage, "after")).may_be_revoked
 
 
 async def check_a_waiting_pull_sees_what_is_revoked_meanwhile(harness: Harness) -> None:
@@ -183,7 +183,7 @@ async def check_a_waiting_pull_sees_what_is_revoked_meanwhile(harness: Harness) 
         await _revoke(storage, _KIND)
         await storage.push([Envelope("task", b"")])
         [delivery] = await waiting
-        assert delivery.is_marked
+        assert delivery.may_be_revoked
 
 
 # -- cancelling
@@ -239,7 +239,7 @@ async def check_its_owner_is_asked_to_stop_a_task_that_is_lent(harness: Harness)
         assert await storage.settle([verdict(delivery, b"stopped", state=State.CANCELLED)]) == [True]
         assert await storage.records(["task"]) == [Record(State.CANCELLED, b"stopped")]
         assert _to_cancel(storage, receipts) == []
-        assert not (await lend(storage, "next")).is_marked
+        assert not (await lend(storage, "next")).may_be_revoked
 
 
 async def check_a_verdict_wins_over_a_request_to_stop(harness: Harness) -> None:
@@ -259,7 +259,7 @@ async def check_a_task_that_was_asked_to_stop_comes_back_at_once(harness: Harnes
             assert await _cancel(storage, task_id)
             assert await storage.settle([put_back(delivery, State.RETRYING, **put)]) == [True]
             delivery = await pull_one(storage)
-            assert delivery.is_marked
+            assert delivery.may_be_revoked
             assert not await _may_start(storage, task_id)
             # In line again it can be cancelled like any other.
             await storage.settle([put_back(delivery)])
@@ -273,7 +273,7 @@ async def check_a_request_to_stop_outlasts_its_owner(harness: Harness) -> None:
         lost = await lend(storage, "task")
         assert await _cancel(storage, "task")
         taken = await take_over(harness, storage, "two")
-        assert taken.is_marked
+        assert taken.may_be_revoked
         assert not await _may_start(storage, "task")
         assert await storage.settle([verdict(lost, b"of one")]) == [False]
         assert renew(storage, [lost.receipt]) == [lost.receipt]
@@ -325,7 +325,7 @@ async def check_a_cancel_and_a_settlement_at_once_end_well(harness: Harness) -> 
         left = await pull(storage, 100)
         assert await storage.revoked([(each.id, "") for each in left], True) == [True] * len(left)
         await storage.settle([verdict(each, state=State.CANCELLED) for each in left])
-        assert not (await lend(storage, "next")).is_marked
+        assert not (await lend(storage, "next")).may_be_revoked
 
 
 # -- another one instead

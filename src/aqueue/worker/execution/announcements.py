@@ -1,11 +1,28 @@
-"""Who is told what of a run, once its fate is decided. The order of the signals is Huey's."""
+"""What is said about a run once its fate is decided: to handlers, to receivers of signals, and in the log.
+
+The order of the signals is Huey's.
+"""
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...core.lifecycle import Cancelled, Expired, Raised, Returned, Revoked, State, Unusable
+from ...core.failures import exception_text
+from ...core.lifecycle import (
+    Blocked,
+    Cancelled,
+    Expired,
+    Raised,
+    RetryAsked,
+    Returned,
+    Revoked,
+    State,
+    Unknown,
+    Unreadable,
+    Unusable,
+)
 from ...exceptions import HueyException, RateLimitExceeded, TaskLockedException, TaskTimeout
 from ...signals import (
     SIGNAL_CANCELED,
@@ -27,7 +44,12 @@ if TYPE_CHECKING:
 
     from ...core.lifecycle import Outcome, Settlement
     from ...tasks.hooks import Hooks
-    from .runner import Ran
+    from ...tasks.registry import Registry
+    from .report import RunReport
+
+    Call = Callable[[], Awaitable[None]]
+
+logger = logging.getLogger("aqueue.worker")
 
 # A retry that the task asked for is not here: Huey has no signal for it, beside those of every retry.
 _OF_OUTCOME: dict[type[Outcome], str] = {
@@ -46,24 +68,62 @@ _OF_EXCEPTION: dict[type[BaseException], str] = {
 }
 
 
-def announcements(hooks: Hooks, ran: Ran, settlement: Settlement) -> list[Callable[[], Awaitable[None]]]:
-    """The calls that tell handlers, then receivers, of a run that came to `settlement`; none where nobody asked."""
-    run = ran.run
+def calls_to_make(hooks: Hooks, report: RunReport, settlement: Settlement) -> list[Call]:
+    """The calls of handlers, then of receivers, that announce `settlement`; none if nobody listens."""
+    run = report.run
     if run is None:
         return []
-    calls: list[Callable[[], Awaitable[None]]] = []
+    calls: list[Call] = []
     if hooks.post_execute and run.started and settlement.state is not State.QUEUED:
         calls.append(partial(hooks.run_post_execute, run))
-    for signal in _signals(ran.outcome, run.exception, settlement):
+    for signal in _signals(report.outcome, run.exception, settlement):
         if hooks.signals.is_heard(signal):
-            arguments = (run.exception or HueyException(ran.why),) if signal is SIGNAL_ERROR else ()
+            arguments = (run.exception or HueyException(report.why),) if signal is SIGNAL_ERROR else ()
             calls.append(partial(hooks.signals.send, signal, run, *arguments))
     return calls
 
 
+async def make(calls: list[Call]) -> None:
+    """Make `calls`, one after the other."""
+    for call in calls:
+        await call()
+
+
+def log_settlement(settlement: Settlement, report: RunReport, registry: Registry) -> None:
+    """Log what becomes of a run that was not simply done."""
+    run = report.run
+    name = run.name if run is not None else ""
+    exception = run.exception if run is not None else None
+    why = report.why if exception is None else exception_text(exception)
+    if isinstance(report.outcome, Unknown):
+        near = registry.nearest(report.outcome.task)
+        hint = f"; did you mean {near!r}?" if near else "."
+        logger.warning(
+            "Task %s: no task is named %r here%s It is kept, and offered again in %.0f s: is its module imported "
+            "where the application object is?",
+            settlement.id,
+            report.outcome.task,
+            hint,
+            settlement.delay_ms / 1000,
+        )
+    elif isinstance(report.outcome, Unreadable):
+        seconds = settlement.delay_ms / 1000
+        logger.warning(
+            "Task %s cannot be read: %s. It is kept, and offered again in %.0f s.", settlement.id, why, seconds
+        )
+    elif settlement.state is State.RETRYING:
+        # To wait for a lock or for a limit is what the task was written to do.
+        level = logging.INFO if isinstance(report.outcome, Blocked | RetryAsked) else logging.WARNING
+        logger.log(level, "Task %s (%s) will be retried: %s", settlement.id, name, why)
+    elif settlement.state is State.FAILED:
+        logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
+    elif settlement.state is not State.QUEUED:
+        logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
+
+
 def _signals(outcome: Outcome, exception: BaseException | None, settlement: Settlement) -> Iterator[str]:
     if settlement.state is State.QUEUED:
-        # Whatever came of it while it was interrupted.
+        # Its outcome does not count: the task runs again.
         yield SIGNAL_INTERRUPTED
         return
     own = (signal for kind, signal in _OF_EXCEPTION.items() if isinstance(exception, kind))

@@ -1,8 +1,34 @@
-"""From a delivery to its settlement: run it, decide what follows, hand that over.
+"""From a delivery to its settlement: give it a slot, run it, decide what follows, hand that over.
 
-At most `concurrency` deliveries run at once; what was pulled beyond that waits here, leased and renewed like the rest.
-A delivery whose loss would be the end of its task is a suspect: too many workers did not survive earlier ones. Only one
-suspect is held at a time, so that a further crash accuses nobody who just stood beside.
+What is shared. Everything here runs in one event loop, and each method but `_execute` runs without a wait, so between
+two awaits nothing changes. `held` is the exception: it has every delivery that is leased to this worker and not settled
+yet. The dispatcher adds to it, the settler removes what the store has settled, and the heartbeat copies its keys, in
+one step of the interpreter, from a thread of its own. A delivery that is not in `held` is not renewed.
+
+What guards what. How far a delivery is, and why it was stopped, is in its `HeldDelivery` and nowhere else. The
+collections here only say where to find it:
+
+* `_waiting` and `_suspects`: without a slot, in the order of arrival. A delivery in the phase "waiting" is in one of
+  them.
+* `_running`: in a slot. Also a delivery whose lease was lost, until its body has ended, because it still uses the slot.
+* `_suspect`: the one suspect in a slot.
+* `_overtaken`: ids of tasks that were cancelled while they were not here, at most `_MOST_OVERTAKEN`.
+
+A suspect is a delivery whose loss would be the end of its task: too many workers did not survive earlier ones. Only one
+is in a slot at a time, so that a further crash accuses no task that merely ran beside it.
+
+Which races there are.
+
+* A cancellation overtakes its delivery: it is told over one connection while the delivery comes over another. So its id
+  is remembered, and the runner asks the store before it starts a task of that id.
+* A cancellation or an interruption arrives before the first step of the asyncio task, or after the body has ended. See
+  `HeldDelivery`, which delays the one and ignores the other.
+* The lease runs out while the body runs. The receipt leaves `held` at once, the body is stopped, and its settlement
+  changes nothing, because the store refuses a receipt that does not hold.
+* One delivery comes twice, reclaimed and adopted in the same moment. The second one finds its receipt in `held`.
+
+However a run ends, its slot is freed, and its receipt is either with the settler or has left `held`, so that the lease
+runs out and another worker takes the task over.
 """
 
 from __future__ import annotations
@@ -13,29 +39,21 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING
 
-from ...core.codec import exception_text
-from ...core.eager import start
-from ...core.lifecycle import (
-    Interrupted,
-    Raised,
-    Refused,
-    RetryAsked,
-    Returned,
-    Settlement,
-    State,
-    Unknown,
-    Unreadable,
-    decide,
-)
-from .announcements import announcements
+from ...core.failures import describe_exception
+from ...core.lifecycle import Cancelled, Settlement, State, decide, give_back, stopped
+from ...exceptions import CancelExecution
+from .announcements import calls_to_make, log_settlement, make
+from .held import HeldDelivery
+from .report import encode_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from ...core.lifecycle import Stop
     from ...core.message import Delivery, Receipt
-    from ...tasks.hooks import Hooks
-    from ...tasks.registry import Registry
-    from .runner import Ran, Runner
+    from ..options import WorkerOptions
+    from ..workload import Workload
+    from .report import RunReport
     from .settler import Settler
 
 logger = logging.getLogger("aqueue.worker")
@@ -44,36 +62,28 @@ _MOST_OVERTAKEN = 1000
 
 
 class Dispatcher:
-    """Runs deliveries concurrently. `held` has every delivery that is leased to this worker and not settled."""
+    """Runs up to `concurrency` deliveries at once, each by `run`, and hands what follows to `settler`."""
 
     def __init__(
         self,
-        runner: Runner,
+        run: Callable[[Delivery], Awaitable[RunReport]],
         settler: Settler,
-        hooks: Hooks,
-        registry: Registry,
-        held: dict[Receipt, Delivery],
-        concurrency: int,
-        max_crashes: int,
+        workload: Workload,
+        options: WorkerOptions,
+        held: dict[Receipt, HeldDelivery],
     ) -> None:
-        self._runner = runner
+        self._run = run
         self._settler = settler
-        self._hooks = hooks
-        self._registry = registry
+        self._workload = workload
+        self._hooks = workload.hooks
+        self._concurrency = options.concurrency
+        self._max_crashes = options.max_crashes
         self.held = held
-        self._concurrency = concurrency
-        self._max_crashes = max_crashes
         self._random = Random()
-        self._waiting: deque[Delivery] = deque()
-        self._suspects: deque[Delivery] = deque()
-        self._suspect: Receipt | None = None
-        self._running: dict[Receipt, asyncio.Task[None]] = {}
-        # Their bodies were cancelled here; those that are also in the second because somebody cancelled the task.
-        self._stopped: set[Receipt] = set()
-        self._cancelled: set[Receipt] = set()
-        # Their bodies have ended, and hooks still run.
-        self._ending: set[Receipt] = set()
-        # Asked to stop while they were not here: they may be on their way, over another connection.
+        self._waiting: deque[HeldDelivery] = deque()
+        self._suspects: deque[HeldDelivery] = deque()
+        self._running: set[HeldDelivery] = set()
+        self._suspect: HeldDelivery | None = None
         self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
@@ -83,7 +93,7 @@ class Dispatcher:
 
     @property
     def free(self) -> int:
-        """How many more deliveries could start now."""
+        """How many more deliveries could start at once; below 0 if some wait."""
         return self._concurrency - len(self._running) - len(self._waiting)
 
     @property
@@ -97,12 +107,12 @@ class Dispatcher:
 
     @property
     def has_suspect(self) -> bool:
-        """Whether a suspect runs, or waits for its turn to."""
+        """Whether a suspect runs or waits."""
         return self._suspect is not None or bool(self._suspects)
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything runs or waits to."""
+        """Whether any delivery runs or waits."""
         return bool(self._running or self._waiting or self._suspects)
 
     async def wait_until_idle(self) -> None:
@@ -115,7 +125,7 @@ class Dispatcher:
         await self._moved.wait()
 
     def nudge(self) -> None:
-        """Wake whoever waits for a move: something else has changed for them."""
+        """End every ``next_move``, because something else has changed."""
         self._moved.set()
 
     # -- in
@@ -123,142 +133,112 @@ class Dispatcher:
     def start(self, deliveries: Iterable[Delivery]) -> None:
         """Take `deliveries` on; each starts as soon as it has a slot."""
         for delivery in deliveries:
-            if delivery.receipt in self.held:
-                # Reclaimed and adopted in one moment.
+            held = HeldDelivery(delivery)
+            if self.held.setdefault(delivery.receipt, held) is not held:
                 continue
             if self._overtaken and delivery.id in self._overtaken:
-                delivery = delivery._replace(is_marked=True)
-            self.held[delivery.receipt] = delivery
-            if delivery.receipt.count == self._max_crashes > 1:
-                self._suspects.append(delivery)
-            else:
-                self._waiting.append(delivery)
+                held.ask_before_start()
+            self._line_of(delivery).append(held)
         self._fill()
+
+    def _line_of(self, delivery: Delivery) -> deque[HeldDelivery]:
+        """Where `delivery` waits for a slot."""
+        return self._suspects if delivery.receipt.count == self._max_crashes > 1 else self._waiting
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._concurrency:
             self._spawn(self._waiting.popleft())
         while self._suspects and self._suspect is None and len(self._running) < self._concurrency:
-            suspect = self._suspects.popleft()
-            self._suspect = suspect.receipt
-            self._spawn(suspect)
+            self._suspect = self._suspects.popleft()
+            self._spawn(self._suspect)
         self.nudge()
 
-    def _spawn(self, delivery: Delivery) -> None:
+    def _spawn(self, held: HeldDelivery) -> None:
         self.started += 1
-        task = start(self._execute(delivery))
+        task = held.begin(self._execute)
         if task.done():
-            self._ended(delivery.receipt)
+            self._note_end(held)
         else:
-            self._running[delivery.receipt] = task
-            task.add_done_callback(lambda _: self._freed(delivery.receipt))
+            self._running.add(held)
+            task.add_done_callback(lambda _: self._free_slot(held))
 
-    def _freed(self, receipt: Receipt) -> None:
-        del self._running[receipt]
-        self._ended(receipt)
+    def _free_slot(self, held: HeldDelivery) -> None:
+        self._running.remove(held)
+        self._note_end(held)
         self._fill()
 
-    def _ended(self, receipt: Receipt) -> None:
-        if self._suspect == receipt:
+    def _note_end(self, held: HeldDelivery) -> None:
+        if held is self._suspect:
             self._suspect = None
             self.suspect_ended.set()
 
     # -- one delivery
 
-    async def _execute(self, delivery: Delivery) -> None:
+    async def _execute(self, held: HeldDelivery) -> None:
         try:
-            ran = await self._runner.run(delivery)
-            if self._stopped and delivery.receipt in self._stopped:
-                ran = self._as_stopped(delivery, ran)
-            settlement = self._decide(delivery, ran)
+            report = await self._run(held.delivery)
+            if held.stop is not None:
+                report = self._as_stopped(held.delivery, held.stop, report)
+            settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
+            if settlement.state is not State.DONE:
+                log_settlement(settlement, report, self._workload.registry)
             if self._hooks.post_execute or self._hooks.signals.receivers:
-                await self._settle_and_announce(settlement, ran)
+                await self._settle_and_announce(held, settlement, report)
             else:
+                held.hand_over()
                 self._settler.put(settlement)
-        except Exception:
-            # A fault of ours: let the lease lapse, so that the task runs again elsewhere or is found dead.
-            self.held.pop(delivery.receipt, None)
-            logger.exception("Task %s could not be brought to a verdict", delivery.id)
-
-    async def _settle_and_announce(self, settlement: Settlement, ran: Ran) -> None:
-        """Tell handlers and receivers of a retry before it can begin, of all else once the store has it."""
-        calls = announcements(self._hooks, ran, settlement)
-        self._ending.add(settlement.receipt)
-        try:
-            if calls and settlement.state is not State.RETRYING:
-                if await self._settler.settle(settlement):
-                    await _make(calls)
-            else:
-                try:
-                    await _make(calls)
-                finally:
-                    self._settler.put(settlement)
+        except (Exception, GeneratorExit):
+            # A body that awaits a future with a GeneratorExit in it ends here: that closes the coroutines in between.
+            logger.exception("Task %s could not be brought to a verdict", held.delivery.id)
         finally:
-            self._ending.discard(settlement.receipt)
+            if held.phase != "handed over":
+                # The lease runs out, and the task runs again elsewhere or is found dead.
+                self.held.pop(held.delivery.receipt, None)
 
-    def _decide(self, delivery: Delivery, ran: Ran) -> Settlement:
-        settlement = decide(delivery, ran.outcome, ran.terms, ran.reply, self._random)
-        if settlement.state is not State.DONE:
-            self._tell(settlement, ran)
-        return settlement
+    async def _settle_and_announce(self, held: HeldDelivery, settlement: Settlement, report: RunReport) -> None:
+        """Announce a retry before it can begin, and everything else once the store has it."""
+        calls = calls_to_make(self._hooks, report, settlement)
+        held.decide()
+        if calls and settlement.state is not State.RETRYING:
+            held.hand_over()
+            if await self._settler.settle(settlement):
+                await make(calls)
+        else:
+            try:
+                await make(calls)
+            finally:
+                held.hand_over()
+                self._settler.put(settlement)
 
-    def _as_stopped(self, delivery: Delivery, ran: Ran) -> Ran:
-        """`ran`, whose body was cancelled here: that it failed then is not its own doing."""
-        receipt = delivery.receipt
-        self._stopped.discard(receipt)
-        if receipt not in self._cancelled:
-            return ran._replace(outcome=Interrupted()) if isinstance(ran.outcome, Raised) else ran
-        self._cancelled.discard(receipt)
-        # What it returned in spite of it is a result.
-        return ran if isinstance(ran.outcome, Returned) else self._runner.cancelled(ran, delivery)
-
-    def _tell(self, settlement: Settlement, ran: Ran) -> None:
-        run = ran.run
-        name = run.name if run is not None else ""
-        exception = run.exception if run is not None else None
-        why = ran.why if exception is None else exception_text(exception)
-        if isinstance(ran.outcome, Unknown):
-            near = self._registry.nearest(ran.outcome.task)
-            hint = f"; did you mean {near!r}?" if near else "."
-            logger.warning(
-                "Task %s: no task is named %r here%s It is kept, and offered again in %.0f s: is its module imported "
-                "where the application object is?",
-                settlement.id,
-                ran.outcome.task,
-                hint,
-                settlement.delay_ms / 1000,
-            )
-        elif isinstance(ran.outcome, Unreadable):
-            logger.warning(
-                "Task %s cannot be read: %s. It is kept, and offered again in %.0f s.",
-                settlement.id,
-                why,
-                settlement.delay_ms / 1000,
-            )
-        elif settlement.state is State.RETRYING:
-            # Waiting for a lock or for a limit is what they are there for.
-            level = logging.INFO if isinstance(ran.outcome, Refused | RetryAsked) else logging.WARNING
-            logger.log(level, "Task %s (%s) will be retried: %s", settlement.id, name, why)
-        elif settlement.state is State.FAILED:
-            logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
-        elif settlement.state is not State.QUEUED:
-            logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
+    def _as_stopped(self, delivery: Delivery, stop: Stop, report: RunReport) -> RunReport:
+        """`report` of a body that was stopped here. Handlers see a ``CancelExecution`` if somebody cancelled it."""
+        outcome = stopped(report.outcome, stop)
+        if outcome is not report.outcome and isinstance(outcome, Cancelled):
+            exception = CancelExecution("cancelled while it ran")
+            if report.run is not None:
+                report.run.exception = exception
+            description = describe_exception(exception)
+            outcome = outcome._replace(error=encode_failure(self._workload.codec, description, delivery, report.run))
+        return report._replace(outcome=outcome)
 
     # -- out
 
     def lose(self, receipts: Iterable[Receipt]) -> None:
-        """Someone else owns these now: stop them; what they still do changes nothing."""
+        """Another worker owns these deliveries: stop them here."""
         for receipt in receipts:
-            if self.held.pop(receipt, None) is not None:
-                logger.warning(
-                    "Delivery %s is not ours any more: its lease ran out. It is stopped here.", receipt.entry
-                )
-                self._forget_waiting(receipt)
-                self._interrupt(receipt)
+            held = self.held.pop(receipt, None)
+            if held is None:
+                continue
+            logger.warning("Delivery %s is not ours any more: its lease ran out. It is stopped here.", receipt.entry)
+            if held.phase == "waiting":
+                self._line_of(held.delivery).remove(held)
+            else:
+                held.interrupt()
+        self.nudge()
 
     def cancel(self, task_id: str) -> None:
         """Somebody cancelled this task: stop it, if it is here or about to be, and give it that verdict."""
-        receipts = [receipt for receipt, delivery in self.held.items() if delivery.id == task_id]
+        receipts = [receipt for receipt, held in self.held.items() if held.delivery.id == task_id]
         if receipts:
             self.cancel_these(receipts)
         else:
@@ -269,59 +249,37 @@ class Dispatcher:
     def cancel_these(self, receipts: Iterable[Receipt]) -> None:
         """Stop these deliveries, whose tasks were cancelled."""
         for receipt in receipts:
-            if receipt in self._running:
-                # Not before its first step, which may be due: then it would end without a word about its delivery.
-                asyncio.get_running_loop().call_soon(self._cancel_body, receipt)
-            elif receipt in self.held and self._forget_waiting(receipt):
-                # It needs no slot to be told that it must not start.
-                self._spawn(self.held[receipt]._replace(is_marked=True))
+            held = self.held.get(receipt)
+            if held is None:
+                continue
+            if held.phase == "waiting":
+                # Without a free slot: all it does is to ask the store, which says that it must not start.
+                self._line_of(held.delivery).remove(held)
+                held.ask_before_start()
+                self._spawn(held)
+            else:
+                held.cancel()
+        self.nudge()
 
     def interrupt_all(self) -> None:
         """Stop what runs and give it back, with what waits."""
-        for receipt in list(self._running):
-            self._interrupt(receipt)
+        for held in self._running:
+            held.interrupt()
         self.give_back_waiting()
 
     def give_back_waiting(self) -> None:
-        """Return what has no slot yet."""
-        for delivery in [*self._waiting, *self._suspects]:
-            self.give_back(delivery)
+        """Give back what has no slot yet."""
+        for held in [*self._waiting, *self._suspects]:
+            self._give_back(held)
         self._waiting.clear()
         self._suspects.clear()
         self.nudge()
 
     def give_back(self, delivery: Delivery) -> None:
-        """Return a delivery that was not started, at no cost to it."""
-        self.held[delivery.receipt] = delivery
-        self._settler.put(Settlement(delivery.receipt, delivery.id, State.QUEUED, failures=delivery.failures))
+        """Return a delivery that was not started, at no cost to it. It is held until the store has it."""
+        held = self.held[delivery.receipt] = HeldDelivery(delivery)
+        self._give_back(held)
 
-    def _interrupt(self, receipt: Receipt) -> None:
-        task = self._running.get(receipt)
-        if task is not None:
-            self._stopped.add(receipt)
-            # Not before its first step, which may be due: then it would end without a word about its delivery.
-            asyncio.get_running_loop().call_soon(task.cancel)
-
-    def _cancel_body(self, receipt: Receipt) -> None:
-        task = self._running.get(receipt)
-        if task is None or task.done() or receipt in self._ending:
-            return
-        # Once: what it does to clean up is not disturbed again.
-        if receipt not in self._cancelled:
-            self._stopped.add(receipt)
-            self._cancelled.add(receipt)
-            task.cancel()
-
-    def _forget_waiting(self, receipt: Receipt) -> bool:
-        """Take a delivery that waits for a slot away; False when it does not."""
-        for queue in (self._waiting, self._suspects):
-            for delivery in queue:
-                if delivery.receipt == receipt:
-                    queue.remove(delivery)
-                    return True
-        return False
-
-
-async def _make(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    for call in calls:
-        await call()
+    def _give_back(self, held: HeldDelivery) -> None:
+        held.hand_over()
+        self._settler.put(give_back(held.delivery))

@@ -15,8 +15,9 @@ from ...exceptions import HueyException
 if TYPE_CHECKING:
     from ...core.clock import Clock
     from ...core.lifecycle import Settlement
-    from ...core.message import Delivery, Receipt
+    from ...core.message import Receipt
     from ...storage.protocol import Storage
+    from .held import HeldDelivery
 
 logger = logging.getLogger("aqueue.worker")
 
@@ -27,7 +28,7 @@ _PAUSE_SECONDS = 1.0
 class Settler:
     """Settles what the dispatcher puts in; what is settled leaves `held`."""
 
-    def __init__(self, storage: Storage, clock: Clock, held: dict[Receipt, Delivery]) -> None:
+    def __init__(self, storage: Storage, clock: Clock, held: dict[Receipt, HeldDelivery]) -> None:
         self._storage = storage
         self._clock = clock
         self._held = held

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from ...exceptions import HueyException
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from ...core.message import Delivery, Receipt
+    from ...core.message import Receipt
     from ...storage.protocol import Intake
 
 logger = logging.getLogger("aqueue.worker")
@@ -35,7 +35,7 @@ class Heartbeat:
         self,
         intake: Intake,
         describe: Callable[[], bytes],
-        held: dict[Receipt, Delivery],
+        held: Collection[Receipt],
         lose: Callable[[list[Receipt]], None],
         cancel: Callable[[list[Receipt]], None],
     ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -575,17 +577,91 @@ async def test_an_exception_that_cannot_be_shown_is_told_too(
     assert "Evil" in caplog.text
 
 
+# -- whatever happens, a delivery is settled or left to others, and its slot is free
+
+
+ENDS = [GeneratorExit, KeyboardInterrupt, SystemExit, asyncio.CancelledError, StopIteration]
+
+
+@pytest.mark.parametrize("kind", ["bare", "with a timeout", "in a context"])
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_body_that_raises_what_ends_programs_has_failed(
+    bench: Bench, end: type[BaseException], kind: str
+) -> None:
+    async def at_once() -> None:
+        raise end
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        raise end
+
+    def in_a_thread() -> None:
+        raise end
+
+    if kind == "in a context":
+        declare: Callable[..., Any] = partial(bench.huey.context_task, contextlib.nullcontext)
+    else:
+        declare = partial(bench.huey.task, timeout=60 if kind == "with a timeout" else None)
+    ids = [await bench.push(declare(name=body.__name__)(body)) for body in (at_once, later, in_a_thread)]
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await until(lambda: not bench.dispatcher.is_busy)
+        await bench.settler.wait_until_below(1)
+    assert [await bench.state(task_id) for task_id in ids] == [State.FAILED] * 3
+    assert (bench.held, bench.dispatcher.free) == ({}, 10)
+
+
+@pytest.mark.parametrize("kind", ["pre_execute", "post_execute"])
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("end", [GeneratorExit, asyncio.CancelledError])
+async def test_a_hook_that_raises_what_ends_tasks_keeps_no_delivery_and_no_slot(
+    bench: Bench, end: type[BaseException], retries: int, kind: str
+) -> None:
+    @getattr(bench.huey, kind)()
+    def broken(*_: Any) -> None:
+        raise end
+
+    body = bench.huey.task(name="body", retries=retries, retry_delay=60, retry_on=BaseException)(fail)
+    task_id = await bench.push(body)
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await until(lambda: not bench.dispatcher.is_busy)
+        await bench.settler.wait_until_below(1)
+    assert await bench.state(task_id) is (State.RETRYING if retries else State.FAILED)
+    assert (bench.held, bench.dispatcher.free) == ({}, 10)
+
+
+async def test_a_future_that_closes_its_coroutines_leaves_the_task_to_another_worker(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    @bench.huey.task
+    async def wait() -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.get_loop().call_soon(future.set_exception, GeneratorExit())
+        await future
+
+    task_id = await bench.push(wait)
+    async with bench.serving():
+        bench.dispatcher.start(await bench.pull())
+        await until(lambda: not bench.dispatcher.is_busy)
+    assert (bench.held, bench.dispatcher.free) == ({}, 10), "its lease lapses"
+    assert await bench.state(task_id) is State.RUNNING
+    assert f"Task {task_id} could not be brought to a verdict" in caplog.text
+
+
+@pytest.mark.parametrize("fault", [LookupError, GeneratorExit])
 async def test_a_fault_of_ours_leaves_the_task_to_another_worker(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bench: Bench, fault: type[BaseException], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(delivery: Delivery) -> Any:
-        raise LookupError("our fault")
+        raise fault("our fault")
 
-    monkeypatch.setattr(bench.runner, "run", broken)
+    monkeypatch.setattr(bench.dispatcher, "_run", broken)
     task_id = await bench.push(bench.huey.task(name="quick")(_quick))
     async with bench.serving():
         bench.dispatcher.start(await bench.pull())
         await until(lambda: not bench.dispatcher.is_busy)
     assert bench.held == {}, "its lease lapses"
+    assert bench.dispatcher.free == 10
     assert await bench.state(task_id) is State.RUNNING
     assert f"Task {task_id} could not be brought to a verdict" in caplog.text

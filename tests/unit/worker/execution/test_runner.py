@@ -26,11 +26,11 @@ from aqueue import (
 )
 from aqueue.core.codec import decode_value, encode_message, encode_value
 from aqueue.core.lifecycle import (
+    Blocked,
     Cancelled,
     Expired,
     Interrupted,
     Raised,
-    Refused,
     RetryAsked,
     Returned,
     Revoked,
@@ -40,33 +40,32 @@ from aqueue.core.lifecycle import (
 from aqueue.core.message import Delivery, Message, Receipt, as_input, joined
 from aqueue.tasks.workflow.inputs import NodeTerms, Passing, as_node
 from aqueue.testing import ManualClock
-from aqueue.worker.execution.runner import Ran, Runner
+from aqueue.worker.execution.runner import Runner
+from aqueue.worker.options import WorkerOptions
+from aqueue.worker.worker import workload_of
 
 from ...facts import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from aqueue.worker.execution.report import RunReport
+
 
 class Bench:
     """A runner of an application's tasks, with a clock that stands still."""
 
     def __init__(self) -> None:
-        self.huey = MemoryHuey("shop")
+        self.huey = MemoryHuey("shop", result_ttl=3600)
         self.clock = ManualClock()
         self.reports: list[tuple[str, Any, str]] = []
         self.asked: list[tuple[str, str]] = []
         self.revoked: set[str] = set()
         self.store_is_down = False
         self.runner = Runner(
-            self.huey.registry,
-            self.huey.hooks,
+            workload_of(self.huey),
+            WorkerOptions(threads=4, children=2),
             self.clock,
-            self.huey.codec,
-            threads=4,
-            children=2,
-            result_ttl_ms=3_600_000,
-            max_crashes=3,
             report=self._report,
             is_revoked=self._is_revoked,
         )
@@ -81,7 +80,7 @@ class Bench:
         self.asked.append((task_id, task))
         return task in self.revoked
 
-    async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> Ran:
+    async def run(self, task: Any, *args: Any, count: int = 1, failures: int = 0, **fields: Any) -> RunReport:
         """Run a call of `task` with `args`; `fields` are those of its message."""
         message = Message("id", task.name, args, fields.pop("kwargs", {}), "client", **fields)
         return await self.runner.run(delivery(encode_message(message), count, failures))
@@ -115,12 +114,12 @@ async def test_what_the_body_returns_is_encoded(bench: Bench, value: Any) -> Non
         return value
 
     for task in (coroutine, plain):
-        ran = await bench.run(task)
-        assert isinstance(ran.outcome, Returned)
-        assert decode_value(ran.outcome.value) == value
-        assert ran.run is not None
-        assert (ran.run.value, ran.run.exception, ran.run.started) == (value, None, True)
-        assert ran.reply == "client"
+        report = await bench.run(task)
+        assert isinstance(report.outcome, Returned)
+        assert decode_value(report.outcome.value) == value
+        assert report.run is not None
+        assert (report.run.value, report.run.exception, report.run.started) == (value, None, True)
+        assert report.reply == "client"
 
 
 async def test_arguments_arrive_as_they_were_sent(bench: Bench) -> None:
@@ -128,9 +127,9 @@ async def test_arguments_arrive_as_they_were_sent(bench: Bench) -> None:
     async def echo(*args: Any, **kwargs: Any) -> Any:
         return [args, kwargs]
 
-    ran = await bench.run(echo, 1, (2,), kwargs={"self": 3, "task": 4})
-    assert ran.run is not None
-    assert ran.run.value == [(1, (2,)), {"self": 3, "task": 4}]
+    report = await bench.run(echo, 1, (2,), kwargs={"self": 3, "task": 4})
+    assert report.run is not None
+    assert report.run.value == [(1, (2,)), {"self": 3, "task": 4}]
 
 
 async def test_no_event_loop_is_blocked_by_a_plain_function(bench: Bench) -> None:
@@ -143,8 +142,8 @@ async def test_no_event_loop_is_blocked_by_a_plain_function(bench: Bench) -> Non
     running = asyncio.create_task(bench.run(wait))
     await asyncio.sleep(0)
     go_on.set()
-    ran = await running
-    assert ran.outcome == Returned(b"true")
+    report = await running
+    assert report.outcome == Returned(b"true")
 
 
 async def test_no_more_threads_are_used_than_allowed(bench: Bench) -> None:
@@ -157,7 +156,7 @@ async def test_no_more_threads_are_used_than_allowed(bench: Bench) -> None:
     runs = [asyncio.create_task(bench.run(busy)) for _ in range(12)]
     await until(lambda: bench.runner._threads.statistics().tasks_waiting == 8)
     may_end.set()
-    assert [ran.outcome for ran in await asyncio.gather(*runs)] == [Returned(b"true")] * 12
+    assert [report.outcome for report in await asyncio.gather(*runs)] == [Returned(b"true")] * 12
 
 
 # -- it raises
@@ -209,15 +208,15 @@ async def test_whatever_a_body_raises_is_an_outcome(bench: Bench, name: str, kin
     def plain() -> None:
         RAISING[name]()
 
-    ran = await bench.run(coroutine if kind == "coroutine" else plain, failures=1)
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.exception.__name__ == name
-    assert ran.outcome.final is False
-    said = metadata(ran.outcome)
+    report = await bench.run(coroutine if kind == "coroutine" else plain, failures=1)
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.exception.__name__ == name
+    assert report.outcome.final is False
+    said = metadata(report.outcome)
     assert (said["type"], said["attempt"], said["task_id"]) == (name, 2, "id")
-    assert len(ran.outcome.error) < 200_000
-    assert ran.run is not None
-    assert type(ran.run.exception).__name__ == name
+    assert len(report.outcome.error) < 200_000
+    assert report.run is not None
+    assert type(report.run.exception).__name__ == name
 
 
 @pytest.mark.parametrize("kind", ["coroutine", "plain"])
@@ -230,9 +229,9 @@ async def test_a_stop_iteration_is_what_python_makes_of_it(bench: Bench, kind: s
     def plain() -> None:
         raise StopIteration
 
-    ran = await bench.run(coroutine if kind == "coroutine" else plain)
-    assert isinstance(ran.outcome, Raised)
-    assert (ran.outcome.exception, metadata(ran.outcome)["type"]) == (RuntimeError, "RuntimeError")
+    report = await bench.run(coroutine if kind == "coroutine" else plain)
+    assert isinstance(report.outcome, Raised)
+    assert (report.outcome.exception, metadata(report.outcome)["type"]) == (RuntimeError, "RuntimeError")
 
 
 async def test_the_traceback_is_that_of_the_user(bench: Bench) -> None:
@@ -243,7 +242,7 @@ async def test_the_traceback_is_that_of_the_user(bench: Bench) -> None:
     said = metadata((await bench.run(divide, 1, 0)).outcome)
     assert said["error"] == "ZeroDivisionError('division by zero')"
     assert "return a / b" in said["traceback"]
-    assert f"aqueue{os.sep}runner.py" not in said["traceback"]
+    assert f"execution{os.sep}runner.py" not in said["traceback"]
 
 
 async def test_a_task_that_cancels_itself_fails_and_nothing_else_is_cancelled(bench: Bench) -> None:
@@ -254,9 +253,9 @@ async def test_a_task_that_cancels_itself_fails_and_nothing_else_is_cancelled(be
         me.cancel()
         await asyncio.sleep(0)
 
-    ran = await bench.run(suicidal)
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.exception is asyncio.CancelledError
+    report = await bench.run(suicidal)
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.exception is asyncio.CancelledError
 
 
 # -- it returns what cannot travel
@@ -292,13 +291,13 @@ async def test_a_result_that_cannot_travel_is_a_failure_that_no_retry_can_mend(b
     async def make() -> Any:
         return UNENCODABLE[value]()
 
-    ran = await bench.run(make)
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.final is True
-    assert metadata(ran.outcome)["type"] == "EncodeError"
-    assert "result" in metadata(ran.outcome)["error"]
-    assert ran.run is not None
-    assert ran.run.started is True
+    report = await bench.run(make)
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.final is True
+    assert metadata(report.outcome)["type"] == "EncodeError"
+    assert "result" in metadata(report.outcome)["error"]
+    assert report.run is not None
+    assert report.run.started is True
 
 
 async def test_a_coroutine_that_was_not_awaited_is_pointed_out(bench: Bench) -> None:
@@ -311,8 +310,8 @@ async def test_a_coroutine_that_was_not_awaited_is_pointed_out(bench: Bench) -> 
         made.append(forgotten())
         return made[0]
 
-    ran = await bench.run(make)
-    assert "await it first" in metadata(ran.outcome)["error"]
+    report = await bench.run(make)
+    assert "await it first" in metadata(report.outcome)["error"]
     made[0].close()
 
 
@@ -327,12 +326,12 @@ async def test_a_body_that_cancels_says_what_becomes_of_its_retries(
     async def give_up() -> None:
         raise CancelExecution("nobody wants it", retry=retry)
 
-    ran = await bench.run(give_up)
-    assert isinstance(ran.outcome, Cancelled)
-    assert (ran.outcome.final, ran.outcome.again) == (final, again)
-    assert metadata(ran.outcome)["error"] == "CancelExecution('nobody wants it')"
-    assert ran.run is not None
-    assert (ran.run.started, type(ran.run.exception)) == (True, CancelExecution)
+    report = await bench.run(give_up)
+    assert isinstance(report.outcome, Cancelled)
+    assert (report.outcome.final, report.outcome.again) == (final, again)
+    assert metadata(report.outcome)["error"] == "CancelExecution('nobody wants it')"
+    assert report.run is not None
+    assert (report.run.started, type(report.run.exception)) == (True, CancelExecution)
 
 
 LATER = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -360,10 +359,10 @@ async def test_a_body_can_ask_to_run_again(bench: Bench, kind: str, error: Retry
     def plain() -> None:
         raise error from ValueError()
 
-    ran = await bench.run(coroutine if kind == "coroutine" else plain)
-    assert ran.outcome == outcome
-    assert ran.run is not None
-    assert ran.run.exception is error
+    report = await bench.run(coroutine if kind == "coroutine" else plain)
+    assert report.outcome == outcome
+    assert report.run is not None
+    assert report.run.exception is error
 
 
 @pytest.mark.parametrize(
@@ -401,12 +400,12 @@ async def test_a_body_that_was_refused_says_when_it_is_worth_another_try(
     async def work() -> None:
         raise error
 
-    ran = await bench.run(work)
-    assert isinstance(ran.outcome, Refused)
-    assert (ran.outcome.wait_ms, ran.outcome.is_failure) == (wait_ms, is_failure)
-    assert metadata(ran.outcome)["type"] == type(error).__name__
-    assert ran.run is not None
-    assert ran.run.exception is error
+    report = await bench.run(work)
+    assert isinstance(report.outcome, Blocked)
+    assert (report.outcome.wait_ms, report.outcome.is_failure) == (wait_ms, is_failure)
+    assert metadata(report.outcome)["type"] == type(error).__name__
+    assert report.run is not None
+    assert report.run.exception is error
 
 
 async def test_a_body_without_end_is_ended_by_its_timeout(bench: Bench) -> None:
@@ -419,10 +418,10 @@ async def test_a_body_without_end_is_ended_by_its_timeout(bench: Bench) -> None:
         finally:
             cleaned_up.append(True)
 
-    ran = await bench.run(endless)
-    assert isinstance(ran.outcome, Raised)
-    assert (ran.outcome.exception.__name__, ran.outcome.final) == ("TaskTimeout", False)
-    assert metadata(ran.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
+    report = await bench.run(endless)
+    assert isinstance(report.outcome, Raised)
+    assert (report.outcome.exception.__name__, report.outcome.final) == ("TaskTimeout", False)
+    assert metadata(report.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
     assert cleaned_up == [True]
 
 
@@ -433,10 +432,10 @@ async def test_a_thread_without_end_is_abandoned_by_its_timeout(bench: Bench) ->
     def endless() -> None:
         go_on.wait(10)
 
-    ran = await bench.run(endless)
+    report = await bench.run(endless)
     go_on.set()
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.exception.__name__ == "TaskTimeout"
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.exception.__name__ == "TaskTimeout"
 
 
 async def test_a_timeout_inside_the_body_is_not_taken_for_its_own(bench: Bench) -> None:
@@ -445,9 +444,9 @@ async def test_a_timeout_inside_the_body_is_not_taken_for_its_own(bench: Bench) 
         async with asyncio.timeout(0):
             await asyncio.Event().wait()
 
-    ran = await bench.run(impatient)
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.exception is TimeoutError
+    report = await bench.run(impatient)
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.exception is TimeoutError
 
 
 async def test_a_plain_function_can_watch_its_own_time(bench: Bench) -> None:
@@ -458,9 +457,9 @@ async def test_a_plain_function_can_watch_its_own_time(bench: Bench) -> None:
             time.sleep(0.001)
         task.check_timeout()
 
-    ran = await bench.run(watchful)
-    assert isinstance(ran.outcome, Raised)
-    assert metadata(ran.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
+    report = await bench.run(watchful)
+    assert isinstance(report.outcome, Raised)
+    assert metadata(report.outcome)["error"] == "TaskTimeout('timeout 0.01s')"
 
 
 async def test_a_call_without_a_timeout_has_all_the_time(bench: Bench) -> None:
@@ -469,8 +468,8 @@ async def test_a_call_without_a_timeout_has_all_the_time(bench: Bench) -> None:
         task.check_timeout()
         return task.time_remaining == math.inf
 
-    ran = await bench.run(remaining, overrides={"timeout": 0})
-    assert ran.outcome == Returned(b"true")
+    report = await bench.run(remaining, overrides={"timeout": 0})
+    assert report.outcome == Returned(b"true")
 
 
 # -- it does not start
@@ -484,13 +483,13 @@ async def test_arguments_that_do_not_fit_any_more_fail_at_once(bench: Bench) -> 
         raise AssertionError("it was run")
 
     for args, kwargs in (((1,), {}), ((1, 2, 3), {}), ((1, 2), {"c": 3})):
-        ran = await bench.run(add, *args, kwargs=kwargs)
-        assert isinstance(ran.outcome, Raised)
-        assert ran.outcome.final is True
-        assert metadata(ran.outcome)["type"] == "TypeError"
-        assert "add() " in metadata(ran.outcome)["error"]
-        assert ran.run is not None
-        assert ran.run.started is False
+        report = await bench.run(add, *args, kwargs=kwargs)
+        assert isinstance(report.outcome, Raised)
+        assert report.outcome.final is True
+        assert metadata(report.outcome)["type"] == "TypeError"
+        assert "add() " in metadata(report.outcome)["error"]
+        assert report.run is not None
+        assert report.run.started is False
 
 
 async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
@@ -498,9 +497,9 @@ async def test_keywords_that_are_no_text_fail_at_once(bench: Bench) -> None:
     async def anything(**kwargs: Any) -> None: ...
 
     payload = b'["%s","",[],{"__aq__":["dict",[[1,2]]]}]' % anything.name.encode()
-    ran = await bench.runner.run(delivery(payload))
-    assert isinstance(ran.outcome, (Raised, Unusable))
-    assert not isinstance(ran.outcome, Raised) or ran.outcome.final
+    report = await bench.runner.run(delivery(payload))
+    assert isinstance(report.outcome, (Raised, Unusable))
+    assert not isinstance(report.outcome, Raised) or report.outcome.final
 
 
 @pytest.mark.parametrize(("late_ms", "runs"), [(-1, True), (0, True), (1, False)])
@@ -508,14 +507,14 @@ async def test_a_task_may_start_until_the_very_instant_it_expires(bench: Bench, 
     @bench.huey.task(retries=3)
     async def remind() -> None: ...
 
-    ran = await bench.run(remind, expires_ms=bench.clock.now_ms() - late_ms)
+    report = await bench.run(remind, expires_ms=bench.clock.now_ms() - late_ms)
     if runs:
-        assert ran.outcome == Returned(b"null")
+        assert report.outcome == Returned(b"null")
     else:
-        assert isinstance(ran.outcome, Expired)
-        assert metadata(ran.outcome)["error"] == "not started in time"
-        assert ran.run is not None
-        assert ran.run.started is False
+        assert isinstance(report.outcome, Expired)
+        assert metadata(report.outcome)["error"] == "not started in time"
+        assert report.run is not None
+        assert report.run.started is False
 
 
 @pytest.mark.parametrize(("count", "runs"), [(1, True), (3, True), (4, False)])
@@ -525,20 +524,20 @@ async def test_a_task_that_outlived_too_many_workers_is_not_tried_on_another(
     @bench.huey.task
     async def deadly() -> None: ...
 
-    ran = await bench.run(deadly, count=count)
+    report = await bench.run(deadly, count=count)
     if runs:
-        assert ran.outcome == Returned(b"null")
+        assert report.outcome == Returned(b"null")
     else:
-        assert isinstance(ran.outcome, Unusable)
-        assert metadata(ran.outcome)["error"] == "3 workers ended while running it"
+        assert isinstance(report.outcome, Unusable)
+        assert metadata(report.outcome)["error"] == "3 workers ended while running it"
 
 
 @pytest.mark.parametrize("payload", [b"", b"garbage", b"null", b"[5]", b'{"__aq__":["uuid",5]}', b"\x80\x04K\x01."])
 async def test_bytes_that_are_no_message_are_unusable(bench: Bench, payload: bytes) -> None:
-    ran = await bench.runner.run(delivery(payload))
-    assert isinstance(ran.outcome, Unusable)
-    assert metadata(ran.outcome)["type"] == "DecodeError"
-    assert ran.run is None
+    report = await bench.runner.run(delivery(payload))
+    assert isinstance(report.outcome, Unusable)
+    assert metadata(report.outcome)["type"] == "DecodeError"
+    assert report.run is None
 
 
 @pytest.mark.parametrize(
@@ -548,15 +547,15 @@ async def test_options_that_are_none_are_unusable(bench: Bench, overrides: dict[
     @bench.huey.task
     async def add() -> None: ...
 
-    ran = await bench.run(add, overrides=overrides)
-    assert isinstance(ran.outcome, Unusable)
-    assert ran.reply == "client"
+    report = await bench.run(add, overrides=overrides)
+    assert isinstance(report.outcome, Unusable)
+    assert report.reply == "client"
 
 
 async def test_a_task_that_is_not_registered_is_unknown_until_it_is(bench: Bench) -> None:
     payload = encode_message(Message("id", "late", (), {}, "client"))
-    ran = await bench.runner.run(delivery(payload))
-    assert (ran.outcome, ran.run, ran.reply) == (Unknown("late"), None, "client")
+    report = await bench.runner.run(delivery(payload))
+    assert (report.outcome, report.run, report.reply) == (Unknown("late"), None, "client")
     bench.huey.task(name="late")(lambda: 5)
     assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
 
@@ -576,14 +575,14 @@ async def test_a_pre_execute_hook_sees_the_task_and_may_cancel_it(bench: Bench) 
     async def add(a: int, b: int) -> None:
         runs.append((a, b))
 
-    ran = await bench.run(add, 1, kwargs={"b": 2}, failures=1)
-    assert isinstance(ran.outcome, Cancelled)
-    assert (ran.outcome.final, ran.outcome.again) == (True, False)
-    assert metadata(ran.outcome)["error"] == "CancelExecution('not today')"
+    report = await bench.run(add, 1, kwargs={"b": 2}, failures=1)
+    assert isinstance(report.outcome, Cancelled)
+    assert (report.outcome.final, report.outcome.again) == (True, False)
+    assert metadata(report.outcome)["error"] == "CancelExecution('not today')"
     assert seen == [("id", "add", (1,), {"b": 2}, 2, False)]
     assert runs == []
-    assert ran.run is not None
-    assert ran.run.started is False
+    assert report.run is not None
+    assert report.run.started is False
 
 
 async def test_a_hook_that_fails_does_not_keep_the_task_from_running(bench: Bench) -> None:
@@ -650,7 +649,7 @@ async def test_each_run_knows_itself_and_no_other(bench: Bench, kind: str) -> No
     rans = await asyncio.gather(
         *(bench.runner.run(Delivery(f"t{number}", payload, Receipt("w", "p", "e", 1))) for number in range(20))
     )
-    assert [ran.run.value for ran in rans if ran.run is not None] == [f"t{number}" for number in range(20)]
+    assert [report.run.value for report in rans if report.run is not None] == [f"t{number}" for number in range(20)]
     assert current_task() is None
 
 
@@ -659,10 +658,10 @@ async def test_a_run_knows_what_the_call_changed(bench: Bench) -> None:
     async def look(task: TaskRun) -> list[Any]:
         return [task.retries, task.attempt, task.queue, task.fence, repr(task)]
 
-    ran = await bench.run(look, failures=2, overrides={"retries": 5})
-    assert ran.run is not None
-    assert ran.run.value == [3, 3, "mails", 1, f"<TaskRun {look.name} id=id attempt=3>"]
-    assert ran.terms.policy.retries == 5
+    report = await bench.run(look, failures=2, overrides={"retries": 5})
+    assert report.run is not None
+    assert report.run.value == [3, 3, "mails", 1, f"<TaskRun {look.name} id=id attempt=3>"]
+    assert report.policy.retry.retries == 5
 
 
 async def test_progress_is_reported_for_the_client_that_waits(bench: Bench) -> None:
@@ -671,8 +670,8 @@ async def test_progress_is_reported_for_the_client_that_waits(bench: Bench) -> N
         await task.progress(1)
         return await task.progress(2.5, 10, "half")
 
-    ran = await bench.run(copy)
-    assert ran.outcome == Returned(b"true")
+    report = await bench.run(copy)
+    assert report.outcome == Returned(b"true")
     assert bench.reports == [("id", [1, None, ""], "client"), ("id", [2.5, 10, "half"], "client")]
 
 
@@ -682,19 +681,19 @@ async def test_progress_that_is_none_is_an_error_of_the_task(bench: Bench, wrong
     async def copy(task: TaskRun) -> None:
         await task.progress(*wrong)
 
-    ran = await bench.run(copy)
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.exception is TypeError
+    report = await bench.run(copy)
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.exception is TypeError
     assert bench.reports == []
 
 
-async def test_the_terms_are_those_of_the_task_and_the_application(bench: Bench) -> None:
+async def test_the_policy_is_that_of_the_task_and_the_application(bench: Bench) -> None:
     plain = bench.huey.task(name="plain")(lambda: None)
     own = bench.huey.task(name="own", result_ttl=60, results=False, retries=2)(lambda: None)
     for task, expected in ((plain, (3_600_000, True, 0)), (own, (60_000, False, 2))):
-        terms = (await bench.run(task)).terms
-        assert (terms.ttl_ms, terms.keep_result, terms.policy.retries) == expected
-    changed = (await bench.run(own, overrides={"result_ttl": 5, "results": True})).terms
+        policy = (await bench.run(task)).policy
+        assert (policy.ttl_ms, policy.keep_result, policy.retry.retries) == expected
+    changed = (await bench.run(own, overrides={"result_ttl": 5, "results": True})).policy
     assert (changed.ttl_ms, changed.keep_result) == (5_000, True)
 
 
@@ -711,7 +710,7 @@ async def test_a_task_that_is_declared_anew_is_run_anew(bench: Bench) -> None:
 # -- nodes of workflows
 
 
-async def run_node(bench: Bench, task: Any, terms: NodeTerms, *inputs: bytes, **fields: Any) -> Ran:
+async def run_node(bench: Bench, task: Any, terms: NodeTerms, *inputs: bytes, **fields: Any) -> RunReport:
     terms = terms._replace(after=tuple(f"t{number}" for number in range(len(inputs))))
     message = Message("id", task.name, ("own",), {}, "client", **fields, node=as_node(terms))
     payload = encode_message(message)
@@ -723,11 +722,11 @@ async def test_a_node_runs_with_what_those_before_it_returned(bench: Bench) -> N
     async def echo(*args: Any) -> Any:
         return list(args)
 
-    ran = await run_node(bench, echo, NodeTerms(passing=Passing.EXTEND), as_input("done", encode_value((1, 2))))
-    assert ran.outcome == Returned(encode_value(["own", 1, 2]))
-    assert ran.run is not None
-    assert ran.run.args == ("own", 1, 2)
-    assert ran.reply == "client"
+    report = await run_node(bench, echo, NodeTerms(passing=Passing.EXTEND), as_input("done", encode_value((1, 2))))
+    assert report.outcome == Returned(encode_value(["own", 1, 2]))
+    assert report.run is not None
+    assert report.run.args == ("own", 1, 2)
+    assert report.reply == "client"
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -736,32 +735,32 @@ async def test_whoever_waits_for_a_node_gets_its_verdict(bench: Bench, linked: b
     async def echo(*args: Any) -> Any: ...
 
     terms = NodeTerms(linked=linked)
-    assert (await run_node(bench, echo, terms)).terms.linked is linked
-    assert (await run_node(bench, echo, terms, overrides={"results": True})).terms.linked is linked
+    assert (await run_node(bench, echo, terms)).policy.linked is linked
+    assert (await run_node(bench, echo, terms, overrides={"results": True})).policy.linked is linked
     for broken in ({"overrides": {"queue": 7}}, {"expires_ms": 1}):
-        ran = await run_node(bench, echo, terms, **broken)
-        assert isinstance(ran.outcome, (Unusable, Expired))
-        assert ran.terms.linked is linked
-    assert not (await bench.run(echo)).terms.linked
+        report = await run_node(bench, echo, terms, **broken)
+        assert isinstance(report.outcome, (Unusable, Expired))
+        assert report.policy.linked is linked
+    assert not (await bench.run(echo)).policy.linked
 
 
 @pytest.mark.parametrize(
     "payload", [b"junk", b"\0join:", b"\0join:1 2\n[]", b'["echo","",[],{},0,null,[true,"none"]]', b"\n\n"]
 )
 async def test_somebody_may_wait_for_what_makes_no_sense(bench: Bench, payload: bytes) -> None:
-    ran = await bench.runner.run(delivery(payload))
-    assert isinstance(ran.outcome, Unusable)
-    assert ran.terms.linked
+    report = await bench.runner.run(delivery(payload))
+    assert isinstance(report.outcome, Unusable)
+    assert report.policy.linked
 
 
 async def test_inputs_that_do_not_fit_fail_at_once(bench: Bench) -> None:
     @bench.huey.task(retries=5)
     async def one(a: int) -> None: ...
 
-    ran = await run_node(bench, one, NodeTerms(passing=Passing.EXTEND), as_input("done", b"1"))
-    assert isinstance(ran.outcome, Raised)
-    assert ran.outcome.final
-    assert "takes 1 positional argument but 2 were given" in metadata(ran.outcome)["error"]
+    report = await run_node(bench, one, NodeTerms(passing=Passing.EXTEND), as_input("done", b"1"))
+    assert isinstance(report.outcome, Raised)
+    assert report.outcome.final
+    assert "takes 1 positional argument but 2 were given" in metadata(report.outcome)["error"]
 
 
 # -- what must not start
@@ -775,7 +774,7 @@ async def test_only_a_marked_delivery_is_asked_about(bench: Bench) -> None:
     payload = encode_message(Message("id", "work", (), {}, "client"))
     assert (await bench.runner.run(delivery(payload))).outcome == Returned(b"5")
     assert bench.asked == []
-    marked = delivery(payload)._replace(is_marked=True)
+    marked = delivery(payload)._replace(may_be_revoked=True)
     assert (await bench.runner.run(marked)).outcome == Returned(b"5")
     assert bench.asked == [("id", "work")]
 
@@ -788,11 +787,11 @@ async def test_what_is_revoked_does_not_start(bench: Bench, known: bool) -> None
         bench.huey.task(name="work", retries=3, result_ttl=60)(lambda: entered.append(True))
     bench.revoked.add("work")
     payload = encode_message(Message("id", "work", (), {}, "client", expires_ms=1))
-    ran = await bench.runner.run(delivery(payload)._replace(is_marked=True))
-    assert isinstance(ran.outcome, Revoked)
-    assert metadata(ran.outcome)["type"] == "Revoked"
-    assert (ran.reply, ran.run is not None, entered) == ("client", known, [])
-    assert not known or ran.terms.ttl_ms == 60_000
+    report = await bench.runner.run(delivery(payload)._replace(may_be_revoked=True))
+    assert isinstance(report.outcome, Revoked)
+    assert metadata(report.outcome)["type"] == "Revoked"
+    assert (report.reply, report.run is not None, entered) == ("client", known, [])
+    assert not known or report.policy.ttl_ms == 60_000
 
 
 async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> None:
@@ -802,4 +801,4 @@ async def test_what_nobody_can_be_asked_about_is_given_back(bench: Bench) -> Non
 
     bench.store_is_down = True
     payload = encode_message(Message("id", "work", (), {}, "client"))
-    assert (await bench.runner.run(delivery(payload)._replace(is_marked=True))).outcome == Interrupted()
+    assert (await bench.runner.run(delivery(payload)._replace(may_be_revoked=True))).outcome == Interrupted()

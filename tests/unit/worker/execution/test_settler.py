@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
+from aqueue.worker.execution.held import HeldDelivery
 from aqueue.worker.execution.settler import LARGEST_BATCH
 
 from ...facts import until
@@ -21,7 +22,7 @@ async def lent(bench: Bench, count: int) -> list[Settlement]:
     """The verdicts of `count` tasks that this worker holds."""
     await bench.storage.push([Envelope(f"t{number}", b"") for number in range(count)])
     deliveries = await bench.pull(count)
-    bench.held.update({delivery.receipt: delivery for delivery in deliveries})
+    bench.held.update({delivery.receipt: HeldDelivery(delivery) for delivery in deliveries})
     return [Settlement(delivery.receipt, delivery.id, State.DONE, b"5", 60_000) for delivery in deliveries]
 
 

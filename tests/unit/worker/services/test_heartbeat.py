@@ -10,6 +10,7 @@ import pytest
 
 from aqueue import QueueUnavailable
 from aqueue.core.message import Envelope
+from aqueue.worker.execution.held import HeldDelivery
 from aqueue.worker.services.heartbeat import Heartbeat
 
 from ...facts import until
@@ -83,7 +84,7 @@ def heartbeat(bench: Bench, lost: list[Receipt]) -> Heartbeat:
 async def hold(bench: Bench, count: int) -> list[Receipt]:
     await bench.storage.push([Envelope(f"t{number}", b"") for number in range(count)])
     deliveries = await bench.pull(count)
-    bench.held.update({delivery.receipt: delivery for delivery in deliveries})
+    bench.held.update({delivery.receipt: HeldDelivery(delivery) for delivery in deliveries})
     return list(bench.held)
 
 

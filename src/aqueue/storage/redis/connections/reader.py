@@ -189,7 +189,7 @@ def fresh(consumer: str, lane: str, entries: Iterable[Any]) -> list[Delivery]:
 
 def marked_if(marks: int, deliveries: list[Delivery]) -> list[Delivery]:
     """`deliveries`, marked when there were any marks."""
-    return [delivery._replace(is_marked=True) for delivery in deliveries] if marks else deliveries
+    return [delivery._replace(may_be_revoked=True) for delivery in deliveries] if marks else deliveries
 
 
 def delivery_of(consumer: str, lane: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:

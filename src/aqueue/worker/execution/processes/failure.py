@@ -6,7 +6,8 @@ import io
 import pickle
 from typing import Any
 
-from ....core.codec import MAX_BYTES, describe_exception
+from ....core.codec import MAX_BYTES
+from ....core.failures import describe_exception
 from ....exceptions import TaskException
 from .target import known
 from .wire import Raised

@@ -9,7 +9,9 @@ from aqueue.core.codec import decode_value, encode_message
 from aqueue.core.lifecycle import Returned
 from aqueue.core.message import Delivery, Message, Receipt
 from aqueue.testing import ManualClock
-from aqueue.worker.execution.runner import Ran, Runner
+from aqueue.worker.execution.runner import Runner
+from aqueue.worker.options import WorkerOptions
+from aqueue.worker.worker import workload_of
 
 from . import jobs
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aqueue.worker.execution.processes.pool import ProcessPool
+    from aqueue.worker.execution.report import RunReport
 
 
 class Bench:
@@ -25,14 +28,9 @@ class Bench:
     def __init__(self, children: int = 2) -> None:
         self.reports: list[Any] = []
         self.runner = Runner(
-            jobs.huey.registry,
-            jobs.huey.hooks,
+            workload_of(jobs.huey),
+            WorkerOptions(threads=4, children=children),
             ManualClock(),
-            jobs.huey.codec,
-            threads=4,
-            children=children,
-            result_ttl_ms=3_600_000,
-            max_crashes=3,
             report=self._report,
             is_revoked=_never,
         )
@@ -45,7 +43,7 @@ class Bench:
     def pool(self) -> ProcessPool:
         return self.runner._processes
 
-    async def run(self, task: Any, /, *args: Any, failures: int = 0, overrides: Any = None, **kwargs: Any) -> Ran:
+    async def run(self, task: Any, /, *args: Any, failures: int = 0, overrides: Any = None, **kwargs: Any) -> RunReport:
         """Run a call of `task`."""
         message = Message("id", task.name, args, kwargs, "client", overrides=overrides)
         delivery = Delivery("id", encode_message(message), Receipt("worker", "place", "entry", 1), failures, fence=5)
@@ -53,14 +51,14 @@ class Bench:
 
     async def value(self, task: Any, /, *args: Any, **kwargs: Any) -> Any:
         """What a call of `task` returns."""
-        ran = await self.run(task, *args, **kwargs)
-        assert isinstance(ran.outcome, Returned), ran
-        return decode_value(ran.outcome.value)
+        report = await self.run(task, *args, **kwargs)
+        assert isinstance(report.outcome, Returned), report
+        return decode_value(report.outcome.value)
 
 
-def metadata(ran: Ran) -> dict[str, Any]:
+def metadata(report: RunReport) -> dict[str, Any]:
     """What whoever awaits the result is told of an error."""
-    outcome: Any = ran.outcome
+    outcome: Any = report.outcome
     decoded: dict[str, Any] = decode_value(outcome.error)
     return decoded
 

@@ -1,0 +1,95 @@
+"""One delivery that this worker holds: how far it is, and why it was stopped.
+
+The phases, and the methods that lead from one to the next::
+
+    waiting --begin--> running --decide--> decided --hand_over--> handed over
+       |                  |                                            ^
+       |                  +--hand_over, if there is nothing to announce--+
+       +--hand_over, if it is given back without a start-----------------+
+
+* waiting: for a slot.
+* running: handlers before the body, and the body.
+* decided: its fate is decided, and handlers may run before the settler has the settlement.
+* handed over: the settler has the settlement, and handlers may still run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from ...core.eager import start
+from ...core.lifecycle import Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from ...core.message import Delivery
+
+
+# Not an Enum: its members take 0.1 us each to look up on Python 3.11, and every task passes four.
+Phase: TypeAlias = Literal["waiting", "running", "decided", "handed over"]
+
+
+class HeldDelivery:
+    """The state of one delivery. `stop` says why its body was stopped, if it was; `task` runs it once it has begun."""
+
+    __slots__ = ("delivery", "phase", "stop", "task")
+
+    def __init__(self, delivery: Delivery) -> None:
+        self.delivery = delivery
+        self.phase: Phase = "waiting"
+        self.stop: Stop | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def ask_before_start(self) -> None:
+        """Let the runner ask the store, before it starts the body, whether the task was revoked or cancelled."""
+        self.delivery = self.delivery._replace(may_be_revoked=True)
+
+    def begin(self, execute: Callable[[HeldDelivery], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run ``execute(self)`` as an asyncio task."""
+        self.phase = "running"
+        self.task = start(execute(self))
+        return self.task
+
+    def interrupt(self) -> None:
+        """Cancel what runs, to give the task back. What was cancelled stays cancelled.
+
+        Handlers are interrupted too, and as often as this is called: the worker wants to end.
+        """
+        self.stop = self.stop or Stop.INTERRUPTED
+        _after_first_step(self._cancel_task)
+
+    def cancel(self) -> None:
+        """Cancel the body, because somebody cancelled the task.
+
+        Ignored once its fate is decided, because the body has ended, and the second time, because what a body does to
+        clean up is not disturbed.
+        """
+        _after_first_step(self._cancel_body)
+
+    def decide(self) -> None:
+        """The settlement is made: ``cancel`` comes too late."""
+        self.phase = "decided"
+
+    def hand_over(self) -> None:
+        """The settler has the settlement: the delivery stays held until the store has it too."""
+        self.phase = "handed over"
+
+    def _cancel_body(self) -> None:
+        if self.phase == "running" and self.stop is not Stop.CANCELLED:
+            self.stop = Stop.CANCELLED
+            self._cancel_task()
+
+    def _cancel_task(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
+def _after_first_step(callback: Callable[[], None]) -> None:
+    """Call `callback` after the first step of any task that exists.
+
+    A task that is cancelled before its first step never enters its coroutine, and would leave its delivery unsettled.
+    """
+    asyncio.get_running_loop().call_soon(callback)
