@@ -340,7 +340,8 @@ class Storage(Protocol):
         The former gets the verdict ``cancelled``, as if it were settled with `result`, `ttl_ms` and `reply`; it may be
         a node that waits, and what follows for those that wait for it is part of the same step. The latter is announced
         with ``CancelAsked``; until its verdict its deliveries say `may_be_revoked`, ``LeaseKeeper.renew`` reports it,
-        and a put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives False.
+        and a put-back of it is due at once. `instead` is a new task that is kept in the same step, unless this gives
+        False.
 
         Raises:
             QueueFull: the store has no room for `instead`. Nothing happened.

@@ -95,10 +95,10 @@ class AFlushSparesRevocations(MemoryAdmin):
 
 class AFlushSparesSharedState(MemoryAdmin):
     async def flush(self) -> AsyncGenerator[int, None]:
-        shared = dict(self._shared._shared)
+        shared = dict(self._shared._facts)
         async for forgotten in super().flush():
             yield forgotten
-        self._shared._shared.update(shared)
+        self._shared._facts.update(shared)
 
 
 class AFlushCountsNothing(MemoryAdmin):

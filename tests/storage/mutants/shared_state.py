@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from aqueue.storage.memory.shared import MemorySharedState, _Cell
+from aqueue.storage.memory.shared import MemorySharedState, _Subject
 from aqueue.storage.shared import Grant
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class AValueNeverLapses(MemorySharedState):
 
 
 class AValueLapsesWithTheOneBefore(MemorySharedState):
-    def _keep(self, cell: _Cell, token: str, content: Any, ttl_ms: int) -> _Fact:
-        before = self._live(*cell).get(token)
-        fact = super()._keep(cell, token, content, ttl_ms)
-        if cell.kind == "value" and before and not ttl_ms:
-            fact = self._shared[cell][token] = fact._replace(until_ms=before.until_ms)
+    def _keep(self, subject: _Subject, token: str, content: Any, ttl_ms: int) -> _Fact:
+        before = self._live(*subject).get(token)
+        fact = super()._keep(subject, token, content, ttl_ms)
+        if subject.kind == "value" and before and not ttl_ms:
+            fact = self._facts[subject][token] = fact._replace(until_ms=before.until_ms)
         return fact
 
 
@@ -62,7 +62,7 @@ class ASumNeverLapses(MemorySharedState):
     async def incr(self, key: str, amount: int, token: str) -> int | None:
         total = await super().incr(key, amount, token)
         if total is not None:
-            self._keep(_Cell("value", key), "", b"%d" % total, 0)
+            self._keep(_Subject("value", key), "", b"%d" % total, 0)
         return total
 
 
@@ -88,7 +88,7 @@ class APermitHasTwoHolders(MemorySharedState):
 
 class ARenewalIsANewGrant(MemorySharedState):
     async def acquire(self, name: str, token: str, permits: int, ttl_ms: int) -> Grant:
-        self._drop(_Cell("permit", name), token)
+        self._drop(_Subject("permit", name), token)
         return await super().acquire(name, token, permits, ttl_ms)
 
 
@@ -101,7 +101,7 @@ class ARenewalExtendsNothing(MemorySharedState):
 class AReleaseFreesEveryPermit(MemorySharedState):
     async def release(self, name: str, token: str) -> bool:
         released = await super().release(name, token)
-        self._shared.pop(_Cell("permit", name), None)
+        self._facts.pop(_Subject("permit", name), None)
         return released
 
 
@@ -113,7 +113,7 @@ class EveryReleaseReleases(MemorySharedState):
 
 class AReleasedTokenComesBack(MemorySharedState):
     async def acquire(self, name: str, token: str, permits: int, ttl_ms: int) -> Grant:
-        self._shared.pop(_Cell("answer", token), None)
+        self._facts.pop(_Subject("answer", token), None)
         return await super().acquire(name, token, permits, ttl_ms)
 
 

@@ -337,7 +337,7 @@ async def test_what_was_given_back_elsewhere_is_not_renewed(bench: Bench) -> Non
 
 async def test_a_permit_that_somebody_else_got_is_lost(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     permit = await bench.take()
-    bench.shared._shared.clear()
+    bench.shared._facts.clear()
     assert (await bench.shared.acquire("lock", "other", 1, _MINUTE_MS)).fence > permit.fence
     assert permit.is_held, "nobody knows yet"
     await bench.pass_seconds(20)
@@ -351,7 +351,7 @@ async def test_a_permit_that_lapsed_in_between_is_lost_though_nobody_took_it(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     permit = await bench.take()
-    bench.shared._shared.clear()
+    bench.shared._facts.clear()
     await bench.pass_seconds(20)
     assert not permit.is_held
     assert "Lock lock was lost" in caplog.text

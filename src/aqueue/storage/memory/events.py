@@ -1,4 +1,4 @@
-"""Who listens to a memory storage, each in its own event loop, and who waits for its next task."""
+"""Listeners of a memory storage, each in its own event loop, and pulls that wait for the next task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Listener(NamedTuple):
 
 
 class Listeners:
-    """Those who listen at present."""
+    """The present calls of ``listen``."""
 
     def __init__(self) -> None:
         self._listeners: list[_Listener] = []
@@ -47,7 +47,7 @@ class Listeners:
             self._listeners.remove(listener)
 
     def tell(self, clients: Collection[str] | None, event: Event) -> None:
-        """Tell `event` to `clients`, or to everyone when that is None; called in an event loop."""
+        """Tell `event` to `clients`, or to every listener when that is None; called in an event loop."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners.copy():
             if clients is None or listener.client in clients:
@@ -57,7 +57,7 @@ class Listeners:
                     listener.tell_from_elsewhere(event)
 
     def tell_everyone(self, event: Event) -> None:
-        """Tell `event` to everyone, from whatever thread."""
+        """Tell `event` to every listener; called in any thread."""
         for listener in self._listeners.copy():
             listener.tell_from_elsewhere(event)
 

@@ -81,7 +81,7 @@ class MemoryIntake:
         return [queue for queue in self._borrower.queues if not self._admin.is_paused(queue)]
 
     def _lend(self, task: Task) -> Delivery:
-        """Make the consumer the owner of `task`, whoever owned it before."""
+        """Make the consumer the owner of `task`, and end any earlier ownership."""
         lent = self._tables.lent
         if task.receipt is not None:
             del lent[task.receipt]
@@ -120,7 +120,7 @@ class MemoryIntake:
         return [self._lend(task) for task in (others + suspects[:most_suspects])[: max(limit, 0)]]
 
     def _spare_the_living(self, now_ms: int) -> None:
-        """Begin the leases anew that ran out while nobody looked: their owners may not have been able to renew them."""
+        """Begin leases anew that ran out while no worker reclaimed: their owners may have been unable to renew them."""
         tables = self._tables
         if now_ms > tables.reclaim_due_ms:
             pause_ms = now_ms - tables.reclaimed_ms

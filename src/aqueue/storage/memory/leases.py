@@ -1,4 +1,4 @@
-"""The sign of life of a worker on the memory storage."""
+"""How a worker keeps its leases in memory."""
 
 from __future__ import annotations
 

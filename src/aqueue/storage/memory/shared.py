@@ -1,7 +1,7 @@
 """What the memory storage keeps beside its tasks: the contract of ``storage.shared`` as a specification that runs.
 
-A cell, named by a kind and a name, holds facts by token, each until an instant. A value is the only fact of its cell; a
-permit is a fact by its holder, and what was spent of a rate by its call.
+A subject, named by a kind and a name, has facts by token, each until an instant. A value is the only fact of its
+subject; a permit is a fact by its holder, and what was spent of a rate by its call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ANSWER = "answer"
 _PERMIT = "permit"
 
 
-class _Cell(NamedTuple):
+class _Subject(NamedTuple):
     kind: str
     name: str
 
@@ -37,7 +37,7 @@ class _Fact(NamedTuple):
 
 
 class MemorySharedState:
-    """Implements ``storage.shared.SharedState``. `tell` announces an event to everyone who listens.
+    """Implements ``storage.shared.SharedState``. `tell` announces an event to every listener.
 
     Unlike the tasks it may be used from several threads: a plain function takes its lock in the thread of
     ``huey.sync``.
@@ -47,15 +47,15 @@ class MemorySharedState:
         self._clock = clock
         self._tell = tell
         self._lock = threading.Lock()
-        self._shared: defaultdict[_Cell, dict[str, _Fact]] = defaultdict(dict)
-        self._lapses: list[tuple[int, _Cell, str]] = []
+        self._facts: defaultdict[_Subject, dict[str, _Fact]] = defaultdict(dict)
+        self._lapses: list[tuple[int, _Subject, str]] = []
         self._wanted: set[str] = set()
         self._fences = count(1)
 
     def clear(self) -> None:
         """Forget everything, except how high the fences are."""
         with self._lock:
-            self._shared.clear()
+            self._facts.clear()
             self._lapses.clear()
             self._wanted.clear()
 
@@ -65,7 +65,7 @@ class MemorySharedState:
         def put() -> bool:
             if only_if_empty and self._live(_VALUE, key):
                 return False
-            self._keep(_Cell(_VALUE, key), "", value, ttl_ms)
+            self._keep(_Subject(_VALUE, key), "", value, ttl_ms)
             return True
 
         return bool(self._once(token, put))
@@ -76,21 +76,21 @@ class MemorySharedState:
 
     async def pop(self, key: str, token: str) -> bytes | None:
         def pop() -> bytes | None:
-            fact = self._drop(_Cell(_VALUE, key), "")
+            fact = self._drop(_Subject(_VALUE, key), "")
             return fact and fact.content
 
         value: bytes | None = self._once(token, pop)
         return value
 
     async def delete(self, key: str, token: str) -> bool:
-        return self._once(token, lambda: self._drop(_Cell(_VALUE, key), "")) is not None
+        return self._once(token, lambda: self._drop(_Subject(_VALUE, key), "")) is not None
 
     async def incr(self, key: str, amount: int, token: str) -> int | None:
         def incr() -> bytes | None:
             fact = self._live(_VALUE, key).get("")
             total = increased(fact.content if fact else b"0", amount)
             if total is not None:
-                self._shared[_Cell(_VALUE, key)][""] = _Fact(total, fact.until_ms if fact else 0)
+                self._facts[_Subject(_VALUE, key)][""] = _Fact(total, fact.until_ms if fact else 0)
             return total
 
         total = self._once(token, incr)
@@ -105,7 +105,7 @@ class MemorySharedState:
         with self._lock:
             answered = self._live(_ANSWER, token).get("")
             if answered is None:
-                answered = self._keep(_Cell(_ANSWER, token), "", step(), REMEMBERED_MS)
+                answered = self._keep(_Subject(_ANSWER, token), "", step(), REMEMBERED_MS)
             return answered.content
 
     # -- permits
@@ -119,12 +119,12 @@ class MemorySharedState:
                 self._wanted.add(name)
                 return Grant(0, self._left_ms(min(fact.until_ms for fact in holders.values())))
             fence = holders[token].content if token in holders else next(self._fences)
-            self._keep(_Cell(_PERMIT, name), token, fence, ttl_ms)
+            self._keep(_Subject(_PERMIT, name), token, fence, ttl_ms)
             return Grant(fence)
 
     async def release(self, name: str, token: str) -> bool:
         def release() -> bool:
-            if self._drop(_Cell(_PERMIT, name), token) is None:
+            if self._drop(_Subject(_PERMIT, name), token) is None:
                 return False
             if name in self._wanted:
                 self._wanted.discard(name)
@@ -137,9 +137,9 @@ class MemorySharedState:
         with self._lock:
             self._forget_lapsed()
             found = [
-                (fact.until_ms, cell.name, token)
-                for cell, facts in self._shared.items()
-                if cell.kind == _PERMIT and (not names or cell.name in names)
+                (fact.until_ms, subject.name, token)
+                for subject, facts in self._facts.items()
+                if subject.kind == _PERMIT and (not names or subject.name in names)
                 for token, fact in facts.items()
             ]
             return [Holder(name, token, self._left_ms(until_ms)) for until_ms, name, token in sorted(found)]
@@ -153,9 +153,9 @@ class MemorySharedState:
                 return 0
             window = self._window(name, per_ms, sliding)
             if len(window) < limit:
-                self._keep(_Cell(_rate(per_ms), name), token, None, per_ms)
+                self._keep(_Subject(_rate(per_ms), name), token, None, per_ms)
                 return 0
-            # So many have to leave the window that one fewer than the limit is left.
+            # Calls have to leave the window until it has one fewer than the limit.
             return self._left_ms(window[-limit] if sliding else self._window_end_ms(per_ms))
 
     async def usage(self, name: str, per_ms: int, *, sliding: bool) -> int:
@@ -164,7 +164,7 @@ class MemorySharedState:
 
     async def reset(self, name: str, per_ms: int) -> None:
         with self._lock:
-            self._shared.pop(_Cell(_rate(per_ms), name), None)
+            self._facts.pop(_Subject(_rate(per_ms), name), None)
 
     def _window(self, name: str, per_ms: int, sliding: bool) -> list[int]:
         """When each call in the present window lapses, in order: that is `per_ms` after it was admitted."""
@@ -177,41 +177,41 @@ class MemorySharedState:
     # -- facts
 
     def _live(self, kind: str, name: str) -> dict[str, _Fact]:
-        """The facts of a cell, by token."""
+        """The facts of a subject, by token."""
         self._forget_lapsed()
-        return self._shared.get(_Cell(kind, name), {})
+        return self._facts.get(_Subject(kind, name), {})
 
-    def _keep(self, cell: _Cell, token: str, content: Any, ttl_ms: int) -> _Fact:
+    def _keep(self, subject: _Subject, token: str, content: Any, ttl_ms: int) -> _Fact:
         """Keep a fact for `ttl_ms`, or for ever when that is 0."""
         until_ms = self._clock.now_ms() + ttl_ms if ttl_ms else 0
-        fact = self._shared[cell][token] = _Fact(content, until_ms)
+        fact = self._facts[subject][token] = _Fact(content, until_ms)
         if until_ms:
-            heappush(self._lapses, (until_ms, cell, token))
+            heappush(self._lapses, (until_ms, subject, token))
         return fact
 
-    def _drop(self, cell: _Cell, token: str) -> _Fact | None:
+    def _drop(self, subject: _Subject, token: str) -> _Fact | None:
         self._forget_lapsed()
-        facts = self._shared.get(cell, {})
+        facts = self._facts.get(subject, {})
         fact = facts.pop(token, None)
         if not facts:
-            self._shared.pop(cell, None)
+            self._facts.pop(subject, None)
         return fact
 
     def _forget_lapsed(self) -> None:
         now_ms = self._clock.now_ms()
         while self._lapses and self._lapses[0][0] <= now_ms:
-            until_ms, cell, token = heappop(self._lapses)
-            fact = self._shared.get(cell, {}).get(token)
-            # Not what was renewed or replaced meanwhile.
+            until_ms, subject, token = heappop(self._lapses)
+            fact = self._facts.get(subject, {}).get(token)
+            # What was renewed or replaced has another instant, and stays.
             if fact is not None and fact.until_ms == until_ms:
-                del self._shared[cell][token]
-                if not self._shared[cell]:
-                    del self._shared[cell]
+                del self._facts[subject][token]
+                if not self._facts[subject]:
+                    del self._facts[subject]
 
     def _left_ms(self, until_ms: int) -> int:
         return max(until_ms - self._clock.now_ms(), 1)
 
 
 def _rate(per_ms: int) -> str:
-    """The kind of shared that count calls against a limit per `per_ms`."""
+    """The kind of the subjects that count calls against a limit per `per_ms`."""
     return f"rate per {per_ms}"

@@ -185,7 +185,7 @@ class MemoryStorage:
             self._move_on(moved, ttl_ms)
 
     def _move_on(self, moved: Ready | Refused, ttl_ms: int) -> None:
-        """A node need not wait any more: put it in line, or end it."""
+        """Put a node that no longer waits in line, or end it."""
         envelope = moved.node.envelope
         task = self._tasks[envelope.id]
         if isinstance(moved, Ready):

@@ -30,7 +30,7 @@ class Refused(NamedTuple):
 
 
 class _Waiting:
-    """A node and the inputs that it has so far, by position; `is_over` once it need not wait any more."""
+    """A node and the inputs that it has so far, by position; `is_over` once it no longer waits."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -62,7 +62,7 @@ class WaitingNodes:
         return self._waiting.keys()
 
     def clear(self) -> None:
-        """Forget all nodes: none waits any more."""
+        """Forget all nodes."""
         self._waiting.clear()
         self._successors.clear()
 
@@ -75,11 +75,11 @@ class WaitingNodes:
                     self._successors[task_id].append((waiting, position))
 
     def remove(self, task_id: str) -> None:
-        """A node need not wait any more."""
+        """A node no longer waits."""
         self._waiting.pop(task_id).is_over = True
 
     def follow(self, task_id: str, verdict: Record) -> Iterator[Ready | Refused]:
-        """The nodes that need not wait any more, now that a task has its verdict: it was the last, or the wrong one."""
+        """The nodes that no longer wait: the verdict of a task was the last one that they lacked, or the wrong one."""
         ended = deque([(task_id, verdict.state, verdict)])
         while ended:
             task_id, state, cause = ended.popleft()
@@ -92,7 +92,7 @@ class WaitingNodes:
                     ended.append((moved.node.envelope.id, State.CANCELLED, moved.cause))
 
     def _take(self, waiting: _Waiting, position: int, state: State, cause: Record) -> Ready | Refused | None:
-        """Give a node an input, and say whether it need not wait any more.
+        """Give a node an input; what becomes of the node if it no longer waits.
 
         The task before it is in `state`: its own verdict or, where it did not run either, not that of `cause`.
         """

@@ -193,7 +193,7 @@ class Link:
             raise QueueUnavailable(f"{self.path} cannot be opened: {error}") from error
 
     def _create(self) -> None:
-        """Make an empty file, if there is none, that the group may use as far as the umask goes, and nobody else."""
+        """Make an empty file, if there is none, that the group may use if the umask allows it, and no other user."""
         # Never one that exists: to close any descriptor of it would drop the locks of this process's connections.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o660))
@@ -263,7 +263,7 @@ class Link:
         return status.st_dev, status.st_ino
 
     def _check_identity(self) -> None:
-        """SQLite goes on writing to a file that was removed or replaced, where nobody will ever look."""
+        """SQLite goes on writing to a file that was removed or replaced, where no process will ever look."""
         try:
             identity = self._present_identity()
         except OSError as error:

@@ -31,7 +31,7 @@ class Location(NamedTuple):
         try:
             parts = urlsplit(url)
         except ValueError as error:
-            raise ConfigurationError(f"{url!r} is no URL ({error}): accepted is {_ACCEPTED}") from None
+            raise ConfigurationError(f"{url!r} is not a URL ({error}): accepted is {_ACCEPTED}") from None
         name = unquote(parts.path.removeprefix("/"))
         if parts.netloc:
             raise ConfigurationError(f"{url!r} has two slashes before the path, where it takes three: {_ACCEPTED}")

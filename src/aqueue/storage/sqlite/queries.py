@@ -24,6 +24,6 @@ QUERIES = _load(Path(__file__).with_name("queries.sql").read_text(encoding="utf-
 
 @functools.cache
 def of_rows(name: str, rows: int, columns: int) -> str:
-    """The statement `name` for so many rows of so many columns."""
+    """The statement `name` for this number of `rows` with this number of `columns`."""
     row = f"({', '.join('?' * columns)})"
     return QUERIES[name].format(rows=", ".join([row] * rows))

@@ -54,7 +54,7 @@ SET seq = ?, place = ?, state = ?, at = ?, failures = coalesce(?, failures), pay
     earlier = earlier + count, count = 0, consumer = ''
 WHERE seq = ?
 
--- drop_node: a task does not wait any more
+-- drop_node: a task no longer waits
 DELETE FROM node WHERE namespace = ? AND id = ? RETURNING client
 
 -- drop_edges: and gets no more inputs
@@ -152,7 +152,7 @@ SELECT state FROM schedule WHERE namespace = ? AND name = ?
 INSERT INTO schedule (namespace, name, state, changed) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET state = excluded.state, changed = max(changed, excluded.changed)
 
--- drop_forgotten: drop what is left of the schedule that was forgotten before, which is no news any more
+-- drop_forgotten: drop what is left of the schedule that was forgotten before, which is no longer news
 DELETE FROM schedule WHERE namespace = ? AND state = x''
 
 -- schedules: all that have a state
@@ -208,13 +208,13 @@ SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'leased' GROUP 
 -- count_scheduled: the number of tasks in each queue that are due later
 SELECT queue, count(*) FROM task WHERE namespace = ? AND place = 'scheduled' GROUP BY queue
 
--- watch: a client wants to be told of a task that it did not enqueue
+-- watch: a client wants to be told about a task that it did not enqueue
 INSERT INTO watch (namespace, id, client) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 
--- has_watchers: whether anybody watches anything: mostly not
+-- has_watchers: whether any client watches a task: mostly not
 SELECT EXISTS (SELECT * FROM watch WHERE namespace = ?)
 
--- tell_watchers: there is something to tell of a task; its own client knows already
+-- tell_watchers: there is something to tell about a task; its own client knows already
 UPDATE watch SET told = ? WHERE namespace = ? AND id = (SELECT id FROM task WHERE seq = ?) AND client <> ?
 RETURNING client
 
@@ -361,19 +361,19 @@ DELETE FROM task WHERE seq IN (SELECT seq FROM task WHERE namespace = ? LIMIT ?)
 -- flush_facts: drop some facts
 DELETE FROM fact WHERE rowid IN (SELECT rowid FROM fact WHERE namespace = ? LIMIT ?)
 
--- flush_nodes: no node waits any more
+-- flush_nodes: no node waits for others
 DELETE FROM node WHERE namespace = ?
 
--- flush_edges: and none gets inputs any more
+-- flush_edges: and none gets inputs
 DELETE FROM edge WHERE namespace = ?
 
 -- flush_dead_letters: drop all dead letters
 DELETE FROM dead_letter WHERE namespace = ?
 
--- flush_revocations: nothing is revoked any more
+-- flush_revocations: drop all revocations
 DELETE FROM revocation WHERE namespace = ?
 
--- flush_cancellations: nothing was asked to stop any more
+-- flush_cancellations: drop all requests to stop
 DELETE FROM cancellation WHERE namespace = ?
 
 -- examine: a page of tasks of whatever namespace

@@ -2,8 +2,9 @@
 
 A caller waits for *topics*: ready tasks, the next due instant, what happens to the tasks of a client. Within a process
 it sleeps on an ``asyncio.Event``. For the other processes it listens at a unix datagram socket, one a topic, in a
-directory that belongs to the file. Whoever commits something sends one byte to each socket of its topics. The byte says
-"look" and nothing more: what happened is in the file, so a byte too many or too few repeats and loses nothing.
+directory that belongs to the file. A process that commits something sends one byte to each socket of its topics. The
+byte says "look" and nothing more: what happened is in the file, so that a byte too many or too few repeats nothing and
+loses nothing.
 
 What is shared, and what guards it:
 
@@ -23,7 +24,7 @@ The races, and why none of them loses a wake-up call:
   the caller looks once more before it sleeps.
 * The last process to leave removes the directory while another one binds a socket in it. That one makes the directory
   again, and binds again.
-* A process was killed and its socket is still there. The first byte that nobody receives removes it; the token sees to
+* A process was killed and its socket is still there. The first byte that is not received removes it; the token sees to
   it that this is never the socket of a live process.
 * A socket is full. Then its process has bytes to read, and looks anyway.
 * A fork inherits the sockets. The child closes its copies and leaves the files, which are the parent's.

@@ -45,7 +45,7 @@ def test_a_url_names_a_file(url: str, expected: Location) -> None:
         ("sqlite:///shop.db?synchronous=", "''"),
         ("sqlite:///shop#1.db", "%23"),
         ("sqlite:///shop%00.db", "zero byte"),
-        ("sqlite://[shop.db", "no URL"),
+        ("sqlite://[shop.db", "not a URL"),
     ],
 )
 def test_a_url_that_names_no_file_is_refused(url: str, named: str) -> None:

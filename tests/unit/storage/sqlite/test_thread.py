@@ -150,7 +150,7 @@ async def test_a_storage_that_failed_to_open_can_be_opened_later(tmp_path: Path)
         await storage.close()
 
 
-async def test_a_pulse_goes_on_after_its_storage_was_closed(opened: Opened) -> None:
+async def test_a_lease_keeper_goes_on_after_its_storage_was_closed(opened: Opened) -> None:
     """A worker closes its storage in one thread while its heart beats in another."""
     async with opened() as storage:
         keeper = keeper_of(storage)

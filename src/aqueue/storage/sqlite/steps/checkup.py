@@ -41,7 +41,7 @@ def _finding(
     if state not in _STATES[place]:
         return Finding("damaged", task_id, f"is {state} by its record, and {place} by its place")
     if place == "leased" and not consumer:
-        return Finding("lost", task_id, "is lent, and nobody has it")
+        return Finding("lost", task_id, "is lent, and no consumer has it")
     if place == "settled" and not at_ms:
         return Finding("kept", task_id, f"is {state}, and never expires")
     return _waiting_in_vain(transaction, task_id) if place == "waiting" else None
@@ -66,5 +66,5 @@ def leftovers(transaction: Transaction) -> list[Finding]:
     nodes = transaction.execute(QUERIES["examine_nodes"], namespace).fetchall()
     return [
         *(Finding("leftover", task_id, "has ended, and is still asked to stop") for (task_id,) in asked),
-        *(Finding("leftover", task_id, "waits for nobody, and its inputs are still counted") for (task_id,) in nodes),
+        *(Finding("leftover", task_id, "does not wait, and its inputs are still counted") for (task_id,) in nodes),
     ]

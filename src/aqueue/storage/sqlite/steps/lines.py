@@ -2,8 +2,8 @@
 
 Every task that becomes ready, or is to become ready later, comes through here: a new one, one that is retried or given
 back, a due one, a node that has all its inputs, a dead letter that runs again. Each entry gives the task a new number,
-which is its place in line, and notes who must hear of it: workers of a ready task, promoters of one that is due before
-all others. These notes may be made for a task that turns out to be known; a waiter who looks in vain loses nothing.
+which is its place in line, and notes what others must hear: that there is a ready task, or one that is due before all
+others. The note is made before it is known whether the task is new; a worker that looks in vain loses nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receipts: who holds a leased task.
+"""Receipts: the proof that a consumer holds a leased task.
 
 A receipt names the number of a task, its consumer and its count. A consumer that takes the task over raises the count,
 and a task that gets in line again has a new number; either voids the receipt. Every step on a delivery asks ``held``

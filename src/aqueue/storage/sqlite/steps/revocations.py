@@ -79,7 +79,7 @@ def has_to_stop(transaction: Transaction, number: int) -> bool:
 
 
 def forget(transaction: Transaction, task_id: str) -> None:
-    """A task has its verdict: it is neither revoked nor asked to stop any more."""
+    """A task has its verdict: it is no longer revoked or asked to stop."""
     if transaction.has_revocations:
         transaction.execute(QUERIES["restore"], (transaction.namespace, task_id))
         transaction.execute(QUERIES["stop_asking"], (transaction.namespace, task_id))

@@ -168,7 +168,7 @@ def spend(transaction: Transaction, name: str, token: str, limit: int, per_ms: i
         return 0
     if not sliding:
         return per_ms - now_ms % per_ms
-    # So many have to leave the window that one fewer than the limit is left.
+    # Calls have to leave the window until it has one fewer than the limit.
     [(until_ms,)] = transaction.execute(QUERIES["late_fact"], (transaction.namespace, kind, name, limit - 1))
     return int(until_ms) - now_ms
 

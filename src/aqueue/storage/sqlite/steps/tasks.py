@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ....core.message import Receipt
     from ..connection import Transaction
 
-# An expired result is not shown any more, but its row stays this long: its client may have yet to look.
+# An expired result is hidden at once, but its row stays this long: its client may have yet to look.
 _SLACK_MS = 60_000
 _FORGOTTEN_AT_ONCE = 500
 

@@ -1,7 +1,7 @@
 """Workflows: keeping one, moving it on after a verdict, and ending a task that may wait for others.
 
-A node that waits has a row in `node`, which says what for, and one in `edge` for each input. Both are dropped when it
-does not wait any more.
+A node that waits has a row in `node`, which says what for, and one in `edge` for each input. They are dropped when it
+does not wait any longer.
 """
 
 from __future__ import annotations

@@ -1,28 +1,17 @@
-"""What the memory storage does beyond the contract, and the adversary at length: here its histories take no time."""
+"""What the memory storage does beyond the contract."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import pytest
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
 from aqueue.storage import open_storage
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
-from aqueue.testing.conformance import simulate
 from aqueue.testing.conformance.harness import keeper_of, pull
-
-from .conftest import MemoryHarness
-
-
-@pytest.mark.parametrize("seed", range(100, 160))
-async def test_no_history_breaks_a_promise(seed: int) -> None:
-    await simulate(MemoryHarness(), seed)
 
 
 async def test_two_storages_of_one_namespace_are_two_stores() -> None:
@@ -85,27 +74,3 @@ async def test_many_threads_may_renew_while_tasks_come_and_go() -> None:
             stop.set()
     for ended in beats:
         ended.result()
-
-
-@pytest.mark.parametrize(
-    ("meddle", "found"),
-    [
-        (lambda tables: tables.ready.clear(), [("lost", "ready")]),
-        (lambda tables: tables.lent.clear(), [("lost", "lent")]),
-        (lambda tables: tables.scheduled.clear(), [("lost", "later")]),
-        (lambda tables: tables.scheduled.append((0, 0, tables.tasks["ready"])), [("twice", "ready")]),
-        (lambda tables: tables.scheduled.append((0, 0, tables.tasks["done"])), [("twice", "done")]),
-        (lambda tables: tables.expiring.clear(), [("kept", "done")]),
-        (lambda tables: tables.tasks.pop("ready"), [("unknown", "ready")]),
-    ],
-)
-async def test_an_examination_finds_what_is_in_no_place_or_in_two(meddle: Any, found: list[tuple[str, str]]) -> None:
-    storage = MemoryStorage("test")
-    await storage.push([Envelope("done", b""), Envelope("lent", b"")])
-    done, _ = await pull(storage, 2)
-    await storage.settle([Settlement(done.receipt, "done", State.DONE, ttl_ms=60_000)])
-    await storage.push([Envelope("ready", b""), Envelope("later", b"", delay_ms=60_000)])
-    assert [step async for step in storage.admin.examine()] == [(4, [])]
-    meddle(storage._tables)
-    [step] = [step async for step in storage.admin.examine()]
-    assert [(finding.what, finding.id) for finding in step.findings] == found

@@ -15,7 +15,7 @@ from aqueue.storage.protocol import Record
 from aqueue.testing.conformance.harness import keeper_of, pull
 
 if TYPE_CHECKING:
-    from .conftest import Opened
+    from ..conftest import Opened
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The file: what it is set to, who may read it, and what happens when it is not there or not free."""
+"""A connection to the file: how it is set up, who may read the file, and what happens when it is gone or locked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from aqueue.exceptions import QueueUnavailable
 from aqueue.storage.sqlite.connection import Link
 from aqueue.storage.sqlite.location import Location
 from aqueue.storage.sqlite.store import SqliteStorage
-from aqueue.testing import ManualClock
 from aqueue.testing.conformance.harness import adopt, keeper_of, pull
 
 from .facts import move_away
@@ -60,23 +59,6 @@ async def test_one_file_is_left_when_everyone_has_closed(path: Path, opened: Ope
         assert await pull(other, 1, wait_ms=1) == []
         await one.push([Envelope("task", b"")])
     assert list(path.parent.iterdir()) == [path]
-
-
-async def test_nothing_is_left_of_facts_that_have_lapsed(path: Path, opened: Opened) -> None:
-    clock = ManualClock()
-    async with opened(clock=clock) as storage:
-        for number in range(150):
-            await storage.shared.put(f"key {number}", b"", f"put {number}", ttl_ms=1)
-            await storage.shared.acquire("lock", f"holder {number}", 1, 1)
-            await storage.shared.spend("rate", f"call {number}", 1, 1, sliding=True)
-            await storage.shared.release("lock", f"holder {number - 1}")
-        clock.advance(100)
-        for number in range(10):
-            await storage.shared.put("kept", b"", f"last {number}")
-    with closing(sqlite3.connect(path)) as connection:
-        kinds = {kind for (kind,) in connection.execute("SELECT kind FROM fact")}
-        [(count,)] = connection.execute("SELECT count(*) FROM fact")
-    assert (kinds, count) == ({"value", "answer"}, 11)
 
 
 async def test_namespaces_of_one_file_share_nothing(opened: Opened) -> None:
