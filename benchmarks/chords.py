@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aqueue import Huey, chord, group
-from aqueue.client.loops import Clients
+from aqueue.core.clock import SystemClock
 from benchmarks.server import Server
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def measure(url: str) -> list[str]:
     huey = Huey("chords", url)
     calls: Counter[str] = Counter()
     storage = huey._make_storage()
-    huey._clients = Clients(lambda: Counting(storage, calls))  # type: ignore[arg-type, return-value]
+    huey._parts.clients.switch(lambda: Counting(storage, calls), SystemClock())  # type: ignore[arg-type, return-value]
     logging.disable(logging.WARNING)
 
     @huey.task

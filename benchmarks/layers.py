@@ -27,7 +27,6 @@ from aqueue.worker.execution.dispatcher import Dispatcher
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.execution.settler import Settler
 from aqueue.worker.options import WorkerOptions
-from aqueue.worker.worker import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -66,7 +65,7 @@ class Layers:
 
     def __init__(self) -> None:
         self.calls = [Call(add, (number, 2), {}, add.declared) for number in range(BATCH)]
-        self.envelopes = [huey._envelope(call, "0123abcd") for call in self.calls]
+        self.envelopes = [huey._parts.outbox.write(call, "0123abcd")[1] for call in self.calls]
         self.reply = b"*%d\r\n" % BATCH + b"".join(
             b"*2\r\n%b*4\r\n%b%b%b%b" % tuple(map(_bulk, (ENTRY.format(number), "i", each.id, "p", each.payload)))
             for number, each in enumerate(self.envelopes)
@@ -78,9 +77,9 @@ class Layers:
         self.settlements = self.decided()
         self.storage = RedisStorage("redis://localhost:6379/0", "layers")
         self.storage._server = Wire()  # type: ignore[assignment]  # the part that talks to a server
-        self.workload = workload_of(huey)
+        self.parts = huey._parts
         self.options = WorkerOptions(concurrency=BATCH, threads=1, children=1)
-        self.runner = Runner(self.workload, self.options, SystemClock(), report=_unheard, is_revoked=_never)
+        self.runner = Runner(self.parts, self.options, SystemClock(), report=_unheard, is_revoked=_never)
 
     def received(self) -> list[Delivery]:
         """What a reply of the server becomes."""
@@ -99,7 +98,7 @@ class Layers:
         """A batch through the dispatcher, up to its settlements."""
         held: dict[Receipt, HeldDelivery] = {}
         settler = Settler(self.storage, SystemClock(), held)
-        dispatcher = Dispatcher(self.runner.run, settler, self.workload, self.options, held)
+        dispatcher = Dispatcher(self.runner.run, settler, self.parts, self.options, held)
         dispatcher.start(self.deliveries)
         while dispatcher.is_busy:
             await dispatcher.next_move()
@@ -159,8 +158,10 @@ async def measure() -> None:
         for delivery in layers.deliveries:
             await layers.runner.run(delivery)
 
-    calls = await cost(lambda: [(add.check_arguments(1, 2), Call(add, (1, 2), {}, add.declared)) for _ in range(BATCH)])
-    envelopes = await cost(lambda: [huey._envelope(call, "0123abcd") for call in layers.calls])
+    calls = await cost(
+        lambda: [(add._check_arguments(1, 2), Call(add, (1, 2), {}, add.declared)) for _ in range(BATCH)]
+    )
+    envelopes = await cost(lambda: [huey._parts.outbox.write(call, "0123abcd")[1] for call in layers.calls])
     gather, commit = await cost(_bare_gather), await cost(_gathered)
     push = await cost(lambda: layers.storage.push(layers.envelopes))
     received = await cost(layers.received)

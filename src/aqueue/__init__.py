@@ -10,8 +10,9 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .app.doctor import Diagnosis
-    from .app.huey import Huey, MemoryHuey, RedisHuey, SqliteHuey
-    from .app.listed import DeadLetter, ResultInfo, TaskInfo
+    from .app.flavours import MemoryHuey, RedisHuey, SqliteHuey
+    from .app.huey import Huey
+    from .app.inspection import DeadLetter, ResultInfo, TaskInfo
     from .client.permits import Permit
     from .client.results import ChordResult, Progress, Result, ResultGroup
     from .coordination.locks import TaskLock
@@ -99,7 +100,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "app.huey": ("Huey", "MemoryHuey", "RedisHuey", "SqliteHuey"),
+    "app.flavours": ("MemoryHuey", "RedisHuey", "SqliteHuey"),
+    "app.huey": ("Huey",),
     "tasks.context": ("TaskRun", "TaskView", "current_task"),
     "app.doctor": ("Diagnosis",),
     "exceptions": (
@@ -122,7 +124,7 @@ _HOMES = {
     ),
     "core.lifecycle": ("State",),
     "coordination.rate_limits": ("RateLimit",),
-    "app.listed": ("DeadLetter", "ResultInfo", "TaskInfo"),
+    "app.inspection": ("DeadLetter", "ResultInfo", "TaskInfo"),
     "coordination.locks": ("TaskLock",),
     "core.message": ("SKIPPED", "Error"),
     "client.permits": ("Permit",),

@@ -45,7 +45,7 @@ async def until(fact: Callable[[], bool | Awaitable[bool]], what: str, seconds: 
 
 def task_of(huey: Huey, name: str) -> Any:
     """The task of this name, of whatever signature."""
-    return huey.registry.get(name)
+    return huey._parts.registry.get(name)
 
 
 class WorkerProcess:
@@ -203,7 +203,7 @@ class Rig:
 
     async def count(self, where: str) -> int:
         """How many tasks are ``ready``, ``running`` or ``scheduled``."""
-        return sum(getattr(queue, where) for queue in await self.huey.depths())
+        return sum(getattr(queue, where) for queue in await self.huey.queues.depths())
 
     async def values(self, results: Iterable[Result[Any]], seconds: float = 30) -> list[Any]:
         """What these tasks returned, once all of them have."""
@@ -236,13 +236,13 @@ class Rig:
 
     async def check_drained(self) -> None:
         """Nothing waits, runs or is scheduled, so nothing can ever start again; and nothing else is left behind."""
-        busy = [queue for queue in await self.huey.depths() if queue.ready or queue.running or queue.scheduled]
+        busy = [queue for queue in await self.huey.queues.depths() if queue.ready or queue.running or queue.scheduled]
         assert not busy, f"not drained: {busy}"
         stopped = {worker.pid for worker in self.workers if worker.has_ended_well}
-        listed = {int(worker.consumer.split(".")[-2]) for worker in await self.huey.workers()} & stopped
+        listed = {int(worker.consumer.split(".")[-2]) for worker in await self.huey.queues.workers()} & stopped
         assert not listed, f"stopped workers that are still listed: {listed}"
         left = leftovers(self.url, self.name)
         assert not left, f"left behind: {left}"
-        diagnosis = await self.huey.examine()
+        diagnosis = await self.huey.doctor()
         assert diagnosis.is_healthy, f"found: {diagnosis.findings}"
         self.ledger.check_fences()

@@ -59,7 +59,7 @@ async def test_who_waits_in_another_process_is_woken_by_the_release(rig: Rig, mo
     monkeypatch.setattr(permits, "_LONGEST_REFUSAL_MS", _HOUR * 1000)
     worker, result = await _hold(rig, _HOUR)
     waiting = _wait_for_it(rig)
-    await until((await rig.huey.client())._listening.is_set, "the wait")
+    await until((await rig.huey._parts.clients.open())._listening.is_set, "the wait")
     assert not waiting.done()
     rig.open(rig.gate())
     assert (await waiting).is_held

@@ -117,7 +117,7 @@ async def test_a_message_that_names_its_waiting_client_cannot_silence_it(rig: Ri
     worker = rig.start_worker()
     waiting = asyncio.create_task((await rig.enqueue("hold", rig.gate())).get(timeout=30))
     await until(lambda: bool(rig.ledger.entries("start")), "the start")
-    token = (await rig.huey.client()).token.encode()
+    token = (await rig.huey._parts.clients.open()).token.encode()
     stream = f"{{aq:{rig.name}}}:stream:default:0"
     for task_id in (b"two words", b"two\nlines", b" ", b"\n", b"\xff"):
         operator.xadd(stream, {b"i": task_id, b"p": b'["quick","' + token + b'"]'})

@@ -198,7 +198,7 @@ async def test_a_call_whose_reply_is_lost_counts_once(proxy: FaultProxy, produce
     assert permit.is_held
     assert await producer.get("sum") == 2
     assert await producer.rate_limit("api", 1000, 3600).current_usage() == 2
-    shared = (await producer.client()).storage.shared
+    shared = (await producer._parts.clients.storage()).shared
     assert [holder.name for holder in await shared.holders()] == ["lock-1", "lock-2"]
 
 

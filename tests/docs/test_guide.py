@@ -86,8 +86,8 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         later = await second_try.options(delay=0.01).enqueue("a")
         assert await (await second_try.map(["b", "c"])).get(timeout=30) == ["b", "c"]
         assert await later.get(timeout=30) == "a"
-        assert [depth.queue for depth in await huey.depths()] == ["other"]
-        assert len(await huey.workers()) == 1
+        assert [depth.queue for depth in await huey.queues.depths()] == ["other"]
+        assert len(await huey.queues.workers()) == 1
         await worker.stop()
         async with huey.lock_task("lock"), huey.rate_limit("api", 1, 3600):
             assert await huey.flush_locks("lock", force=True) == {"lock"}
@@ -96,13 +96,13 @@ async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:
         assert await huey.incr("key") == await huey.get("key", pop=True) == 2
         assert not await huey.delete("key")
         assert await huey.result_count() == 3
-        await huey.pause("other")
+        await huey.queues.pause("other")
         held = await second_try.enqueue("d")
-        assert await huey.purge("other") == 1
-        assert await huey.resume("other")
+        assert await huey.queues.purge("other") == 1
+        assert await huey.queues.resume("other")
         with pytest.raises(ResultNotFound):
-            await huey.retry(held)
-        assert await huey.waiting() == await huey.dead_letters() == []
-        assert await huey.pending() == await huey.scheduled() == await huey.running() == []
-        assert (await huey.examine()).is_healthy
+            await huey.dead.retry(held)
+        assert await huey.queues.waiting() == await huey.dead.list() == []
+        assert await huey.pending() == await huey.scheduled() == await huey.queues.running() == []
+        assert (await huey.doctor()).is_healthy
         assert await huey.flush() == 4

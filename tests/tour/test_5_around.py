@@ -76,7 +76,7 @@ async def test_a_hook_can_keep_a_task_from_being_sent(huey: Huey) -> None:
     async with huey:
         with pytest.raises(CancelExecution, match="ask somebody first"):
             await order.enqueue(1000)
-        assert await huey.depths() == []
+        assert await huey.queues.depths() == []
 
 
 async def test_signals_say_what_becomes_of_a_task(huey: Huey) -> None:

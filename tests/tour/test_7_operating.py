@@ -19,7 +19,7 @@ async def test_what_is_in_the_store_can_be_listed(huey: Huey) -> None:
 
     @huey.task(name="look")
     async def look(what: str) -> list[str]:
-        return [*{f"{task.name}({what})" for task in await huey.running() if what in task.args}]
+        return [*{f"{task.name}({what})" for task in await huey.queues.running() if what in task.args}]
 
     async with huey:
         first, second = await look.map([("a",), ("b",)])
@@ -49,12 +49,12 @@ async def test_what_failed_for_good_can_be_run_again(huey: Huey) -> None:
     async with running(huey):
         with pytest.raises(TaskException):
             await (await pay.enqueue("ann"))
-        [letter] = await huey.dead_letters()
+        [letter] = await huey.dead.list()
         assert (letter.args, letter.attempt, letter.metadata["type"]) == (("ann",), 2, "LookupError")
         accounts.add("ann")
-        assert await (await huey.retry(letter)) == "paid ann"
+        assert await (await huey.dead.retry(letter)) == "paid ann"
         with pytest.raises(ResultNotFound):
-            await huey.retry(letter)
+            await huey.dead.retry(letter)
 
 
 async def test_a_queue_can_be_paused_in_every_process_at_once(huey: Huey) -> None:
@@ -65,10 +65,10 @@ async def test_a_queue_can_be_paused_in_every_process_at_once(huey: Huey) -> Non
         return number
 
     async with running(huey):
-        await huey.pause("mail")
+        await huey.queues.pause("mail")
         results = await send.map([(1,), (2,)])
         assert [await result.status() for result in results] == [State.QUEUED, State.QUEUED]
-        await huey.resume("mail")
+        await huey.queues.resume("mail")
         assert await results == [1, 2]
 
 
@@ -80,7 +80,7 @@ async def test_a_queue_can_be_emptied(huey: Huey) -> None:
 
     async with huey:
         result = await work.enqueue()
-        assert await huey.purge("default") == 1
+        assert await huey.queues.purge("default") == 1
         with pytest.raises(TaskException, match="purged"):
             await result
         assert await huey.flush() == 1
@@ -96,6 +96,6 @@ async def test_a_doctor_proves_that_no_task_is_lost(huey: Huey) -> None:
 
     async with running(huey):
         results = await work.map([(number,) for number in range(100)])
-        assert (await huey.examine()).is_healthy
+        assert (await huey.doctor()).is_healthy
         assert sum(await results) == 4950
-        assert (await huey.examine()).examined == 100
+        assert (await huey.doctor()).examined == 100

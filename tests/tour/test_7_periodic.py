@@ -85,7 +85,7 @@ async def test_what_is_missed_and_what_overlaps_is_up_to_you() -> None:
     @huey.periodic_task(every(hours=1), misfire="all", window=86_400, overlap="queue", jitter=30)
     async def report() -> None: ...
 
-    [schedule] = huey.registry.schedules.values()
+    [schedule] = huey._parts.registry.schedules.values()
     noon_ms = 12 * 3_600_000
     assert schedule.due(noon_ms - 1, noon_ms) == [noon_ms]
     assert schedule.tick(noon_ms).eta_ms <= noon_ms + 30_000

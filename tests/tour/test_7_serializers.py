@@ -27,7 +27,7 @@ async def test_a_worker_runs_only_what_was_signed() -> None:
         return "paid " * 1000
 
     async with running(huey):
-        await (await huey.client()).storage.push([Envelope("forged", b'{"t":"pay","a":[1000000]}')])
+        await (await huey._parts.clients.open()).storage.push([Envelope("forged", b'{"t":"pay","a":[1000000]}')])
         assert await (await pay.enqueue(5)) == "paid " * 1000
         assert await huey.result("forged").status() in {"queued", "scheduled"}
     assert paid == [5]

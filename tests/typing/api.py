@@ -274,22 +274,22 @@ async def stopping() -> None:
 
 
 async def looking() -> None:
-    for task in [*await huey.pending(), *await huey.scheduled(10), *await huey.running(None, queue="mails")]:
+    for task in [*await huey.pending(), *await huey.scheduled(10), *await huey.queues.running(None, queue="mails")]:
         assert_type(task, TaskInfo)
         assert_type((task.id, task.state, task.name), tuple[str, State, str])
         assert_type((task.since, task.due), tuple[datetime | None, datetime | None])
     assert_type(await huey.all_results(limit=10), list[ResultInfo])
     assert_type(await huey.pending_count(queue="mails") + await huey.result_count(), int)
-    for letter in await huey.dead_letters(10, queue="mails"):
+    for letter in await huey.dead.list(10, queue="mails"):
         assert_type(letter, DeadLetter)
         assert_type((letter.died, letter.metadata), tuple[datetime, dict[str, Any]])
-        assert_type(await huey.retry(letter), Result[Any])
-    assert_type(await huey.dead_letter("id"), DeadLetter | None)
-    assert_type(await huey.drop_dead_letter("id"), bool)
-    assert_type((await huey.pause("mails"), await huey.resume()), tuple[bool, bool])
-    assert_type(await huey.paused(), set[str])
-    assert_type(await huey.examine(), Diagnosis)
-    assert_type(await huey.purge("mails") + await huey.flush(), int)
+        assert_type(await huey.dead.retry(letter), Result[Any])
+    assert_type(await huey.dead.get("id"), DeadLetter | None)
+    assert_type(await huey.dead.drop("id"), bool)
+    assert_type((await huey.queues.pause("mails"), await huey.queues.resume()), tuple[bool, bool])
+    assert_type(await huey.queues.paused(), set[str])
+    assert_type(await huey.doctor(), Diagnosis)
+    assert_type(await huey.queues.purge("mails") + await huey.flush(), int)
 
 
 def without_an_event_loop() -> None:

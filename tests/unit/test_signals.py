@@ -67,8 +67,8 @@ async def test_a_receiver_gets_the_signal_the_task_and_what_else_there_is(huey: 
     note = Note()
     huey.signal()(note)
     error = ValueError("no")
-    await huey.hooks.signals.send(SIGNAL_ERROR, "a task", error)
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, "a task")
+    await huey._parts.hooks.signals.send(SIGNAL_ERROR, "a task", error)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, "a task")
     assert note.seen == [("error", "a task", error), ("complete", "a task")]
 
 
@@ -76,7 +76,7 @@ async def test_a_receiver_is_called_for_the_signals_that_it_named(huey: MemoryHu
     note = Note()
     huey.signal(SIGNAL_ERROR, SIGNAL_COMPLETE)(note)
     for signal in SIGNALS:
-        await huey.hooks.signals.send(signal, None)
+        await huey._parts.hooks.signals.send(signal, None)
     assert sorted(signal for signal, _ in note.seen) == ["complete", "error"]
 
 
@@ -90,7 +90,7 @@ async def test_receivers_of_one_signal_come_before_those_of_all_in_order_of_regi
         await asyncio.sleep(0)
         seen.append("another")
 
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, None)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None)
     assert seen == ["one", "another", "all"]
 
 
@@ -98,7 +98,7 @@ async def test_a_receiver_that_is_registered_twice_is_called_once(huey: MemoryHu
     note = Note()
     for _ in range(2):
         huey.signal(SIGNAL_COMPLETE)(note)
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, None)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None)
     assert len(note.seen) == 1
 
 
@@ -128,7 +128,7 @@ async def test_a_receiver_is_disconnected_from_what_is_named_or_from_all(
     huey.signal(*connected)(note)
     huey.disconnect_signal(note, *disconnected)
     for signal in (SIGNAL_COMPLETE, SIGNAL_ERROR):
-        await huey.hooks.signals.send(signal, None)
+        await huey._parts.hooks.signals.send(signal, None)
     assert [signal for signal, _ in note.seen] == left
 
 
@@ -139,11 +139,11 @@ def test_disconnecting_who_was_never_connected_is_nothing(huey: MemoryHuey) -> N
 
 def test_without_receivers_there_is_nothing_to_look_through(huey: MemoryHuey) -> None:
     note = Note()
-    assert not huey.hooks.signals.receivers
+    assert not huey._parts.hooks.signals.receivers
     huey.signal(SIGNAL_ERROR)(note)
     huey.signal()(note)
     huey.disconnect_signal(note)
-    assert not huey.hooks.signals.receivers
+    assert not huey._parts.hooks.signals.receivers
 
 
 async def test_a_receiver_may_disconnect_itself_while_it_is_called(huey: MemoryHuey) -> None:
@@ -154,8 +154,8 @@ async def test_a_receiver_may_disconnect_itself_while_it_is_called(huey: MemoryH
         huey.disconnect_signal(once)
 
     huey.signal()(note)
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, None)
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, None)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None)
     assert len(note.seen) == 2, "the next one was not passed over"
 
 
@@ -174,7 +174,7 @@ async def test_a_receiver_may_disconnect_itself_while_it_is_called(huey: MemoryH
 def test_a_signal_that_does_not_exist_is_refused_with_the_nearest(huey: MemoryHuey, signal: str, hint: str) -> None:
     with pytest.raises(ValueError, match=rf"there is no signal '{signal}': {hint}".replace("?", r"\?")):
         huey.signal(SIGNAL_ERROR, signal)
-    assert not huey.hooks.signals.receivers
+    assert not huey._parts.hooks.signals.receivers
 
 
 def missing_parentheses(huey: MemoryHuey) -> Any:
@@ -210,7 +210,7 @@ async def test_a_receiver_that_fails_is_told_once_and_disturbs_nobody(
 
     huey.signal(SIGNAL_RATE_LIMITED)(broken if kind == "sync" else broken_async)
     huey.signal()(note)
-    await huey.hooks.signals.send(SIGNAL_RATE_LIMITED, None)
+    await huey._parts.hooks.signals.send(SIGNAL_RATE_LIMITED, None)
     assert len(note.seen) == 1
     [record] = caplog.records
     assert "broken" in record.getMessage()
@@ -220,7 +220,7 @@ async def test_a_receiver_that_fails_is_told_once_and_disturbs_nobody(
 
 async def test_a_receiver_without_a_name_is_told_too(huey: MemoryHuey, caplog: pytest.LogCaptureFixture) -> None:
     huey.signal()(functools.partial(int, "not a number"))
-    await huey.hooks.signals.send(SIGNAL_COMPLETE, None)
+    await huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None)
     [record] = caplog.records
     assert "functools.partial(" in record.getMessage()
 
@@ -233,7 +233,7 @@ async def test_the_end_of_the_worker_is_not_passed_over(huey: MemoryHuey) -> Non
         waiting.set()
         await asyncio.Event().wait()
 
-    sending = asyncio.create_task(huey.hooks.signals.send(SIGNAL_COMPLETE, None))
+    sending = asyncio.create_task(huey._parts.hooks.signals.send(SIGNAL_COMPLETE, None))
     await waiting.wait()
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -318,10 +318,10 @@ async def test_a_pre_enqueue_handler_can_keep_tasks_from_being_sent(huey: Memory
             await greet.enqueue("mallory")
         with pytest.raises(CancelExecution, match="blocked"):
             await greet.map(["alice", "mallory"])
-        assert await huey.depths() == []
+        assert await huey.queues.depths() == []
         assert note.seen == []
         await greet.enqueue("alice")
-        assert [depth.ready for depth in await huey.depths()] == [1]
+        assert [depth.ready for depth in await huey.queues.depths()] == [1]
 
 
 async def test_an_enqueue_that_failed_is_not_told(huey: MemoryHuey) -> None:
@@ -342,5 +342,5 @@ async def test_an_enqueue_that_failed_is_not_told(huey: MemoryHuey) -> None:
 async def test_signals_are_those_of_one_application(huey: MemoryHuey) -> None:
     note = Note()
     huey.signal(SIGNAL_EXECUTING)(note)
-    await MemoryHuey("shop").hooks.signals.send(SIGNAL_EXECUTING, None)
+    await MemoryHuey("shop")._parts.hooks.signals.send(SIGNAL_EXECUTING, None)
     assert note.seen == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client.results import Result
 from ..core.clock import instant_ms
@@ -11,81 +11,54 @@ from ..core.ids import check_task_id, kind_key
 from ..core.lifecycle import TOMBSTONE_MS
 from ..core.message import JOINED
 from ..exceptions import ConfigurationError, DecodeError, ResultNotFound
-from ..tasks.context import TaskRun
+from ..tasks.context import TaskRun, TaskView
 from ..tasks.task import Call, Task, due
 from ..tasks.workflow.inputs import read_call, read_ready, terms_of
-from .listed import TaskInfo
+from .inspection import TaskInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from ..client.client import Client
+    from ..client.loops import ClientPerLoop
     from ..core.codec import Codec
     from ..core.message import Envelope, Message
+    from ..storage.admin import StoredTask
+    from ..tasks.outbox import Outbox
     from ..tasks.registry import Registry
+
+# A task stands for all calls of it; the others for one call.
+Revocable: TypeAlias = Task[..., Any] | Result[Any] | TaskRun | str
+Cancellable: TypeAlias = Result[Any] | TaskRun | TaskInfo | str
 
 # How long a revocation waits for a task of an id that the store does not know.
 _KEEP_MS = 30 * 24 * 3600 * 1000
 
 
-class Control:
-    """The part of ``Huey`` that stops tasks.
+class Cancellation:
+    """Revokes, restores, cancels and reschedules tasks; see the methods of ``Huey`` of the same names."""
 
-    `what` is a task, which stands for all calls of it, a result, a run, or the id of one call.
-    """
-
-    codec: Codec
-    registry: Registry
-    result_ttl_ms: int
-
-    # -- revoking
-
-    async def revoke(
-        self,
-        what: Task[..., Any] | Result[Any] | TaskRun | str,
-        revoke_until: datetime | None = None,
-        revoke_once: bool = False,
+    def __init__(
+        self, clients: ClientPerLoop, codec: Codec, registry: Registry, outbox: Outbox, result_ttl_ms: int
     ) -> None:
-        """Keep `what` from running, before the datetime `revoke_until` (naive means local time) or until ``restore``.
+        self._clients = clients
+        self._codec = codec
+        self._registry = registry
+        self._outbox = outbox
+        self._verdict_ttl_ms = max(result_ttl_ms, TOMBSTONE_MS)
 
-        A call that is revoked gets the verdict ``cancelled`` when a worker is about to run it; no hook is called. What
-        runs already is not disturbed; see ``cancel``. With `revoke_once` one call is stopped and the next one runs. A
-        later revocation takes the place of an earlier one. One of an id that was never enqueued lasts for 30 days.
-
-        Raises:
-            TypeError, ValueError: `what` can be no task, or `revoke_until` is no datetime.
-            QueueUnavailable: the store could not be reached in time.
-        """
+    async def revoke(self, what: Revocable, revoke_until: datetime | None, revoke_once: bool) -> None:
+        """Keep `what` from running."""
         until_ms = 0 if revoke_until is None else max(instant_ms(revoke_until, "revoke_until"), 1)
         keep_ms = 0 if isinstance(what, Task) else _KEEP_MS
-        await (await self.client()).storage.revoke(_key(what), until_ms, bool(revoke_once), keep_ms)
+        await (await self._clients.storage()).revoke(_key(what), until_ms, bool(revoke_once), keep_ms)
 
-    async def revoke_by_id(self, task_id: str, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
-        """``revoke`` for the id of one call."""
-        await self.revoke(check_task_id(task_id), revoke_until, revoke_once)
-
-    async def revoke_all(
-        self, task: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
-    ) -> None:
-        """``revoke`` for all calls of `task`."""
-        await self.revoke(_checked(task), revoke_until, revoke_once)
-
-    async def restore(self, what: Task[..., Any] | Result[Any] | TaskRun | str) -> bool:
+    async def restore(self, what: Revocable) -> bool:
         """Take a revocation back; True when there was one in force."""
-        return await (await self.client()).storage.restore(_key(what))
+        return await (await self._clients.storage()).restore(_key(what))
 
-    async def restore_by_id(self, task_id: str) -> bool:
-        """``restore`` for the id of one call."""
-        return await self.restore(check_task_id(task_id))
-
-    async def restore_all(self, task: Task[..., Any]) -> bool:
-        """``restore`` for all calls of `task`."""
-        return await self.restore(_checked(task))
-
-    async def is_revoked(self, what: Task[..., Any] | Result[Any] | TaskRun | str) -> bool:
-        """Whether `what` would not run now. By its id alone a call does not tell that all of its task are revoked."""
-        storage = (await self.client()).storage
+    async def is_revoked(self, what: Revocable) -> bool:
+        """Whether `what` would not run now."""
         if isinstance(what, Result):
             message = await self._message(what.id)
             pair = (what.id, "" if message is None else kind_key(message.task))
@@ -93,94 +66,64 @@ class Control:
             pair = (what.id, kind_key(what.name))
         else:
             pair = (_key(what), "")
-        [answer] = await storage.revoked([pair], False)
+        [answer] = await (await self._clients.storage()).revoked([pair], False)
         return answer
 
-    # -- cancelling
-
-    async def cancel(self, what: Result[Any] | TaskRun | TaskInfo | str) -> bool:
-        """End one call, wherever it is; False when it has its verdict already, or is unknown.
-
-        One that waits gets the verdict ``cancelled`` at once. One that runs is told: its coroutine is cancelled, its
-        thread is abandoned, and then it gets that verdict, unless it returns something in spite of it. In a workflow it
-        is for those after it as if it had cancelled itself; those before it go on.
-
-        Raises:
-            TypeError, ValueError: `what` can be no call.
-            QueueUnavailable: the store could not be reached in time.
-        """
+    async def cancel(self, what: Cancellable) -> bool:
+        """End one call, wherever it is."""
         task_id = _id(what)
-        return await self._cancel(task_id, await self._message(task_id), "cancelled before it started")
+        return await self._end(task_id, await self._message(task_id), "cancelled before it started")
+
+    async def cancel_waiting(self, kept: StoredTask, why: str) -> bool:
+        """End a task that was found in a list, unless a worker has it by now; `why` is the text of its verdict."""
+        try:
+            message = read_call(self._codec, kept.id, kept.payload)
+        except DecodeError:
+            message = None
+        return await self._end(kept.id, message, why, if_lent=False)
 
     async def reschedule(
         self,
-        what: Result[Any] | TaskRun | TaskInfo | str,
-        eta: datetime | None = None,
-        delay: float | timedelta | None = None,
-        expires: float | timedelta | datetime | None = None,
-        priority: int | None = None,
+        what: Cancellable,
+        eta: datetime | None,
+        delay: float | timedelta | None,
+        expires: float | timedelta | datetime | None,
+        priority: int | None,
     ) -> Result[Any]:
-        """Cancel one call and enqueue it anew, under a new id, in one step: due at `eta`, after `delay`, or now.
-
-        The arguments and the options of the call stay. `expires` is that of its task, unless it is given.
-
-        Raises:
-            ResultNotFound: it has its verdict already, or is unknown: nothing is left to be run again.
-            ConfigurationError: its task is not declared on this application.
-            ValueError: in its workflow others wait for it, under its id, or it waits for others itself.
-            TypeError, ValueError: an option is out of range, or both `eta` and `delay` are given.
-        """
+        """Cancel one call and enqueue it anew, in one step."""
         task_id = _id(what)
         delay_ms, eta_ms = due(eta, delay)
         message = await self._message(task_id, _read_to_repeat)
         if message is not None:
-            task = self.registry.get(message.task)
+            task = self._registry.get(message.task)
             if task is None:
                 raise ConfigurationError(f"{message.task!r} is not declared here: import its module to reschedule it")
             changes = {**(message.overrides or {}), **_given(expires=expires, priority=priority)}
             options = task.declared.changed(**changes)
             call = Call(task, message.args, message.kwargs, options, None, delay_ms, eta_ms)
-            copy = self._envelope(call, (await self.client()).token)
-            if await self._cancel(task_id, message, f"rescheduled as {copy.id}", copy):
-                await self._after_push([call], [copy], [True])
-                result = self.result(copy.id)
-                result.created = True
-                return result
+            anew, envelope = self._outbox.write(call, (await self._clients.open()).token)
+            if await self._end(task_id, message, f"rescheduled as {envelope.id}", envelope):
+                await self._outbox.announce(TaskView(anew, options), call)
+                await self._outbox.run_created([envelope.id])
+                return Result(envelope.id, self._outbox.source)
         raise ResultNotFound(f"task {task_id!r} cannot be rescheduled: it has ended, or was never enqueued here")
 
-    async def _cancel(
+    async def _end(
         self, task_id: str, message: Message | None, why: str, instead: Envelope | None = None, *, if_lent: bool = True
     ) -> bool:
         reply = "" if message is None else message.reply
         metadata = {"type": "CancelExecution", "error": why, "traceback": "", "task_id": task_id}
-        ttl_ms = max(self.result_ttl_ms, TOMBSTONE_MS)
-        error = attributed_to(task_id, self.codec.encode_value(metadata, "error", task_id))
-        storage = (await self.client()).storage
-        return await storage.cancel(task_id, error, ttl_ms, reply, instead, if_lent=if_lent)
+        error = attributed_to(task_id, self._codec.encode_value(metadata, "error", task_id))
+        storage = await self._clients.storage()
+        return await storage.cancel(task_id, error, self._verdict_ttl_ms, reply, instead, if_lent=if_lent)
 
     async def _message(self, task_id: str, read: Callable[[Codec, str, bytes], Message] = read_call) -> Message | None:
         """The call of this id, unless it has its verdict, is unknown, or makes no sense."""
-        [envelope] = await (await self.client()).storage.envelopes([task_id])
+        [envelope] = await (await self._clients.storage()).envelopes([task_id])
         try:
-            return None if envelope is None else read(self.codec, task_id, envelope.payload)
+            return None if envelope is None else read(self._codec, task_id, envelope.payload)
         except DecodeError:
             return None
-
-    # -- what the application brings
-
-    async def client(self) -> Client:
-        raise NotImplementedError
-
-    def result(self, task_id: str) -> Result[Any]:
-        raise NotImplementedError
-
-    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
-        raise NotImplementedError
-
-    async def _after_push(
-        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
-    ) -> None:
-        raise NotImplementedError
 
 
 def _read_to_repeat(codec: Codec, task_id: str, payload: bytes) -> Message:
@@ -194,7 +137,7 @@ def _read_to_repeat(codec: Codec, task_id: str, payload: bytes) -> Message:
     return read_ready(codec, task_id, payload)[0]
 
 
-def _id(what: Result[Any] | TaskRun | TaskInfo | str) -> str:
+def _id(what: Cancellable) -> str:
     if isinstance(what, (Result, TaskRun, TaskInfo)):
         return what.id
     if isinstance(what, str):
@@ -202,15 +145,9 @@ def _id(what: Result[Any] | TaskRun | TaskInfo | str) -> str:
     raise TypeError(f"a result, a run or the id of a call is needed, not {what!r}")
 
 
-def _key(what: Task[..., Any] | Result[Any] | TaskRun | str) -> str:
+def _key(what: Revocable) -> str:
     """What `what` is revoked under."""
     return kind_key(what.name) if isinstance(what, Task) else _id(what)
-
-
-def _checked(task: Task[..., Any]) -> Task[..., Any]:
-    if not isinstance(task, Task):
-        raise TypeError(f"a task is needed, not {task!r}")
-    return task
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an application can do about what has failed for good: see it, run it again, or let it go."""
+"""Dead letters: tasks that failed for good, to be read, run again or dropped."""
 
 from __future__ import annotations
 
@@ -8,45 +8,49 @@ from ..client.results import Result
 from ..core.ids import check_task_id
 from ..exceptions import DecodeError, ResultNotFound
 from ..storage.admin import Place
+from ..tasks.context import TaskView
 from ..tasks.task import Call
 from ..tasks.workflow.inputs import read_ready, without_expiry
-from .listed import LIST_LIMIT, DeadLetter, dead_letter, listed
+from .inspection import LIST_LIMIT, DeadLetter, dead_letter, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..client.client import Client
+    from ..client.loops import ClientPerLoop
     from ..core.codec import Codec
-    from ..core.message import Envelope
-    from ..storage.admin import StoredTask
+    from ..storage.admin import StorageAdmin, StoredTask
+    from ..tasks.outbox import Outbox
     from ..tasks.registry import Registry
 
 
 class DeadLetters:
-    """The part of ``Huey`` that deals with dead letters.
+    """``huey.dead``: the tasks that ended as ``failed`` or ``dead``.
 
-    There is one of each task that ended as ``failed`` or ``dead``, for ``dead_letter_ttl`` after that, whatever becomes
-    of its result; of the latest 10,000 at most. `what` is a dead letter, a result, or the id of a task.
+    The store keeps a dead letter of each for ``dead_letter_ttl`` after that, whatever becomes of its result; of the
+    latest 10,000 at most. `what` is a dead letter, a result, or the id of a task.
     """
 
-    registry: Registry
-    codec: Codec
+    def __init__(self, clients: ClientPerLoop, codec: Codec, registry: Registry, outbox: Outbox) -> None:
+        self._clients = clients
+        self._codec = codec
+        self._registry = registry
+        self._outbox = outbox
 
-    async def dead_letters(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[DeadLetter]:
-        """At most `limit` (None: all) of what failed for good, of `queue` or of all queues, the latest first."""
-        found = await listed((await self.client()).storage.admin, Place.DEAD, limit, queue)
-        return [dead_letter(self.codec, kept) for kept in found]
+    async def list(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> Sequence[DeadLetter]:
+        """At most `limit` dead letters (None: all), of `queue` or of all queues, the latest first."""
+        found = await listed(await self._admin(), Place.DEAD, limit, queue)
+        return [dead_letter(self._codec, kept) for kept in found]
 
-    async def dead_letter(self, what: Result[Any] | DeadLetter | str) -> DeadLetter | None:
-        """What is kept of one task; None where there is nothing."""
+    async def get(self, what: Result[Any] | DeadLetter | str) -> DeadLetter | None:
+        """The dead letter of one task; None where there is none."""
         kept = await self._letter(_id(what))
-        return kept and dead_letter(self.codec, kept)
+        return kept and dead_letter(self._codec, kept)
 
     async def retry(self, what: Result[Any] | DeadLetter | str) -> Result[Any]:
         """Run a task that failed for good again: at once, under its id, and with all its retries.
 
-        Its dead letter and its verdict are gone with that; of several who try, one gets it. An ``expires`` that it was
-        enqueued with does not hold any more. Whoever awaits the handle that this returns gets the new verdict.
+        Its dead letter and its verdict are gone with that; of several callers who try, one gets it. An ``expires`` that
+        it was enqueued with does not hold any more. Awaiting the handle that this returns gives the new verdict.
 
         Raises:
             ResultNotFound: there is no dead letter of it, or its id is in use for another task meanwhile.
@@ -55,53 +59,46 @@ class DeadLetters:
         task_id = _id(what)
         kept = await self._letter(task_id)
         if kept is not None:
-            call, payload = self._call(kept)
-            [revived] = await (await self.client()).storage.admin.retry([(task_id, payload)])
+            [revived] = await (await self._admin()).retry([(task_id, self._payload(kept))])
             if revived:
-                calls = [] if call is None else [call]
-                await self._after_push(calls, [self._envelope(call, "") for call in calls], [True] * len(calls))
-                return self.result(task_id)
+                await self._announce(kept)
+                await self._outbox.run_created([task_id])
+                return Result(task_id, self._outbox.source, created=False)
         raise ResultNotFound(f"task {task_id!r} cannot be retried: there is no dead letter of it, or its id is in use")
 
-    async def drop_dead_letter(self, what: Result[Any] | DeadLetter | str) -> bool:
-        """Let a task that failed for good go; False where there is no dead letter of it. Its result stays."""
-        [dropped] = await (await self.client()).storage.admin.drop([_id(what)])
+    async def drop(self, what: Result[Any] | DeadLetter | str) -> bool:
+        """Forget the dead letter of one task; False where there is none. The result of the task stays."""
+        [dropped] = await (await self._admin()).drop([_id(what)])
         return dropped
 
+    async def _admin(self) -> StorageAdmin:
+        return (await self._clients.storage()).admin
+
     async def _letter(self, task_id: str) -> StoredTask | None:
-        [kept] = await (await self.client()).storage.admin.dead_letters([task_id])
+        [kept] = await (await self._admin()).dead_letters([task_id])
         return kept
 
-    def _call(self, kept: StoredTask) -> tuple[Call[Any] | None, bytes | None]:
-        """The call that is to run again, if its task is declared here, and its payload where that has to be another."""
-        payload = None
+    def _payload(self, kept: StoredTask) -> bytes | None:
+        """The payload to run again, where it has to be another than the one that was kept."""
         try:
-            payload = without_expiry(self.codec, kept.id, kept.payload)
-            message, _ = read_ready(self.codec, kept.id, kept.payload)
-            task = self.registry.get(message.task)
-            if task is not None:
-                options = task.declared.changed(**(message.overrides or {}))
-                return Call(task, message.args, message.kwargs, options, kept.id), payload
+            return without_expiry(self._codec, kept.id, kept.payload)
+        except DecodeError:
+            # The worker will say what is wrong with it.
+            return None
+
+    async def _announce(self, kept: StoredTask) -> None:
+        """Tell the receivers, if the task is declared here and its message makes sense."""
+        try:
+            message, _ = read_ready(self._codec, kept.id, kept.payload)
+            task = self._registry.get(message.task)
+            if task is None:
+                return
+            options = task.declared.changed(**(message.overrides or {}))
         except (DecodeError, TypeError, ValueError):
-            # Whatever is wrong with it, the worker will say so.
-            pass
-        return None, payload
-
-    # -- what the application brings
-
-    async def client(self) -> Client:
-        raise NotImplementedError
-
-    def result(self, task_id: str) -> Result[Any]:
-        raise NotImplementedError
-
-    def _envelope(self, call: Call[Any], reply: str) -> Envelope:
-        raise NotImplementedError
-
-    async def _after_push(
-        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
-    ) -> None:
-        raise NotImplementedError
+            return
+        message.expires_ms = 0
+        call = Call(task, message.args, message.kwargs, options, kept.id)
+        await self._outbox.announce(TaskView(message, options), call)
 
 
 def _id(what: Result[Any] | DeadLetter | str) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import orjson
 
 from ..storage.admin import EVERYTHING, Place
-from .listed import listed
+from .inspection import listed
 
 if TYPE_CHECKING:
-    from ..client.client import Client
-    from ..core.clock import Clock
+    from ..client.loops import ClientPerLoop
     from ..storage.admin import Finding, StorageAdmin
     from ..storage.protocol import QueueDepth, Storage, WorkerInfo
 
@@ -41,25 +40,22 @@ class Diagnosis:
         return not self.findings
 
 
-class Diagnostics:
-    """The part of ``Huey`` that looks for faults."""
+class Doctor:
+    """Looks for faults in the store of an application."""
 
-    _clock: Clock
+    def __init__(self, clients: ClientPerLoop) -> None:
+        self._clients = clients
 
     async def examine(self) -> Diagnosis:
-        """Prove that every task of the application is in exactly one place, or say which are not.
-
-        The store is looked at in small steps, as it is used meanwhile, and nothing is changed. What is found is a fault
-        of the store or of a hand that has meddled with it. At most 1,000 findings are told.
-        """
-        storage = (await self.client()).storage
+        """Prove that every task of the application is in exactly one place; see ``Huey.doctor``."""
+        storage = await self._clients.storage()
         examined, findings = await _examine(storage.admin)
         return Diagnosis(examined, findings, await self._warnings(storage))
 
     async def _warnings(self, storage: Storage) -> list[str]:
         attended = _attended(await storage.workers())
         depths, paused = await storage.depths(), await storage.admin.paused()
-        now_ms = self._clock.now_ms()
+        now_ms = self._clients.clock.now_ms()
         warnings = [text for depth in depths if (text := _unattended(depth, attended, paused))]
         for depth in depths:
             first = await listed(storage.admin, Place.SCHEDULED, 1, depth.queue)
@@ -71,11 +67,6 @@ class Diagnostics:
         if abandoned := sum(kept.at_ms < now_ms for kept in lent):
             warnings.append(f"tasks are in the hands of workers that give no sign of life: {abandoned}")
         return warnings
-
-    # -- what the application brings
-
-    async def client(self) -> Client:
-        raise NotImplementedError
 
 
 async def _examine(admin: StorageAdmin) -> tuple[int, list[Finding]]:

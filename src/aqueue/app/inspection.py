@@ -1,92 +1,217 @@
-"""What an application can tell of its tasks: which wait, which run, what came of those that have ended."""
+"""What an application can say about its tasks: lists and counts, read from what a store keeps."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core.failures import read_error
+from ..core.ids import check_name
+from ..core.lifecycle import State
+from ..exceptions import DecodeError
 from ..storage.admin import Place
-from .listed import LIST_LIMIT, ResultInfo, TaskInfo, listed, queue_as_asked, result_info, task_info
+from ..tasks.workflow.inputs import read_call, read_ready
 
 if TYPE_CHECKING:
-    from ..client.client import Client
+    from ..client.loops import ClientPerLoop
     from ..core.codec import Codec
-    from ..storage.admin import StorageAdmin
-    from ..storage.protocol import QueueDepth, WorkerInfo
+    from ..core.message import Message
+    from ..storage.admin import StorageAdmin, StoredTask
+    from ..storage.protocol import QueueDepth
+
+# A list that nobody limited is no longer than this: it is for people, and a queue may hold millions.
+LIST_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """One task that has no verdict yet, as it was when somebody looked.
+
+    `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; where the message
+    cannot be read they are empty, and `problem` says why. Of the instants (UTC) one is set: `since` when it has been in
+    line, `due` when it gets in line, `lease_until` when others take it over from its `worker` unless that gives a sign
+    of life. `attempt` is 1 for the first run.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    worker: str = ""
+    since: datetime | None = None
+    due: datetime | None = None
+    lease_until: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultInfo:
+    """The verdict on one task, while it is kept: its `value` if it is done, else the `metadata` of its failure.
+
+    Where they cannot be read `problem` says why.
+    """
+
+    id: str
+    state: State
+    value: Any = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One task that is ``failed`` or ``dead``, with all that it takes to run it again.
+
+    `name`, `args` and `kwargs` are those of the call, `metadata` is that of the ``TaskException`` which awaiting its
+    result raises; where they cannot be read they are empty, and `problem` says why. It `died` at that instant (UTC) in
+    run number `attempt`.
+    """
+
+    id: str
+    state: State
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    attempt: int
+    died: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
 
 class Inspection:
-    """The part of ``Huey`` that looks.
+    """Lists and counts the tasks of an application; see ``Huey.pending``.
 
-    Lists hold at most `limit` entries (None: all there are), of `queue` or of all queues. They are read page by page,
-    so that no step keeps the store from its work, and what moves meanwhile may be missing. Tasks that are not declared
-    here are listed like any other.
+    A list is read page by page, so that no step keeps the store from its work, and may miss what moves meanwhile. Tasks
+    that are not declared here are listed like any other.
     """
 
-    codec: Codec
+    def __init__(self, clients: ClientPerLoop, codec: Codec) -> None:
+        self._clients = clients
+        self._codec = codec
 
-    async def pending(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks in line: queue by queue, and within each in the order of their turns."""
-        found = await listed(await self._admin(), Place.READY, limit, queue)
-        return [task_info(self.codec, kept, "since") for kept in found]
+    async def pending(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
+        """The tasks in line."""
+        return [task_info(self._codec, kept, "since") for kept in await self._listed(Place.READY, limit, queue)]
 
-    async def scheduled(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks that are due later, retries among them: in each queue the first that is due first."""
-        found = await listed(await self._admin(), Place.SCHEDULED, limit, queue)
-        return [task_info(self.codec, kept, "due") for kept in found]
+    async def scheduled(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
+        """The tasks that are due later."""
+        return [task_info(self._codec, kept, "due") for kept in await self._listed(Place.SCHEDULED, limit, queue)]
 
-    async def waiting(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks of workflows that wait for others, in no order. They are not in line yet."""
-        found = await listed(await self._admin(), Place.WAITING, limit, queue)
-        return [task_info(self.codec, kept) for kept in found]
+    async def waiting(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
+        """The tasks of workflows that wait for others."""
+        return [task_info(self._codec, kept) for kept in await self._listed(Place.WAITING, limit, queue)]
 
-    async def running(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
+    async def running(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
         """The tasks that workers hold."""
-        found = await listed(await self._admin(), Place.LENT, limit, queue)
-        return [task_info(self.codec, kept, "lease_until") for kept in found]
+        return [task_info(self._codec, kept, "lease_until") for kept in await self._listed(Place.LENT, limit, queue)]
 
-    async def all_results(self, limit: int | None = LIST_LIMIT) -> list[ResultInfo]:
-        """The verdicts that are kept, in no order."""
-        found = await listed(await self._admin(), Place.ENDED, limit, None)
-        return [result_info(self.codec, kept) for kept in found]
+    async def all_results(self, limit: int | None) -> list[ResultInfo]:
+        """The verdicts that are kept."""
+        return [result_info(self._codec, kept) for kept in await self._listed(Place.ENDED, limit, None)]
 
-    # -- numbers
-
-    async def pending_count(self, *, queue: str | None = None) -> int:
+    async def pending_count(self, queue: str | None) -> int:
         """How many tasks are in line."""
         return sum(depth.ready for depth in await self._depths(queue))
 
-    async def scheduled_count(self, *, queue: str | None = None) -> int:
+    async def scheduled_count(self, queue: str | None) -> int:
         """How many tasks are due later."""
         return sum(depth.scheduled for depth in await self._depths(queue))
 
-    async def waiting_count(self, *, queue: str | None = None) -> int:
-        """How many tasks wait for others. They are counted one by one, page by page."""
-        return len(await listed(await self._admin(), Place.WAITING, None, queue))
-
-    async def running_count(self, *, queue: str | None = None) -> int:
-        """How many tasks workers hold."""
-        return sum(depth.running for depth in await self._depths(queue))
-
     async def result_count(self) -> int:
-        """How many verdicts are kept. They are counted one by one, page by page."""
-        return len(await listed(await self._admin(), Place.ENDED, None, None))
+        """How many verdicts are kept, counted one by one."""
+        return len(await self._listed(Place.ENDED, None, None))
 
-    async def depths(self) -> list[QueueDepth]:
-        """How full each queue is."""
-        return await (await self.client()).storage.depths()
-
-    async def workers(self) -> list[WorkerInfo]:
-        """The workers that gave a sign of life lately."""
-        return await (await self.client()).storage.workers()
+    async def _listed(self, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
+        return await listed((await self._clients.storage()).admin, place, limit, queue)
 
     async def _depths(self, queue: str | None) -> list[QueueDepth]:
         name = queue_as_asked(queue)
-        return [depth for depth in await self.depths() if name in {"", depth.queue}]
+        return [depth for depth in await (await self._clients.storage()).depths() if name in {"", depth.queue}]
 
-    async def _admin(self) -> StorageAdmin:
-        return (await self.client()).storage.admin
 
-    # -- what the application brings
+class _Call(NamedTuple):
+    name: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}  # noqa: RUF012  # nobody writes to it
+    problem: str = ""
 
-    async def client(self) -> Client:
-        raise NotImplementedError
+
+async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
+    """What is in `place`, each task once, as it was last seen; at most `limit` of them.
+
+    Raises:
+        ValueError: `limit` is no number of tasks, or `queue` no name of one.
+    """
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
+    found: dict[str, StoredTask] = {}
+    async with aclosing(admin.walk(place, queue_as_asked(queue))) as pages:
+        async for page in pages:
+            found.update((kept.id, kept) for kept in page)
+            if limit is not None and len(found) >= limit:
+                break
+    return list(found.values())[:limit]
+
+
+def queue_as_asked(queue: str | None) -> str:
+    """The name of a queue as a store is asked for it: '' for all of them.
+
+    Raises:
+        TypeError, ValueError: it can be no name.
+    """
+    return "" if queue is None else check_name(queue, "the name of a queue")
+
+
+def task_info(codec: Codec, kept: StoredTask, instant: str = "") -> TaskInfo:
+    """A task that waits or runs; `instant` is the field that its instant belongs to, if it has one."""
+    name, args, kwargs, problem = _call(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, kept.consumer)
+    when: dict[str, Any] = {instant: _instant(kept)} if instant else {}
+    return TaskInfo(kept.id, kept.state, name, args, kwargs, *where, problem=problem, **when)
+
+
+def result_info(codec: Codec, kept: StoredTask) -> ResultInfo:
+    """A verdict."""
+    if not kept.result:
+        return ResultInfo(kept.id, kept.state)
+    try:
+        if kept.state is State.DONE:
+            return ResultInfo(kept.id, kept.state, codec.decode_value(kept.result, "result", kept.id))
+        return ResultInfo(kept.id, kept.state, metadata=read_error(codec, kept.id, kept.result))
+    except DecodeError as error:
+        return ResultInfo(kept.id, kept.state, problem=str(error))
+
+
+def dead_letter(codec: Codec, kept: StoredTask) -> DeadLetter:
+    """What was kept of a task that failed or died."""
+    name, args, kwargs, problem = _call(codec, kept)
+    told = result_info(codec, kept)
+    where = (kept.queue, kept.priority, kept.failures + 1, _instant(kept))
+    return DeadLetter(kept.id, kept.state, name, args, kwargs, *where, told.metadata, problem or told.problem)
+
+
+def _call(codec: Codec, kept: StoredTask) -> _Call:
+    # Of one that waits for others its own arguments are known.
+    read = read_call if kept.state is State.WAITING else _read_with_inputs
+    try:
+        message = read(codec, kept.id, kept.payload)
+    except DecodeError as error:
+        return _Call(problem=str(error))
+    return _Call(message.task, message.args, message.kwargs)
+
+
+def _read_with_inputs(codec: Codec, task_id: str, payload: bytes) -> Message:
+    message, _ = read_ready(codec, task_id, payload)
+    return message
+
+
+def _instant(kept: StoredTask) -> datetime:
+    return datetime.fromtimestamp(kept.at_ms / 1000, UTC)

@@ -1,31 +1,61 @@
-"""What an application can do to whole queues: pause them, empty them, forget everything."""
+"""Whole queues: what is in them and who reads them; pause them, empty them, forget everything."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.ids import check_name
-from ..exceptions import DecodeError
 from ..storage.admin import EVERYTHING, Place
-from ..tasks.workflow.inputs import read_call
+from .inspection import LIST_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ..client.client import Client
-    from ..core.codec import Codec
-    from ..core.message import Envelope, Message
+    from ..client.loops import ClientPerLoop
     from ..storage.admin import StorageAdmin, StoredTask
-    from ..storage.protocol import QueueDepth
-    from ..tasks.task import Call
+    from ..storage.protocol import QueueDepth, WorkerInfo
+    from ..tasks.outbox import Outbox
+    from .cancellation import Cancellation
+    from .inspection import Inspection, TaskInfo
 
 
-class Upkeep:
-    """The part of ``Huey`` that deals with whole queues."""
+class Queues:
+    """``huey.queues``: how full the queues are, who works on them, and what can be done to each as a whole.
 
-    codec: Codec
+    Lists are those of ``huey.pending``: at most `limit` entries (None: all), of `queue` or of all queues.
+    """
+
+    def __init__(
+        self, clients: ClientPerLoop, inspection: Inspection, cancellation: Cancellation, outbox: Outbox
+    ) -> None:
+        self._clients = clients
+        self._inspection = inspection
+        self._cancellation = cancellation
+        self._outbox = outbox
+
+    # -- looking
+
+    async def depths(self) -> list[QueueDepth]:
+        """How many tasks of each queue are in line, due later, and running."""
+        return await (await self._clients.storage()).depths()
+
+    async def workers(self) -> list[WorkerInfo]:
+        """The workers that gave a sign of life lately, and what each says about itself."""
+        return await (await self._clients.storage()).workers()
+
+    async def running(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
+        """The tasks that workers hold."""
+        return await self._inspection.running(limit, queue)
+
+    async def waiting(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
+        """The tasks of workflows that wait for others, in no order. They are not in line yet."""
+        return await self._inspection.waiting(limit, queue)
+
+    async def paused(self) -> set[str]:
+        """The queues that are paused, with ``"*"`` for everything."""
+        return await (await self._admin()).paused()
+
+    # -- acting
 
     async def pause(self, queue: str | None = None) -> bool:
         """Let no worker start another task of `queue`, or any task, until ``resume``; False when it is so already.
@@ -43,19 +73,15 @@ class Upkeep:
         A queue that was paused by name stays so when the pause of everything ends, and the other way round.
         """
         resumed = await (await self._admin()).resume(_named(queue))
-        # In immediate mode, run what has waited.
-        await self._after_push([], [], [])
+        # In immediate mode, what has waited runs now.
+        await self._outbox.run_created([])
         return resumed
-
-    async def paused(self) -> set[str]:
-        """The queues that are paused, with ``"*"`` for everything."""
-        return await (await self._admin()).paused()
 
     async def purge(self, queue: str | None) -> int:
         """Cancel what waits in `queue`, or in all of them (None), in line and for its time; how many tasks that were.
 
-        Each gets the verdict ``cancelled``, so whoever awaits one is told. What runs goes on. Tasks that are enqueued
-        while this is under way may be spared.
+        Each gets the verdict ``cancelled``, which whoever awaits it gets at once. What runs goes on. Tasks that are
+        enqueued while this is under way may be spared.
         """
         name = "" if queue is None else _named(queue)
         left = sum(depth.ready + depth.scheduled for depth in await self.depths() if name in {"", depth.queue})
@@ -71,50 +97,25 @@ class Upkeep:
         for place in (Place.SCHEDULED, Place.READY):
             async with aclosing((await self._admin()).walk(place, name)) as pages:
                 async for page in pages:
-                    cancelled += sum(await asyncio.gather(*map(self._cancel_waiting, page)))
+                    cancelled += sum(await asyncio.gather(*map(self._cancel, page)))
         return cancelled
 
-    async def _cancel_waiting(self, kept: StoredTask) -> bool:
-        try:
-            message = read_call(self.codec, kept.id, kept.payload)
-        except DecodeError:
-            message = None
-        return await self._cancel(kept.id, message, "purged with its queue", if_lent=False)
-
-    async def flush(self) -> int:
-        """Forget everything of the application: tasks, results, dead letters, revocations, values, locks and limits.
-
-        Returns how many tasks and results that were. Nobody is told: awaiting one of them raises ``ResultNotFound``.
-        What runs goes on, and its result is not kept. Pauses and schedules stay.
-        """
-        forgotten = 0
-        async with aclosing((await self._admin()).flush()) as steps:
-            async for step in steps:
-                forgotten += step
-        return forgotten
-
-    # -- what the application brings
+    async def _cancel(self, kept: StoredTask) -> bool:
+        return await self._cancellation.cancel_waiting(kept, "purged with its queue")
 
     async def _admin(self) -> StorageAdmin:
-        return (await self.client()).storage.admin
+        return (await self._clients.storage()).admin
 
-    async def client(self) -> Client:
-        raise NotImplementedError
 
-    async def depths(self) -> list[QueueDepth]:
-        raise NotImplementedError
-
-    async def _cancel(
-        self, task_id: str, message: Message | None, why: str, instead: Envelope | None = None, *, if_lent: bool = True
-    ) -> bool:
-        raise NotImplementedError
-
-    async def _after_push(
-        self, calls: Sequence[Call[Any]], envelopes: Sequence[Envelope], created: Sequence[bool]
-    ) -> None:
-        raise NotImplementedError
+async def flush(clients: ClientPerLoop) -> int:
+    """Forget everything of an application; see ``Huey.flush``."""
+    forgotten = 0
+    async with aclosing((await clients.storage()).admin.flush()) as steps:
+        async for step in steps:
+            forgotten += step
+    return forgotten
 
 
 def _named(queue: str | None) -> str:
-    """The name of a queue as a store is told it."""
+    """The name of a queue as the store takes it."""
     return EVERYTHING if queue is None else check_name(queue, "the name of a queue")

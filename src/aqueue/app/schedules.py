@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from ..client.results import Result
 from ..core.ids import new_task_id
 from ..exceptions import DecodeError
 from ..tasks.schedule import Policy, Schedule, ScheduleState, decoded
@@ -17,35 +18,16 @@ from ..tasks.schedule import Policy, Schedule, ScheduleState, decoded
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ..client.results import Result
+    from ..client.loops import ClientPerLoop
     from ..core.codec import Codec
     from ..core.message import Envelope
     from ..storage.protocol import Advance, Storage
     from ..tasks.cron import When
     from ..tasks.options import Span
+    from ..tasks.outbox import Outbox
     from ..tasks.registry import Registry
     from ..tasks.schedule import Misfire, Overlap
     from ..tasks.task import Call
-
-
-class Line(Protocol):
-    """The way to the store."""
-
-    @property
-    def storage(self) -> Storage: ...
-
-
-class Application(Protocol):
-    """What is needed of the application whose schedules these are."""
-
-    registry: Registry
-    codec: Codec
-
-    def now_ms(self) -> int: ...
-    async def client(self) -> Line: ...
-    async def prepare(self, call: Call[Any]) -> Envelope: ...
-    async def follow_up(self, call: Call[Any], envelope: Envelope) -> None: ...
-    def result(self, task_id: str) -> Result[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +51,15 @@ class ScheduleInfo:
 class Schedules:
     """``huey.schedules``: those that the code declares with ``@huey.periodic_task``, and those added at run time."""
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
-        self._registry = application.registry
+    def __init__(self, clients: ClientPerLoop, codec: Codec, registry: Registry, outbox: Outbox) -> None:
+        self._clients = clients
+        self._codec = codec
+        self._registry = registry
+        self._outbox = outbox
 
     async def list(self) -> Sequence[ScheduleInfo]:
         """All schedules, by name; also those that this application does not know."""
-        kept = await (await self._storage()).schedules()
+        kept = await (await self._clients.storage()).schedules()
         names = sorted({*self._registry.schedules, *kept})
         return [self._info(name, kept.get(name, b"")) for name in names]
 
@@ -96,7 +80,7 @@ class Schedules:
 
         def resumed(state: ScheduleState | None) -> ScheduleState:
             known = self._known(name, state)
-            return known._replace(paused=False, after_ms=self._application.now_ms()) if known.paused else known
+            return known._replace(paused=False, after_ms=self._clients.clock.now_ms()) if known.paused else known
 
         await self._change(name, resumed)
 
@@ -107,20 +91,21 @@ class Schedules:
             ValueError: there is no such schedule, or its task is not known here.
             CancelExecution: a pre-enqueue handler refuses the task.
         """
-        storage, task_id = await self._storage(), new_task_id()
+        storage, task_id = await self._clients.storage(), new_task_id()
         state, seen = await self._seen(storage, name)
         schedule = self._registry.schedule(name, self._known(name, state))
         if schedule is None:
             raise ValueError(f"the task of the schedule {name!r} is not known here")
         call = schedule.run(task_id)
-        envelope = await self._application.prepare(call)
+        task, envelope = await self._outbox.prepare(call)
         while True:
-            ran = self._known(name, state)._replace(last_ms=self._application.now_ms(), last_id=task_id)
+            ran = self._known(name, state)._replace(last_ms=self._clients.clock.now_ms(), last_id=task_id)
             if await self._advance(storage, name, seen, ran, [envelope]):
                 break
             state, seen = await self._seen(storage, name)
-        await self._application.follow_up(call, envelope)
-        return self._application.result(task_id)
+        await self._outbox.announce(task, call)
+        await self._outbox.run_created([task_id])
+        return Result(task_id, self._outbox.source, created=False)
 
     async def add(
         self,
@@ -151,7 +136,7 @@ class Schedules:
             raise ValueError(f"{call.task!r} is no task of this application")
 
         def added(state: ScheduleState | None) -> ScheduleState:
-            now_ms = self._application.now_ms()
+            now_ms = self._clients.clock.now_ms()
             if state is None:
                 return ScheduleState(now_ms, added=described)
             return state if state.added == described else state._replace(after_ms=now_ms, added=described)
@@ -166,26 +151,23 @@ class Schedules:
         """
         if name in self._registry.schedules:
             raise ValueError(f"{name!r} is a periodic task that the code declares: pause it")
-        storage = await self._storage()
+        storage = await self._clients.storage()
         while seen := (await storage.schedules()).get(name):
             if await storage.advance(name, seen, b"", []):
                 return True
         return False
 
-    async def _storage(self) -> Storage:
-        return (await self._application.client()).storage
-
     async def _seen(self, storage: Storage, name: str) -> tuple[ScheduleState | None, bytes]:
         seen = (await storage.schedules()).get(name, b"")
-        return decoded(name, seen, self._application.codec), seen
+        return decoded(name, seen, self._codec), seen
 
     async def _advance(
         self, storage: Storage, name: str, seen: bytes, state: ScheduleState, envelopes: Sequence[Envelope]
     ) -> Advance:
-        return await storage.advance(name, seen, state.encoded(name, self._application.codec), envelopes)
+        return await storage.advance(name, seen, state.encoded(name, self._codec), envelopes)
 
     async def _change(self, name: str, change: Callable[[ScheduleState | None], ScheduleState]) -> None:
-        storage = await self._storage()
+        storage = await self._clients.storage()
         while True:
             state, seen = await self._seen(storage, name)
             if await self._advance(storage, name, seen, change(state), []):
@@ -195,15 +177,15 @@ class Schedules:
         """The state of a schedule that may not have been served yet."""
         if state is None and name not in self._registry.schedules:
             raise ValueError(f"there is no schedule {name!r}: huey.schedules.list() tells which there are")
-        return state or ScheduleState(self._application.now_ms())
+        return state or ScheduleState(self._clients.clock.now_ms())
 
     def _info(self, name: str, kept: bytes) -> ScheduleInfo:
         try:
-            state = decoded(name, kept, self._application.codec)
+            state = decoded(name, kept, self._codec)
             schedule = self._registry.schedule(name, state)
         except (DecodeError, KeyError, TypeError, ValueError):
             return ScheduleInfo(name, "not understood here")
-        now_ms = self._application.now_ms()
+        now_ms = self._clients.clock.now_ms()
         state = state or ScheduleState(now_ms)
         last = _instant(state.last_ms or None)
         if schedule is None:

@@ -89,7 +89,7 @@ def shared(huey: Huey, what: str) -> Huey:
     Raises:
         Failure: they cannot.
     """
-    if huey.url.startswith("memory:"):
+    if huey._url.startswith("memory:"):
         raise Failure(
             f"{what} keeps its tasks in the memory of one process, where no other can reach them: use "
             "sqlite:///file.db or redis://, or run the worker inside the application, with huey.create_worker()"

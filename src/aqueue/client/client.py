@@ -152,7 +152,12 @@ class Client:
         return await self._looks.submit(task_id)
 
     async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
-        """The verdicts of `task_ids`; see ``ResultSource.wait_all``."""
+        """The verdicts of `task_ids`, once each has one; `foreign` when someone else may have enqueued the tasks.
+
+        Raises:
+            ResultTimeout: not every verdict was there within `timeout` seconds.
+            ResultNotFound: the store does not know one of the tasks.
+        """
         if timeout is not None and span_ms(timeout, "timeout") == 0:
             return await self._look_once(task_ids)
         waits: list[tuple[str, asyncio.Future[Record]]] = []

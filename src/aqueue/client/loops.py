@@ -8,20 +8,27 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..core.clock import Clock
     from ..storage.protocol import Storage
     from .client import Client
 
 
-class Clients(dict[asyncio.AbstractEventLoop, "Client"]):
-    """Open clients by event loop. `take_storage` gives the storage of a new one."""
+class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
+    """Open clients by event loop. `take_storage` gives the storage of a new one, and `clock` is what it counts by."""
 
-    def __init__(self, take_storage: Callable[[], Storage]) -> None:
+    def __init__(self, take_storage: Callable[[], Storage], clock: Clock) -> None:
         super().__init__()
+        self.clock = clock
         self._take_storage = take_storage
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     async def open(self) -> Client:
-        """The client of the running event loop, opened on first use."""
+        """The client of the running event loop, opened on first use.
+
+        Raises:
+            QueueUnavailable: the store cannot be reached.
+            ConfigurationError: the store can be reached, but cannot serve as a queue.
+        """
         loop = asyncio.get_running_loop()
         client = self.get(loop)
         if client is None:
@@ -37,14 +44,20 @@ class Clients(dict[asyncio.AbstractEventLoop, "Client"]):
                     self[loop] = client
         return client
 
+    async def storage(self) -> Storage:
+        """The storage of the running event loop's client; raises like ``open``."""
+        return (await self.open()).storage
+
     async def close(self) -> None:
         """Close the client of the running event loop."""
         client = self.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
 
-    def close_all(self) -> None:
-        """Have every client closed, each in its own event loop."""
+    def switch(self, take_storage: Callable[[], Storage], clock: Clock) -> None:
+        """Have every client closed, each in its own event loop, and open new ones on other storages."""
+        self._take_storage = take_storage
+        self.clock = clock
         self._forget_closed_loops()
         while self:
             loop, client = self.popitem()

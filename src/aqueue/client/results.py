@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ..core.codec import Codec
     from ..storage.protocol import Record
+    from .loops import ClientPerLoop
+    from .portal import Portal
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -39,34 +41,18 @@ class Sendable(Protocol[R_co]):
     def enqueue(self) -> Coroutine[Any, Any, R_co]: ...
 
 
-class ResultSource(Protocol):
-    """What a result needs from the application that made it."""
+class Owner(Protocol):
+    """What the handles that a user holds ask of the application that made them: ``Huey`` itself."""
 
-    @property
-    def codec(self) -> Codec:
-        """What reads the values of its tasks."""
+    def result(self, task_id: str) -> Result[Any]: ...
 
-    async def look(self, task_id: str) -> Record | None:
-        """What the store knows now."""
+    async def enqueue_many(self, calls: Iterable[Any]) -> ResultGroup[Any]: ...
 
-    async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
-        """The records, once each is a verdict; `foreign` when someone else may have enqueued the tasks.
+    async def revoke(self, what: Any, revoke_until: datetime | None = None, revoke_once: bool = False) -> None: ...
 
-        Raises:
-            ResultTimeout: they were not within `timeout` seconds.
-            ResultNotFound: the store does not know one of the tasks.
-        """
+    async def restore(self, what: Any) -> bool: ...
 
-    def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
-        """Each progress report from now on, until the task has its verdict."""
-
-    async def revoke(
-        self, what: Result[Any], revoke_until: datetime | None = None, revoke_once: bool = False
-    ) -> None: ...
-
-    async def restore(self, what: Result[Any]) -> bool: ...
-
-    async def is_revoked(self, what: Result[Any]) -> bool: ...
+    async def is_revoked(self, what: Any) -> bool: ...
 
     async def cancel(self, what: Result[Any]) -> bool: ...
 
@@ -79,6 +65,17 @@ class ResultSource(Protocol):
         priority: int | None,
     ) -> Result[Any]: ...
 
+    async def close(self) -> None: ...
+
+
+class ResultSource(NamedTuple):
+    """What the results of one application share: how to reach the store, to read values, and to wait in a thread."""
+
+    clients: ClientPerLoop
+    codec: Codec
+    portal: Portal
+    owner: Owner
+
 
 class Result(Generic[R_co]):
     """A handle on one task. Awaiting it gives what the task returned.
@@ -86,16 +83,16 @@ class Result(Generic[R_co]):
     `created` is False when this handle did not create the task: it was known already, or is looked up by its id.
     """
 
-    __slots__ = ("created", "id", "source", "verdict")
+    __slots__ = ("_source", "_verdict", "created", "id")
 
     def __init__(self, task_id: str, source: ResultSource, created: bool = True) -> None:
         self.id = task_id
         self.created = created
-        self.source = source
-        self.verdict: Record | None = None
+        self._source = source
+        self._verdict: Record | None = None
 
     def __repr__(self) -> str:
-        return f"<Result {self.id}{'' if self.verdict is None else ' ' + self.verdict.state}>"
+        return f"<Result {self.id}{'' if self._verdict is None else ' ' + self._verdict.state}>"
 
     def __await__(self) -> Generator[Any, None, R_co]:
         return self.get().__await__()
@@ -124,21 +121,22 @@ class Result(Generic[R_co]):
             ResultNotFound: the store does not know the task (any more).
             DecodeError: the store has bytes that the serializer here cannot read.
         """
-        record = self.verdict
+        record = self._verdict
         if record is None:
             if blocking:
                 try:
-                    (record,) = await self.source.wait_all([self.id], timeout, not self.created)
+                    client = await self._source.clients.open()
+                    (record,) = await client.wait_all([self.id], timeout, not self.created)
                 except ResultTimeout:
                     if revoke_on_timeout:
                         await self.revoke()
                     raise
             else:
-                found = await self.source.look(self.id)
+                found = await self._look()
                 if found is None or found.state not in VERDICTS:
                     return None
                 record = found
-            self.verdict = record
+            self._verdict = record
         return self._value(record)
 
     async def get_raw_result(
@@ -152,14 +150,14 @@ class Result(Generic[R_co]):
 
     def reset(self) -> None:
         """Forget the verdict that this handle has seen: the task may have been run again since, or have expired."""
-        self.verdict = None
+        self._verdict = None
 
     async def status(self) -> State:
         """Where the task is now: ``queued``, ``scheduled``, ``waiting``, ``running``, ``retrying``, ``done``,
         ``failed``, ``cancelled``, ``expired``, ``dead``, or ``unknown`` to the store."""
-        if self.verdict is not None:
-            return self.verdict.state
-        record = await self.source.look(self.id)
+        if self._verdict is not None:
+            return self._verdict.state
+        record = await self._look()
         return State.UNKNOWN if record is None else record.state
 
     async def is_ready(self) -> bool:
@@ -168,7 +166,8 @@ class Result(Generic[R_co]):
 
     async def progress(self) -> AsyncIterator[Progress]:
         """What the task tells of its progress, from now until its verdict."""
-        async for report in self.source.follow(self.id, not self.created):
+        client = await self._source.clients.open()
+        async for report in client.follow(self.id, not self.created):
             told = self._decoded(report, "progress")
             if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
                 raise DecodeError(f"a progress report of task {self.id} is none")
@@ -176,19 +175,19 @@ class Result(Generic[R_co]):
 
     async def revoke(self, revoke_once: bool = True) -> None:
         """Keep the task from running, unless it does already; see ``Huey.revoke``."""
-        await self.source.revoke(self, None, revoke_once)
+        await self._source.owner.revoke(self, None, revoke_once)
 
     async def restore(self) -> bool:
         """Take a revocation of this task back; True when there was one in force."""
-        return await self.source.restore(self)
+        return await self._source.owner.restore(self)
 
     async def is_revoked(self) -> bool:
         """Whether the task would not run now, because it or all of its kind are revoked."""
-        return await self.source.is_revoked(self)
+        return await self._source.owner.is_revoked(self)
 
     async def cancel(self) -> bool:
         """End the task, wherever it is; False when it has its verdict already. See ``Huey.cancel``."""
-        return await self.source.cancel(self)
+        return await self._source.owner.cancel(self)
 
     async def reschedule(
         self,
@@ -198,17 +197,20 @@ class Result(Generic[R_co]):
         priority: int | None = None,
     ) -> Result[R_co]:
         """Cancel the task and enqueue it anew, under a new id; see ``Huey.reschedule``."""
-        return await self.source.reschedule(self, eta, delay, expires, priority)
+        return await self._source.owner.reschedule(self, eta, delay, expires, priority)
+
+    async def _look(self) -> Record | None:
+        return await (await self._source.clients.open()).look(self.id)
 
     def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:
             # A task declared with results=False keeps its verdict and no value.
             return cast("R_co", self._decoded(record.result, "result") if record.result else None)
-        metadata = read_error(self.source.codec, self.id, record.result)
+        metadata = read_error(self._source.codec, self.id, record.result)
         raise TaskException({**metadata, "state": str(record.state)})
 
     def _decoded(self, data: bytes, what: str) -> Any:
-        return self.source.codec.decode_value(data, what, self.id)
+        return self._source.codec.decode_value(data, what, self.id)
 
 
 class ResultGroup(Generic[R_co]):
@@ -241,12 +243,13 @@ class ResultGroup(Generic[R_co]):
         """
         if not self._results:
             return []
-        missing = [result for result in self._results if result.verdict is None]
+        missing = [result for result in self._results if result._verdict is None]
         if missing:
             foreign = not all(result.created for result in missing)
-            records = await missing[0].source.wait_all([result.id for result in missing], timeout, foreign)
+            client = await missing[0]._source.clients.open()
+            records = await client.wait_all([result.id for result in missing], timeout, foreign)
             for result, record in zip(missing, records, strict=True):
-                result.verdict = record
+                result._verdict = record
         return [await result for result in self._results]
 
     async def as_completed(self, *, timeout: float | None = None) -> AsyncIterator[Result[R_co]]:

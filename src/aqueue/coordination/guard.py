@@ -6,7 +6,8 @@ import asyncio
 import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ..tasks.signatures import check_function
 from ..tasks.task import Task
@@ -15,47 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ..client.permits import Permits
-    from ..client.sync import SyncHuey
-    from ..storage.protocol import Storage
+    from ..client.loops import ClientPerLoop
+    from ..client.portal import Portal
 
 F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
-class Line(Protocol):
-    """An event loop's line to the store, as far as guards use it."""
-
-    @property
-    def storage(self) -> Storage: ...
-    @property
-    def permits(self) -> Permits: ...
-
-
-class Application(Protocol):
-    """What guards need of the application that made them."""
-
-    async def client(self) -> Line: ...
-    @property
-    def sync(self) -> SyncHuey: ...
-
-
-class Guard(Generic[T]):
+class Guard(ABC, Generic[T]):
     """To be used as ``async with``; as ``with``, where nothing can be awaited; and as a decorator.
 
     It decorates coroutine functions, plain ones, and tasks: it may stand above ``@huey.task`` or below. One guard may
     be entered many times at once.
     """
 
-    def __init__(self, application: Application) -> None:
-        self._application = application
+    def __init__(self, clients: ClientPerLoop, portal: Portal) -> None:
+        self._clients = clients
+        self._portal = portal
         self._entered: dict[object, list[T]] = {}
 
+    @abstractmethod
     async def _enter(self) -> T:
-        raise NotImplementedError
+        """Begin what is guarded; what this returns is given to ``_leave``."""
 
+    @abstractmethod
     async def _leave(self, entered: T) -> None:
-        raise NotImplementedError
+        """End what ``_enter`` began."""
 
     async def __aenter__(self) -> T:
         return self._push(await self._enter())
@@ -66,12 +52,12 @@ class Guard(Generic[T]):
         await self._leave(self._pop())
 
     def __enter__(self) -> T:
-        return self._push(self._application.sync.run(self._enter()))
+        return self._push(self._portal.call(self._enter()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._application.sync.run(self._leave(self._pop()))
+        self._portal.call(self._leave(self._pop()))
 
     def __call__(self, function: F) -> F:
         """Guard each call of `function`, which may be a task.
@@ -97,7 +83,7 @@ class Guard(Generic[T]):
 
         @functools.wraps(function)
         def guarded_in_thread(*args: Any, **kwargs: Any) -> Any:
-            run = self._application.sync.run
+            run = self._portal.call
             entered = run(self._enter())
             try:
                 return function(*args, **kwargs)

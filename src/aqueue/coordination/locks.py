@@ -14,12 +14,14 @@ import orjson
 from ..core.clock import span_ms
 from ..core.ids import check_key, new_task_id
 from ..exceptions import HueyException
-from .guard import Application, Guard
+from .guard import Guard
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from ..client.loops import ClientPerLoop
     from ..client.permits import Permit
+    from ..client.portal import Portal
     from ..storage.protocol import WorkerInfo
 
 logger = logging.getLogger("aqueue.locks")
@@ -36,8 +38,10 @@ class TaskLock(Guard["Permit"]):
     which of two holders came later. A lock is not reentrant.
     """
 
-    def __init__(self, application: Application, name: str, permits: int, ttl_ms: int, wait_ms: int) -> None:
-        super().__init__(application)
+    def __init__(
+        self, clients: ClientPerLoop, portal: Portal, name: str, permits: int, ttl_ms: int, wait_ms: int
+    ) -> None:
+        super().__init__(clients, portal)
         self.name = name
         self._permits = permits
         self._ttl_ms = ttl_ms
@@ -61,7 +65,7 @@ class TaskLock(Guard["Permit"]):
 
     async def is_locked(self) -> bool:
         """Whether no permit is free."""
-        holders = await (await self._application.client()).storage.shared.holders(self.name)
+        holders = await (await self._clients.storage()).shared.holders(self.name)
         return len(holders) >= self._permits
 
     async def _enter(self) -> Permit:
@@ -69,7 +73,7 @@ class TaskLock(Guard["Permit"]):
         from ..client.permits import Permit
 
         permit = Permit(self.name, _new_token(), self._permits, self._ttl_ms)
-        await (await self._application.client()).permits.take(permit, self._wait_ms)
+        await (await self._clients.open()).permits.take(permit, self._wait_ms)
         return permit
 
     async def _leave(self, permit: Permit) -> None:
@@ -80,60 +84,36 @@ class TaskLock(Guard["Permit"]):
             logger.warning("Lock %s is free within %g s: %s", self.name, self._ttl_ms / 1000, error)
 
     async def _give_back(self, permit: Permit) -> bool:
-        return await (await self._application.client()).permits.give_back(permit)
+        return await (await self._clients.open()).permits.give_back(permit)
 
 
 class Locks:
-    """What an application offers of locks."""
+    """The locks and semaphores of one application."""
 
-    def lock_task(
-        self: Application,
-        name: str,
-        ttl: float | timedelta | None = None,
-        *,
-        wait: float | timedelta = 0,
-    ) -> TaskLock:
-        """A lock: of all blocks and tasks under it, in whatever process, one runs at a time.
+    def __init__(self, clients: ClientPerLoop, portal: Portal) -> None:
+        self._clients = clients
+        self._portal = portal
 
-        Use it as ``async with``, as ``with`` where nothing can be awaited, or as a decorator above or below
-        ``@huey.task``. Who does not get it within `wait` raises ``TaskLockedException``. It is renewed as long as it is
-        held, and lapses `ttl` after its holder has died, 60 seconds unless told otherwise. Times are seconds or
-        timedeltas.
-
-        Raises:
-            TypeError, ValueError: `name` is no text of 1 to 200 characters, or a time is out of range.
-        """
-        return _lock(self, name, 1, ttl, wait)
-
-    def semaphore(
-        self: Application,
-        name: str,
-        value: int,
-        ttl: float | timedelta | None = None,
-        wait: float | timedelta = 0,
-    ) -> TaskLock:
-        """Like ``lock_task``, with room for `value` holders at a time.
-
-        Raises:
-            TypeError, ValueError: `name`, `value` or a time is out of range.
-        """
+    def lock(self, name: str, ttl: float | timedelta | None, wait: float | timedelta, value: int = 1) -> TaskLock:
+        """A lock with room for `value` holders; see ``Huey.lock_task`` and ``Huey.semaphore``."""
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"the value of a semaphore must be an int, not {value!r}")
         if not 1 <= value <= _MOST_PERMITS:
             raise ValueError(f"the value of a semaphore must be between 1 and {_MOST_PERMITS}, not {value!r}")
-        return _lock(self, name, value, ttl, wait)
+        ttl_ms = span_ms(_TTL_SECONDS if ttl is None else ttl, "ttl")
+        if ttl_ms < _SHORTEST_TTL_MS:
+            raise ValueError(f"ttl must be at least {_SHORTEST_TTL_MS / 1000:g} seconds, not {ttl!r}")
+        key, wait_ms = check_key(name, "the name of a lock"), span_ms(wait, "wait")
+        return TaskLock(self._clients, self._portal, key, value, ttl_ms, wait_ms)
 
-    async def is_locked(self: Application, name: str) -> bool:
-        """Whether anybody holds the lock, or a permit of the semaphore, of this name."""
-        return bool(await (await self.client()).storage.shared.holders(check_key(name, "the name of a lock")))
+    async def is_locked(self, name: str) -> bool:
+        """Whether the lock of this name has a holder."""
+        storage = await self._clients.storage()
+        return bool(await storage.shared.holders(check_key(name, "the name of a lock")))
 
-    async def flush_locks(self: Application, *names: str, force: bool = False) -> set[str]:
-        """Free what is held by workers that are not alive, of locks of these `names`, or of any; return their names.
-
-        What a live worker holds stays, and so does what is held outside of a worker: that lapses by itself. With
-        `force` everything is freed, whoever holds it.
-        """
-        storage = (await self.client()).storage
+    async def flush(self, *names: str, force: bool) -> set[str]:
+        """Free what dead workers hold; see ``Huey.flush_locks``."""
+        storage = await self._clients.storage()
         alive = {worker.consumer for worker in await storage.workers() if _is_alive(worker)}
         flushed = set()
         for holder in await storage.shared.holders(*(check_key(name, "the name of a lock") for name in names)):
@@ -142,15 +122,6 @@ class Locks:
             if (dead or force) and await storage.shared.release(holder.name, holder.token):
                 flushed.add(holder.name)
         return flushed
-
-
-def _lock(
-    application: Application, name: str, permits: int, ttl: float | timedelta | None, wait: float | timedelta
-) -> TaskLock:
-    ttl_ms = span_ms(_TTL_SECONDS if ttl is None else ttl, "ttl")
-    if ttl_ms < _SHORTEST_TTL_MS:
-        raise ValueError(f"ttl must be at least {_SHORTEST_TTL_MS / 1000:g} seconds, not {ttl!r}")
-    return TaskLock(application, check_key(name, "the name of a lock"), permits, ttl_ms, span_ms(wait, "wait"))
 
 
 def _new_token() -> str:

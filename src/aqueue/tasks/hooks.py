@@ -11,12 +11,11 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exceptions import CancelExecution
-from ..signals import Signals, check_signals
+from ..signals import Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..signals import SignalName
     from .context import TaskRun, TaskView
 
     Handler = Callable[..., Any]
@@ -110,69 +109,3 @@ class Hooks:
             except (Exception, SystemExit):
                 # SystemExit in a hook must not end the worker.
                 logger.exception("%s hook %r failed", kind, name)
-
-
-class HookDecorators:
-    """The methods of an application that register its handlers and receivers."""
-
-    hooks: Hooks
-
-    def on_startup(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls before its first task."""
-        return self.hooks.register(self.hooks.startup, name)
-
-    def on_shutdown(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that each worker process calls after its last task."""
-        return self.hooks.register(self.hooks.shutdown, name)
-
-    def pre_enqueue(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it is sent, in the process that sends it.
-
-        ``CancelExecution`` keeps the task from being sent, and the caller who enqueues it gets the exception.
-        """
-        return self.hooks.register(self.hooks.pre_enqueue, name)
-
-    def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
-        return self.hooks.register(self.hooks.pre_execute, name)
-
-    def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value and its exception."""
-        return self.hooks.register(self.hooks.post_execute, name)
-
-    def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.startup, name_or_handler)
-
-    def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.shutdown, name_or_handler)
-
-    def unregister_pre_enqueue(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.pre_enqueue, name_or_handler)
-
-    def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.pre_execute, name_or_handler)
-
-    def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
-        return self.hooks.unregister(self.hooks.post_execute, name_or_handler)
-
-    def signal(self, *signals: SignalName) -> Callable[[H], H]:
-        """Register a receiver, sync or async, of `signals`, or of all signals if none is named.
-
-        It is called as ``receiver(signal, task, *arguments)``. The names of the signals are in ``aqueue.signals``.
-
-        Raises:
-            TypeError: a signal is not a str (the decorator was written without parentheses), or the receiver is not a
-                function.
-            ValueError: there is no such signal.
-        """
-        check_signals(signals)
-
-        def decorate(receiver: H) -> H:
-            self.hooks.signals.connect(receiver, *signals)
-            return receiver
-
-        return decorate
-
-    def disconnect_signal(self, receiver: Handler, *signals: SignalName) -> None:
-        """Stop calling `receiver` for `signals`, or for any signal if none is named."""
-        self.hooks.signals.disconnect(receiver, *signals)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .schedule import Schedule, ScheduleState
     from .task import Task
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 class Registry:
     """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name.
 
-    `schedules` are those that the code declares.
+    `tasks` is a view of all of them, by name; `schedules` are those that the code declares.
     """
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[..., Any]] = {}
+        self.tasks: Mapping[str, Task[..., Any]] = MappingProxyType(self._tasks)
         self.schedules: dict[str, Schedule] = {}
 
     def __iter__(self) -> Iterator[Task[..., Any]]:

@@ -208,7 +208,7 @@ def restored(name: str, described: dict[str, Any], task: Task[..., Any]) -> Sche
         KeyError, TypeError, ValueError: another version described it, or the arguments no longer fit the task.
     """
     args, kwargs = tuple(described["args"]), described["kwargs"]
-    task.check_arguments(*args, **kwargs)
+    task._check_arguments(*args, **kwargs)
     call = Call(task, args, kwargs, task.declared.changed(**described["options"]))
     policy = Policy(**{name: described[name] for name in ("misfire", "window", "overlap", "jitter")})
     return Schedule(name, from_data(described["when"]), call, policy)

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from datetime import datetime, timedelta
 
-    from ..client.results import Result, ResultGroup
-    from ..client.sync import SyncHuey, SyncResult
-    from ..core.codec import Codec
+    from ..client.results import Owner, Result, ResultGroup, ResultSource
+    from ..client.sync import SyncResult
     from .options import CallKeywords, TaskOptions
     from .resources import Resource
     from .workflow.graph import Workflow
@@ -27,7 +26,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
-H = TypeVar("H")
 
 
 class Call(Generic[R_co]):
@@ -58,7 +56,7 @@ class Call(Generic[R_co]):
 
     def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it; see ``Task.enqueue``."""
-        return self.task.sender.send(self)
+        return self.task._outbox.send(self)
 
     def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
         """A pipeline: this, and then `target` with `args` and what this returned; see ``Pipeline.then``."""
@@ -68,15 +66,15 @@ class Call(Generic[R_co]):
         """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``."""
         return self._step().error(handler, *args, **kwargs)
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
         """What follows something else in a workflow, with more arguments."""
-        return self._step().as_pipeline(args, kwargs)
+        return self._step()._as_pipeline(args, kwargs)
 
-    def as_member(self) -> Pipeline[R_co]:
+    def _as_member(self) -> Pipeline[R_co]:
         """What stands beside others in a workflow."""
-        return self._step().as_member()
+        return self._step()._as_member()
 
-    def extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
+    def _extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
         """This call with more arguments; those that are still missing come from what it follows.
 
         Raises:
@@ -84,12 +82,12 @@ class Call(Generic[R_co]):
         """
         args, kwargs = self.args + args, {**self.kwargs, **kwargs}
         try:
-            inspect.signature(self.task.check_arguments).bind_partial(*args, **kwargs)
+            inspect.signature(self.task._check_arguments).bind_partial(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.task.name}: {error}") from None
         return Call(self.task, args, kwargs, self.options, self.id, self.delay_ms, self.eta_ms)
 
-    def named(self, task_id: str) -> Call[R_co]:
+    def _named(self, task_id: str) -> Call[R_co]:
         """This call under an id of its own."""
         return Call(self.task, self.args, self.kwargs, self.options, task_id, self.delay_ms, self.eta_ms)
 
@@ -99,54 +97,45 @@ class Call(Generic[R_co]):
         return Step(self)
 
 
-class Sender(Protocol):
-    """What a task needs from its application."""
+class Outlet(Protocol):
+    """What a task is sent with: the outbox, which is made of calls and so lies above them."""
 
     @property
-    def codec(self) -> Codec: ...
+    def source(self) -> ResultSource: ...
 
-    def send(self, call: Call[R]) -> Coroutine[Any, Any, Result[R]]: ...
+    async def send(self, call: Call[R]) -> Result[R]: ...
 
-    async def enqueue_workflow(self, workflow: Workflow[H]) -> H: ...
+    async def send_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
 
-    async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]: ...
-
-    async def revoke(
-        self, what: Task[..., Any], revoke_until: datetime | None = None, revoke_once: bool = False
-    ) -> None: ...
-
-    async def restore(self, what: Task[..., Any]) -> bool: ...
-
-    async def is_revoked(self, what: Task[..., Any]) -> bool: ...
-
-    @property
-    def sync(self) -> SyncHuey: ...
+    async def send_workflow(self, workflow: Workflow[T]) -> T: ...
 
 
 class Task(Generic[P, R]):
     """A task. Calling it runs the function here; ``enqueue`` sends it to a worker.
 
-    Made by ``@huey.task``; `options` are those of its declaration. `function` may be a task, of another application or
-    under another name: then this one has its function.
+    Made by ``@huey.task`` of the application `owner`; `options` are those of its declaration. `function` may be a task,
+    of another application or under another name: then this one has its function.
     """
 
     def __init__(
         self,
-        sender: Sender,
+        owner: Owner,
+        outbox: Outlet,
         function: Callable[..., Any],
         name: str,
         options: TaskOptions,
         resource: Resource | None = None,
     ) -> None:
         if isinstance(function, Task):
-            resource = resource or function.resource
+            resource = resource or function._resource
             function = function.func
-        self.sender = sender
+        self._owner = owner
+        self._outbox = outbox
         self.func: Callable[..., Any] = function
         self.name = name
         self.declared = options
-        self.resource: Resource | None = resource
-        self.check_arguments = arguments_checker(function, self._injected())
+        self._resource: Resource | None = resource
+        self._check_arguments = arguments_checker(function, self._injected())
         # What stands on the function stays there: it is not to take the place of what stands here.
         functools.update_wrapper(self, function, updated=())
 
@@ -160,11 +149,11 @@ class Task(Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the function here and now, inside its resource; no queue, no hooks, no retries."""
-        if self.resource is None:
+        if self._resource is None:
             return self.func(*args, **kwargs)
         if self.is_coroutine:
-            return self.resource.await_call(self.func, args, kwargs)
-        return self.resource.call(self.func, args, kwargs)
+            return self._resource.await_call(self.func, args, kwargs)
+        return self._resource.call(self.func, args, kwargs)
 
     def call_local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Huey's name for calling the task."""
@@ -181,16 +170,19 @@ class Task(Generic[P, R]):
             QueueUnavailable: the store could not be reached in time.
             QueueFull: the store has no room.
         """
-        self.check_arguments(*args, **kwargs)
-        return self.sender.send(Call(self, args, kwargs, self.declared))
+        self._check_arguments(*args, **kwargs)
+        return self._outbox.send(Call(self, args, kwargs, self.declared))
 
     def enqueue_sync(self, /, *args: P.args, **kwargs: P.kwargs) -> SyncResult[R]:
         """``enqueue`` for code that cannot await: a Flask or Django view, a script, a plain function as a task."""
-        return self.sender.sync.enqueue(self.s(*args, **kwargs))
+        from ..client.sync import SyncResult
+
+        result = self._outbox.source.portal.call(self.enqueue(*args, **kwargs))
+        return SyncResult(result)
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
-        self.check_arguments(*args, **kwargs)
+        self._check_arguments(*args, **kwargs)
         return Call(self, args, kwargs, self.declared)
 
     def options(
@@ -229,9 +221,9 @@ class Task(Generic[P, R]):
         """
         return self.options().after(*members, on_failure=on_failure)
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
         """What follows something else in a workflow, with these arguments and those that it gets from there."""
-        return self.options().as_pipeline(args, kwargs)
+        return self.options()._as_pipeline(args, kwargs)
 
     async def schedule(
         self,
@@ -259,8 +251,8 @@ class Task(Generic[P, R]):
         if eta is None and delay is None:
             raise ValueError("schedule() needs eta= or delay=")
         delay_ms, eta_ms = due(eta, delay, convert_utc=convert_utc)
-        self.check_arguments(*args, **(kwargs or {}))
-        return await self.sender.send(
+        self._check_arguments(*args, **(kwargs or {}))
+        return await self._outbox.send(
             Call(
                 self,
                 args,
@@ -280,21 +272,19 @@ class Task(Generic[P, R]):
         """
         # The signature says nothing about tuples of arguments; `check_arguments` does, call by call.
         make = cast("Callable[..., Call[R]]", self.s)
-        return await self.sender.enqueue_many(
-            [make(*item) if isinstance(item, tuple) else make(item) for item in items]
-        )
+        return await self._outbox.send_many([make(*item) if isinstance(item, tuple) else make(item) for item in items])
 
     async def revoke(self, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
         """Keep all calls of this task from running; see ``Huey.revoke``."""
-        await self.sender.revoke(self, revoke_until, revoke_once)
+        await self._owner.revoke(self, revoke_until, revoke_once)
 
     async def restore(self) -> bool:
         """Take a revocation of the task back; True when there was one in force."""
-        return await self.sender.restore(self)
+        return await self._owner.restore(self)
 
     async def is_revoked(self) -> bool:
         """Whether the task as a whole is revoked now."""
-        return await self.sender.is_revoked(self)
+        return await self._owner.is_revoked(self)
 
     def _injected(self) -> frozenset[str]:
         """Parameters of the function that the worker fills in, so that no caller passes them."""
@@ -304,7 +294,7 @@ class Task(Generic[P, R]):
             if not any(takes_keyword(parameter, "task") for parameter in parameters):
                 raise ConfigurationError(f"{self.name} takes no argument 'task': context=True gives it the run")
             injected.add("task")
-        if self.resource is not None and self.resource.as_argument:
+        if self._resource is not None and self._resource.as_argument:
             first = parameters[0] if parameters else None
             if first is None or first.kind in (first.KEYWORD_ONLY, first.VAR_KEYWORD):
                 raise ConfigurationError(f"{self.name} takes no argument: as_argument=True gives it the resource")
@@ -358,11 +348,11 @@ class ConfiguredTask(Generic[P, R]):
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
         """Send the task with these options; see ``Task.enqueue``."""
-        return self._task.sender.send(self.s(*args, **kwargs))
+        return self._task._outbox.send(self.s(*args, **kwargs))
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """The task with these options and arguments, to be sent later."""
-        self._task.check_arguments(*args, **kwargs)
+        self._task._check_arguments(*args, **kwargs)
         return self._call(args, kwargs)
 
     def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
@@ -371,9 +361,9 @@ class ConfiguredTask(Generic[P, R]):
 
         return JoinedTask(self._call((), {}), members, on_failure)
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
         """What follows something else in a workflow, with these options; see ``Task.as_pipeline``."""
-        return self._call((), {}).extended(args, kwargs).as_pipeline((), {})
+        return self._call((), {})._extended(args, kwargs)._as_pipeline((), {})
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
         return Call(self._task, args, kwargs, self._options, self._id, self._delay_ms, self._eta_ms)

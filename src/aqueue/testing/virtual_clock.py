@@ -26,13 +26,15 @@ async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[
     before.
     """
     clock = ManualClock(SystemClock().now_ms())
-    immediate = Immediate(huey, clock)
-    before = huey.switch(immediate)
+    parts = huey._parts
+    immediate = Immediate(parts, clock)
+    scheduler = Scheduler(immediate.storage, parts.registry, parts.codec, parts.outbox, clock) if periodic else None
+    before = huey._switch(immediate)
     try:
-        yield VirtualClock(clock, immediate, Scheduler(immediate.storage, huey, clock) if periodic else None)
+        yield VirtualClock(clock, immediate, scheduler)
     finally:
         await huey.close()
-        huey.switch(before)
+        huey._switch(before)
 
 
 class VirtualClock:

@@ -7,7 +7,7 @@ missing are the services that wait for something; whoever enqueues, or moves the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ..core.lifecycle import State
 from ..storage.memory.store import MemoryStorage
@@ -17,7 +17,6 @@ from .execution.runner import Runner
 from .execution.settler import Settler
 from .options import WorkerOptions
 from .services.promoter import LARGEST_STEP
-from .worker import Application, workload_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from ..client.client import Client
     from ..core.clock import Clock
     from ..core.message import Delivery, Receipt
+    from ..tasks.parts import Parts
     from .execution.held import HeldDelivery
     from .execution.report import RunReport
 
@@ -33,34 +33,30 @@ _CONSUMER = "immediate"
 _OPTIONS = WorkerOptions(concurrency=1, max_crashes=1)
 
 
-class ImmediateApplication(Application, Protocol):
-    """What immediate mode needs to know of the application whose tasks it runs."""
-
-    @property
-    def raise_exceptions(self) -> bool: ...
-
-
 class Immediate:
-    """Runs the tasks of one application in whichever event loop asks. Times are those of `clock`."""
+    """Runs the tasks of one application in whichever event loop asks. Times are those of `clock`.
 
-    def __init__(self, application: ImmediateApplication, clock: Clock) -> None:
+    While `raise_exceptions` is set, an enqueue raises what the task raised.
+    """
+
+    def __init__(self, parts: Parts, clock: Clock) -> None:
         self.clock = clock
-        self.storage = MemoryStorage(application.name, clock)
-        self._application = application
-        self._workload = workload_of(application)
+        self.storage = MemoryStorage(parts.name, clock)
+        self.raise_exceptions = False
+        self._parts = parts
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._exceptions: dict[str, BaseException | None] = {}
 
     async def run_ready(self, task_ids: Sequence[str] = ()) -> None:
         """Run what is ready until nothing is, and until the tasks `task_ids` have come to rest.
 
-        Where the application has `raise_exceptions`, this raises what the first of `task_ids` that failed has raised.
+        With `raise_exceptions` this raises what the first of `task_ids` that failed has raised.
         """
         self._exceptions.update(dict.fromkeys(task_ids))
         try:
             while await self._run_all() or await self._wait_for_others(task_ids):
                 pass
-            if self._application.raise_exceptions:
+            if self.raise_exceptions:
                 await self._raise_failure(task_ids)
         finally:
             for task_id in task_ids:
@@ -79,9 +75,9 @@ class Immediate:
         # No lease runs out: there is no reclaimer here.
         intake = self.storage.open_intake(_CONSUMER, queues, _OPTIONS.lease_ms)
         deliveries = await intake.pull(LARGEST_STEP, 0)
-        client = await self._application.client()
+        client = await self._parts.clients.open()
         client.start_listening()
-        runner = Runner(self._workload, _OPTIONS, self.clock, report=client.report, is_revoked=client.must_not_start)
+        runner = Runner(self._parts, _OPTIONS, self.clock, report=client.report, is_revoked=client.must_not_start)
         try:
             async with asyncio.TaskGroup() as group:
                 for delivery in deliveries:
@@ -111,7 +107,7 @@ class Immediate:
             return report
 
         # One of its own, which can be waited for: a task may enqueue others, and wait for them.
-        dispatcher = Dispatcher(run, settler, self._workload, _OPTIONS, held)
+        dispatcher = Dispatcher(run, settler, self._parts, _OPTIONS, held)
         unsubscribe = client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id))
         settling = asyncio.create_task(settler.run())
         try:

@@ -12,7 +12,7 @@ import logging
 import os
 import platform
 import socket
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -32,17 +32,13 @@ from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
 from .threads import check_threads
-from .workload import Workload
 
 if TYPE_CHECKING:
     from ..client.client import Client
     from ..core.clock import Clock
-    from ..core.codec import Codec
-    from ..core.message import Envelope, Receipt
+    from ..core.message import Receipt
     from ..storage.protocol import Description
-    from ..tasks.hooks import Hooks
-    from ..tasks.registry import Registry
-    from ..tasks.task import Call
+    from ..tasks.parts import Parts
     from .execution.held import HeldDelivery
     from .options import WorkerOptions
 
@@ -51,44 +47,12 @@ logger = logging.getLogger("aqueue.worker")
 _LAST_SECONDS = 5.0
 
 
-class Application(Protocol):
-    """What a worker needs to know of the application whose tasks it runs."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def registry(self) -> Registry: ...
-    @property
-    def hooks(self) -> Hooks: ...
-    @property
-    def result_ttl_ms(self) -> int: ...
-    @property
-    def dead_ttl_ms(self) -> int: ...
-    @property
-    def codec(self) -> Codec: ...
-
-    async def client(self) -> Client: ...
-    async def prepare(self, call: Call[Any]) -> Envelope: ...
-    async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
-
-
-def workload_of(application: Application) -> Workload:
-    """What `application` gives a worker to run."""
-    return Workload(
-        application.registry,
-        application.hooks,
-        application.codec,
-        application.result_ttl_ms,
-        application.dead_ttl_ms,
-    )
-
-
 class Worker:
     """Runs the tasks of one application in the current event loop; made by ``huey.create_worker``."""
 
-    def __init__(self, application: Application, options: WorkerOptions, clock: Clock | None = None) -> None:
+    def __init__(self, parts: Parts, options: WorkerOptions, clock: Clock | None = None) -> None:
         check_threads()
-        self._application = application
+        self._parts = parts
         self.options = options
         self._clock = clock or SystemClock()
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
@@ -103,7 +67,7 @@ class Worker:
         """The queues that it reads: those of its options, else those of the registered tasks."""
         if self.options.queues is not None:
             return tuple(self.options.queues)
-        declared = sorted({task.declared.queue for task in self._application.registry} - {DEFAULT_QUEUE})
+        declared = sorted({task.declared.queue for task in self._parts.registry} - {DEFAULT_QUEUE})
         return (DEFAULT_QUEUE, *declared)
 
     async def stop(self) -> None:
@@ -124,26 +88,25 @@ class Worker:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
             ConfigurationError: a task with ``pool="process"`` is not where a child process could find it.
         """
-        check_processes(self._application.registry)
-        client = await self._application.client()
+        check_processes(self._parts.registry)
+        client = await self._parts.clients.open()
         self._log_banner(await client.storage.describe())
-        await self._application.hooks.run_startup()
+        await self._parts.hooks.run_startup()
         try:
             await self._serve(client)
         finally:
-            await self._application.hooks.run_shutdown()
+            await self._parts.hooks.run_shutdown()
 
     async def _serve(self, client: Client) -> None:
-        storage, clock = client.storage, self._clock
+        storage, clock, parts = client.storage, self._clock, self._parts
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
-        workload = workload_of(self._application)
         settler = Settler(storage, clock, self._held)
-        runner = Runner(workload, self.options, clock, report=client.report, is_revoked=client.must_not_start)
-        dispatcher = Dispatcher(runner.run, settler, workload, self.options, self._held)
+        runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
+        dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
         burst, most = self.options.burst, self.options.max_tasks
         fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
         promoter = Promoter(storage, clock)
-        scheduler = Scheduler(storage, self._application, clock)
+        scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
@@ -223,15 +186,15 @@ class Worker:
 
     def _when(self, name: str) -> str:
         """What the banner says of when a periodic task is fired."""
-        schedule = self._application.registry.schedules.get(name) if self.options.periodic else None
+        schedule = self._parts.registry.schedules.get(name) if self.options.periodic else None
         return "" if schedule is None else f"  {schedule.text}"
 
     def _log_banner(self, store: Description) -> None:
-        names = sorted(task.name for task in self._application.registry)
+        names = sorted(task.name for task in self._parts.registry)
         threads, children = self.options.threads, self.options.most_children
         lines = [
             f"aqueue {__version__} on Python {platform.python_version()}, worker {self.consumer}",
-            f"  application  {self._application.name}",
+            f"  application  {self._parts.name}",
             f"  store        {store.version or store.kind} at {store.location}",
             f"  durability   {store.durability}",
             f"  queues       {', '.join(self.queues)}",

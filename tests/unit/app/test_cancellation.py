@@ -43,7 +43,7 @@ def declared(huey: Huey, **options: Any) -> Any:
 
 
 async def pushed(huey: Huey, task_id: str) -> tuple[Envelope, Message]:
-    [envelope] = await (await huey.client()).storage.envelopes([task_id])
+    [envelope] = await (await huey._parts.clients.open()).storage.envelopes([task_id])
     assert envelope is not None
     return envelope, decode_message(task_id, envelope.payload)
 
@@ -117,7 +117,7 @@ async def test_revoking_once_stops_one_of_many(huey: Huey) -> None:
 
 async def test_a_task_of_an_unknown_name_can_be_revoked(huey: Huey) -> None:
     result = await declared(huey).enqueue(1)
-    huey.registry._tasks.clear()
+    huey._parts.registry._tasks.clear()
     await result.revoke()
     async with running(huey):
         with pytest.raises(TaskException, match="revoked"):
@@ -151,7 +151,7 @@ async def test_what_has_ended_or_is_unknown_is_not_cancelled(huey: Huey) -> None
 
 
 async def test_bytes_that_are_no_message_can_be_cancelled(huey: Huey) -> None:
-    await (await huey.client()).storage.push([Envelope("stray", b"\xff")])
+    await (await huey._parts.clients.open()).storage.push([Envelope("stray", b"\xff")])
     assert await huey.cancel("stray")
     assert await huey.result("stray").status() is State.CANCELLED
 
@@ -176,7 +176,7 @@ async def test_a_rescheduled_call_keeps_its_arguments_and_its_options(huey: Huey
     assert (envelope.queue, envelope.priority) == ("mail", 3)
     assert (message.task, message.args, message.kwargs) == ("add", (1,), {"b": 2})
     assert message.overrides == {"retries": 7, "queue": "mail", "priority": 3, "timeout": 5}
-    assert message.expires_ms > huey._clock.now_ms() + 3_600_000
+    assert message.expires_ms > huey._parts.clients.clock.now_ms() + 3_600_000
     assert (await new.status(), await old.status()) == (State.SCHEDULED, State.CANCELLED)
 
 
@@ -185,7 +185,7 @@ async def test_a_rescheduled_call_takes_what_is_given(huey: Huey) -> None:
     new = await old.reschedule(eta=datetime.now() + timedelta(hours=1), expires=7200, priority=-5)
     envelope, message = await pushed(huey, new.id)
     assert envelope.priority == -5
-    assert message.expires_ms > huey._clock.now_ms() + 3_600_000
+    assert message.expires_ms > huey._parts.clients.clock.now_ms() + 3_600_000
 
 
 async def test_what_cannot_be_rescheduled_stays_as_it_is(huey: Huey) -> None:
@@ -205,7 +205,7 @@ async def test_what_cannot_be_rescheduled_stays_as_it_is(huey: Huey) -> None:
 
 async def test_a_call_of_a_task_that_is_not_declared_here_is_not_rescheduled(huey: Huey) -> None:
     result = await declared(huey).enqueue(1)
-    huey.registry._tasks.clear()
+    huey._parts.registry._tasks.clear()
     with pytest.raises(ConfigurationError, match="'add' is not declared here"):
         await result.reschedule()
     assert await result.status() is State.QUEUED

@@ -26,7 +26,7 @@ async def huey() -> AsyncIterator[Huey]:
 def declared(huey: Huey, **options: Any) -> Any:
     @huey.task(name="pay", **options)
     async def pay(order: int, by: str = "card") -> str:
-        if order not in huey.registry.get("pay").accepted:
+        if order not in huey._parts.registry.get("pay").accepted:
             raise ValueError(f"order {order}")
         return f"{order} by {by}"
 
@@ -47,9 +47,9 @@ async def test_a_dead_letter_tells_all_there_is_to_know(huey: Huey) -> None:
     pay = declared(huey, retries=1, queue="mail")
     before = datetime.now(UTC)
     result = await failed(huey, pay.options(priority=5).s(1, by="cash"))
-    [letter] = await huey.dead_letters()
+    [letter] = await huey.dead.list()
     for what in (result, result.id, letter):
-        assert await huey.dead_letter(what) == letter
+        assert await huey.dead.get(what) == letter
     assert (letter.id, letter.state, letter.name) == (result.id, State.FAILED, "pay")
     assert (letter.args, letter.kwargs, letter.queue, letter.priority) == ((1,), {"by": "cash"}, "mail", 5)
     assert letter.attempt == 2
@@ -63,10 +63,10 @@ async def test_letters_are_those_of_a_queue_and_no_more_than_asked_for(huey: Hue
     pay = declared(huey)
     first = await failed(huey, pay.s(1))
     second = await failed(huey, pay.s(2))
-    assert [letter.id for letter in await huey.dead_letters()] == [second.id, first.id]
-    assert [letter.id for letter in await huey.dead_letters(1)] == [second.id]
-    assert await huey.dead_letters(queue="mail") == []
-    assert await huey.dead_letter("unknown") is None
+    assert [letter.id for letter in await huey.dead.list()] == [second.id, first.id]
+    assert [letter.id for letter in await huey.dead.list(1)] == [second.id]
+    assert await huey.dead.list(queue="mail") == []
+    assert await huey.dead.get("unknown") is None
 
 
 async def test_what_is_done_or_cancelled_leaves_no_letter(huey: Huey) -> None:
@@ -77,17 +77,17 @@ async def test_what_is_done_or_cancelled_leaves_no_letter(huey: Huey) -> None:
         await (await pay.options(delay=60).enqueue(2)).cancel()
         with pytest.raises(TaskException):
             await (await pay.options(expires=datetime(2020, 1, 1)).enqueue(3)).get(timeout=10)
-    assert await huey.dead_letters() == []
+    assert await huey.dead.list() == []
 
 
 async def test_a_retried_task_has_its_id_and_a_new_verdict(huey: Huey) -> None:
     pay = declared(huey)
     result = await failed(huey, pay.s(1))
     pay.accepted.add(1)
-    again = await huey.retry(result)
+    again = await huey.dead.retry(result)
     assert (again.id, again.created) == (result.id, False)
     assert await again.status() is State.QUEUED
-    assert await huey.dead_letters() == []
+    assert await huey.dead.list() == []
     async with running(huey):
         assert await again.get(timeout=10) == "1 by card"
     # The old handle keeps what it was told.
@@ -104,7 +104,7 @@ async def test_a_retried_task_has_all_its_retries(huey: Huey) -> None:
         raise ValueError
 
     result = await failed(huey, fail.s())
-    await huey.retry(result.id)
+    await huey.dead.retry(result.id)
     async with running(huey):
         with pytest.raises(TaskException):
             await huey.result(result.id).get(timeout=10)
@@ -115,24 +115,24 @@ async def test_a_retried_task_has_all_its_retries(huey: Huey) -> None:
 
 async def test_a_letter_is_good_for_one_retry(huey: Huey) -> None:
     result = await failed(huey, declared(huey).s(1))
-    await huey.retry(result)
+    await huey.dead.retry(result)
     for what in (result, result.id, "unknown"):
         with pytest.raises(ResultNotFound, match="cannot be retried: there is no dead letter of it"):
-            await huey.retry(what)
+            await huey.dead.retry(what)
 
 
 async def test_an_expiry_does_not_keep_a_task_from_its_retry(huey: Huey) -> None:
     pay = declared(huey)
     result = await failed(huey, pay.options(expires=0.2).s(1))
     pay.accepted.add(1)
-    storage: Any = (await huey.client()).storage
+    storage: Any = (await huey._parts.clients.open()).storage
     [kept] = await storage.admin.dead_letters([result.id])
-    message = huey.codec.decode_message(result.id, kept.payload)
+    message = huey._parts.codec.decode_message(result.id, kept.payload)
     message.expires_ms = 1
     storage.admin._dead_letters[result.id] = storage.admin._dead_letters[result.id]._replace(
-        kept=kept._replace(payload=huey.codec.encode_message(message))
+        kept=kept._replace(payload=huey._parts.codec.encode_message(message))
     )
-    again = await huey.retry(result)
+    again = await huey.dead.retry(result)
     async with running(huey):
         assert await again.get(timeout=10) == "1 by card"
 
@@ -143,10 +143,10 @@ async def test_a_retried_task_of_a_workflow_runs_alone(huey: Huey) -> None:
     async with running(huey):
         with pytest.raises(TaskException):
             await results.get(timeout=10)
-    [letter] = await huey.dead_letters()
+    [letter] = await huey.dead.list()
     assert (letter.args, letter.metadata["error"]) == ((1,), "ValueError('order 1')")
     pay.accepted.add(1)
-    again = await huey.retry(letter)
+    again = await huey.dead.retry(letter)
     async with running(huey):
         assert await again.get(timeout=10) == "1 by card"
     assert [info.state for info in await huey.all_results() if info.id != letter.id] == [State.CANCELLED]
@@ -168,10 +168,10 @@ async def test_a_node_is_retried_with_what_it_got_and_without_its_expiry(huey: H
     async with running(huey):
         with pytest.raises(TaskException):
             await results[1].get(timeout=10)
-    letter = await huey.dead_letter(results[1])
+    letter = await huey.dead.get(results[1])
     assert letter is not None
     assert letter.args == ("1 by card",)
-    again = await huey.retry(letter)
+    again = await huey.dead.retry(letter)
     [task] = await huey.pending()
     assert task.args == ("1 by card",)
     async with running(huey):
@@ -181,9 +181,9 @@ async def test_a_node_is_retried_with_what_it_got_and_without_its_expiry(huey: H
 
 async def test_a_dropped_letter_is_gone_and_its_result_is_not(huey: Huey) -> None:
     result = await failed(huey, declared(huey).s(1))
-    assert await huey.drop_dead_letter(result)
-    assert not await huey.drop_dead_letter(result.id)
-    assert await huey.dead_letters() == []
+    assert await huey.dead.drop(result)
+    assert not await huey.dead.drop(result.id)
+    assert await huey.dead.list() == []
     assert await huey.result(result.id).status() is State.FAILED
 
 
@@ -191,7 +191,7 @@ async def test_letters_are_kept_for_as_long_as_the_application_says() -> None:
     for ttl, kept in ((0, 0), (60, 1)):
         async with MemoryHuey("shop", dead_letter_ttl=ttl) as huey:
             await failed(huey, declared(huey).s(1))
-            assert len(await huey.dead_letters()) == kept
+            assert len(await huey.dead.list()) == kept
     with pytest.raises(ValueError, match="dead_letter_ttl must be between 0 seconds and 10 years"):
         MemoryHuey("shop", dead_letter_ttl=-1)
 
@@ -199,21 +199,21 @@ async def test_letters_are_kept_for_as_long_as_the_application_says() -> None:
 async def test_a_letter_has_the_error_where_no_results_are_kept() -> None:
     async with MemoryHuey("shop", results=False) as huey:
         await failed(huey, declared(huey).s(1))
-        [letter] = await huey.dead_letters()
+        [letter] = await huey.dead.list()
         assert letter.metadata["error"] == "ValueError('order 1')"
 
 
 async def test_what_is_no_message_leaves_a_letter_too(huey: Huey) -> None:
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     await storage.push([Envelope("odd", b"no message")])
     async with running(huey):
         with pytest.raises(TaskException):
             await huey.result("odd").get(timeout=10)
-    [letter] = await huey.dead_letters()
+    [letter] = await huey.dead.list()
     assert (letter.id, letter.state, letter.name, letter.args) == ("odd", State.DEAD, "", ())
     assert letter.problem
     assert letter.metadata["type"] == "DecodeError"
-    again = await huey.retry("odd")
+    again = await huey.dead.retry("odd")
     async with running(huey):
         with pytest.raises(TaskException):
             await again.get(timeout=10)
@@ -223,10 +223,10 @@ async def test_a_letter_is_read_with_the_keys_of_the_application() -> None:
     async with MemoryHuey("shop", serializer=JSONSerializer(keys=["0123456789abcdef"])) as huey:
         pay = declared(huey)
         result = await failed(huey, pay.options(expires=60).s(1))
-        [letter] = await huey.dead_letters()
+        [letter] = await huey.dead.list()
         assert (letter.args, letter.metadata["type"], letter.problem) == ((1,), "ValueError", "")
         pay.accepted.add(1)
-        again = await huey.retry(result)
+        again = await huey.dead.retry(result)
         async with running(huey):
             assert await again.get(timeout=10) == "1 by card"
 
@@ -239,7 +239,7 @@ async def test_a_retry_is_announced_where_the_task_is_declared(huey: Huey) -> No
     def tell(signal: str, task: Any) -> None:
         told.append((task.id, task.name, task.args))
 
-    await huey.retry(result)
+    await huey.dead.retry(result)
     assert told == [(result.id, "pay", (1,))]
 
 
@@ -249,14 +249,14 @@ async def test_in_immediate_mode_a_retry_runs_at_once() -> None:
         result = await pay.enqueue(1)
         assert await result.status() is State.FAILED
         pay.accepted.add(1)
-        again = await huey.retry(result.id)
+        again = await huey.dead.retry(result.id)
         assert await again.get(timeout=0) == "1 by card"
 
 
 @pytest.mark.parametrize("what", [None, 5, b"id"])
 async def test_a_letter_is_named_by_its_task(huey: Huey, what: Any) -> None:
-    for call in (huey.dead_letter, huey.retry, huey.drop_dead_letter):
+    for call in (huey.dead.get, huey.dead.retry, huey.dead.drop):
         with pytest.raises(TypeError, match="a dead letter, a result or the id of a task is needed, not"):
             await call(what)
     with pytest.raises(ValueError, match="id must be"):
-        await huey.retry("a b")
+        await huey.dead.retry("a b")

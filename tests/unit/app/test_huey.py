@@ -1,13 +1,12 @@
-"""The application object: where its store is, what it sends, and the event loops that use it."""
+"""The application object: where its store is, its defaults, and the event loops that use it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ import pytest
 
 from aqueue import (
     ConfigurationError,
-    EncodeError,
     Huey,
     MemoryHuey,
     QueueUnavailable,
@@ -24,17 +22,20 @@ from aqueue import (
     SqliteHuey,
     Task,
 )
-from aqueue.core.codec import decode_message
 from aqueue.core.ids import new_token
-from aqueue.testing import ManualClock
-from aqueue.testing.conformance.harness import pull
 
 from ...tour.running import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aqueue.core.message import Message
+
+def declare_add(huey: Huey) -> Task[[int, int], int]:
+    @huey.task(name="add")
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    return add
 
 
 # -- where the store is
@@ -46,53 +47,32 @@ def _no_url(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_url_it_is_a_file_of_its_name_here() -> None:
-    assert Huey("shop").url == "sqlite:///shop.db"
+    assert Huey("shop")._url == "sqlite:///shop.db"
     assert Huey().name == "huey"
 
 
 @pytest.mark.parametrize("url", ["redis://localhost:6379/3", "memory://", "sqlite:////tmp/other.db", " memory:// "])
 def test_the_environment_says_where_it_is(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("AQUEUE_URL", url)
-    assert Huey("shop").url == url.strip()
-    assert RedisHuey("shop").url == url.strip()
+    assert Huey("shop")._url == url.strip()
+    assert RedisHuey("shop")._url == url.strip()
 
 
 def test_an_empty_environment_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     for nothing in ("", "  ", "\n"):
         monkeypatch.setenv("AQUEUE_URL", nothing)
-        assert Huey("shop").url == "sqlite:///shop.db"
-        assert RedisHuey("shop").url == "redis://localhost:6379/0"
+        assert Huey("shop")._url == "sqlite:///shop.db"
+        assert RedisHuey("shop")._url == "redis://localhost:6379/0"
 
 
 def test_what_is_said_in_the_code_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AQUEUE_URL", "memory://")
-    assert Huey("shop", url="sqlite:///other.db").url == "sqlite:///other.db"
-    assert RedisHuey("shop", url="redis://a").url == "redis://a"
-    assert RedisHuey("shop", host="a").url == "redis://a:6379/0"
-    assert SqliteHuey("shop").url == "sqlite:///shop.db"
-    assert SqliteHuey("shop", filename="other.db").url == "sqlite:///other.db"
-    assert MemoryHuey("shop").url == "memory://"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "url"),
-    [
-        ({}, "redis://localhost:6379/0"),
-        ({"port": 7000}, "redis://localhost:7000/0"),
-        ({"db": 5}, "redis://localhost:6379/5"),
-        ({"host": "a", "port": 1, "db": 2}, "redis://a:1/2"),
-        ({"password": "@:/%# ?"}, "redis://:%40%3A%2F%25%23%20%3F@localhost:6379/0"),
-        ({"username": "me@x", "password": "p"}, "redis://me%40x:p@localhost:6379/0"),
-    ],
-    ids=str,
-)
-def test_a_server_can_be_named_by_its_parts(arguments: dict[str, Any], url: str) -> None:
-    assert RedisHuey("shop", **arguments).url == url
-
-
-def test_a_server_is_named_in_one_way() -> None:
-    with pytest.raises(ConfigurationError, match="give url=, or host=, port="):
-        RedisHuey("shop", url="redis://a", port=5)
+    assert Huey("shop", url="sqlite:///other.db")._url == "sqlite:///other.db"
+    assert RedisHuey("shop", url="redis://a")._url == "redis://a"
+    assert RedisHuey("shop", host="a")._url == "redis://a:6379/0"
+    assert SqliteHuey("shop")._url == "sqlite:///shop.db"
+    assert SqliteHuey("shop", filename="other.db")._url == "sqlite:///other.db"
+    assert MemoryHuey("shop")._url == "memory://"
 
 
 @pytest.mark.parametrize(
@@ -133,16 +113,6 @@ def test_a_bad_lifetime_of_results_is_refused(ttl: Any, error: type[Exception]) 
         MemoryHuey("shop", result_ttl=ttl)
 
 
-async def test_any_file_name_will_do(tmp_path: Path) -> None:
-    file = tmp_path / "a b#c?d%41&e=f.db"
-    huey = SqliteHuey("shop", filename=file)
-    add = declare_add(huey)
-    async with huey:
-        await add.enqueue(1, 2)
-    assert file.name in os.listdir(tmp_path)  # noqa: PTH208 - as text
-    assert [name for name in os.listdir(tmp_path) if name.endswith(".db")] == [file.name]  # noqa: PTH208
-
-
 def test_nothing_connects_and_no_file_is_made_before_the_first_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,132 +132,12 @@ async def test_a_server_that_is_not_there_is_an_error_at_the_first_use() -> None
             pytest.fail("it was entered")
 
 
-# -- what it sends
-
-
-def declare_add(huey: Huey) -> Task[[int, int], int]:
-    @huey.task(name="add")
-    async def add(a: int, b: int) -> int:
-        return a + b
-
-    return add
-
-
-async def sent(huey: Huey) -> Message:
-    """The message of the one task that is ready."""
-    storage = (await huey.client()).storage
-    [delivery] = await pull(storage, 10, queues=["default", "mails"])
-    return decode_message(delivery.id, delivery.payload)
-
-
-async def test_a_message_says_the_call_and_no_more() -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-    async with huey:
-        result = await add.enqueue(1, b=2)
-        message = await sent(huey)
-        assert (message.id, message.task, message.args, message.kwargs) == (result.id, "add", (1,), {"b": 2})
-        assert (message.expires_ms, message.overrides) == (0, None)
-        assert message.reply == (await huey.client()).token
-
-
-async def test_a_message_says_what_the_call_changed() -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-    async with huey:
-        await add.options(id="mine", timeout=timedelta(seconds=5), retries=2, priority=3, queue="mails").enqueue(1, 2)
-        message = await sent(huey)
-    assert message.id == "mine"
-    assert message.overrides == {"timeout": 5.0, "retries": 2, "priority": 3, "queue": "mails"}
-
-
-NOW_MS = 1_000_000_000_000
-NOW = datetime.fromtimestamp(NOW_MS / 1000, UTC)
-
-
-@pytest.mark.parametrize(
-    ("options", "expires_ms"),
-    [
-        ({"expires": 60}, NOW_MS + 60_000),
-        ({"expires": 0}, NOW_MS),
-        ({"expires": timedelta(minutes=1)}, NOW_MS + 60_000),
-        ({"expires": 60, "delay": 10}, NOW_MS + 70_000),
-        ({"expires": 60, "eta": NOW + timedelta(seconds=10)}, NOW_MS + 70_000),
-        ({"expires": 60, "eta": NOW - timedelta(seconds=10)}, NOW_MS + 50_000),
-        ({"expires": NOW + timedelta(seconds=5)}, NOW_MS + 5_000),
-        ({"expires": NOW - timedelta(seconds=5)}, NOW_MS - 5_000),
-        ({"expires": datetime(1970, 1, 1, tzinfo=UTC)}, 1),
-        ({"expires": NOW + timedelta(seconds=5), "delay": 5}, NOW_MS + 5_000),
-        ({}, 0),
-    ],
-    ids=str,
-)
-async def test_a_lifetime_counts_from_when_the_task_is_due(options: dict[str, Any], expires_ms: int) -> None:
-    huey = MemoryHuey("shop")
-    huey._clock = ManualClock(NOW_MS)
-    call = declare_add(huey).options(**options).s(1, 2)
-    envelope = huey._envelope(call, "")
-    assert decode_message("id", envelope.payload).expires_ms == expires_ms
-
-
-async def test_a_naive_end_of_life_is_local_time() -> None:
-    huey = MemoryHuey("shop")
-    call = declare_add(huey).options(expires=datetime(2026, 7, 1, 12)).s(1, 2)
-    expires_ms = decode_message("id", huey._envelope(call, "").payload).expires_ms
-    assert expires_ms == round(datetime(2026, 7, 1, 12).timestamp() * 1000)
-
-
-@pytest.mark.parametrize("when", [{"delay": 60}, {"eta": datetime.now(UTC) + timedelta(days=1)}])
-async def test_a_task_that_expires_before_it_is_due_is_refused(when: dict[str, Any]) -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-    async with huey:
-        with pytest.raises(ValueError, match=r"expires \(.*\) is before the task is due"):
-            await add.options(expires=datetime.now(UTC) + timedelta(seconds=5), **when).enqueue(1, 2)
-        assert await huey.depths() == []
-
-
 async def test_the_defaults_of_the_application_are_those_of_its_tasks() -> None:
     huey = MemoryHuey("shop", results=False, result_ttl=60)
     assert declare_add(huey).declared.results is False
     assert huey.task(name="own", results=True)(lambda: None).declared.results is True
     assert huey.context_task(threading.Lock(), name="too")(lambda: None).declared.results is False
-    assert huey.result_ttl_ms == 60_000
-
-
-async def test_one_call_that_cannot_be_sent_keeps_all_from_being_sent() -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-
-    def calls() -> Any:
-        yield add.s(1, 2)
-        raise LookupError
-
-    async with huey:
-        with pytest.raises(EncodeError, match=r"args\[1\]"):
-            await huey.enqueue_many([add.s(1, 2), add.s(1, object())])  # type: ignore[arg-type]
-        with pytest.raises(LookupError):
-            await huey.enqueue_many(calls())
-        assert await huey.depths() == []
-
-
-async def test_any_number_of_calls_is_sent() -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-    async with huey:
-        results = await huey.enqueue_many(add.s(number, 0) for number in range(3_000))
-        assert (len({result.id for result in results}), all(result.created for result in results)) == (3_000, True)
-        [depth] = await huey.depths()
-        assert (depth.queue, depth.ready) == ("default", 3_000)
-
-
-async def test_one_batch_may_name_a_task_twice() -> None:
-    huey = MemoryHuey("shop")
-    add = declare_add(huey)
-    async with running(huey):
-        group = await huey.enqueue_many([add.options(id="same").s(1, 2), add.options(id="same").s(3, 4)])
-        assert [result.created for result in group] == [True, False]
-        assert await group.get(timeout=5) == [3, 3]
+    assert huey._parts.result_ttl_ms == 60_000
 
 
 # -- event loops
@@ -390,10 +240,10 @@ def test_leaving_in_one_event_loop_closes_nothing_in_another(shared_huey: Huey) 
 
     async def stay() -> str:
         async with huey:
-            client = await huey.client()
+            client = await huey._parts.clients.open()
             entered.set()
             await asyncio.to_thread(left.wait)
-            assert await huey.client() is client
+            assert await huey._parts.clients.open() is client
             result = await add.enqueue(1, 2)
             return await result.status()
 
@@ -414,12 +264,12 @@ def test_leaving_in_one_event_loop_closes_nothing_in_another(shared_huey: Huey) 
 async def test_entering_twice_is_left_twice(huey: Huey) -> None:
     add = declare_add(huey)
     async with huey:
-        client = await huey.client()
+        client = await huey._parts.clients.open()
         async with huey:
             result = await add.enqueue(1, 2)
-        assert await huey.client() is client
+        assert await huey._parts.clients.open() is client
         assert await result.status() == "queued"
-    assert await huey.client() is not client
+    assert await huey._parts.clients.open() is not client
     await huey.close()
 
 
@@ -437,13 +287,13 @@ async def test_an_entry_that_failed_is_not_counted(huey: Huey, monkeypatch: pyte
         raise QueueUnavailable("down")
 
     with monkeypatch.context() as patch:
-        patch.setattr(huey, "client", unreachable)
+        patch.setattr(huey._parts.clients, "open", unreachable)
         with pytest.raises(QueueUnavailable):
             async with huey:
                 pytest.fail("it was entered")
     async with huey:
-        client = await huey.client()
-    assert await huey.client() is not client
+        client = await huey._parts.clients.open()
+    assert await huey._parts.clients.open() is not client
     await huey.close()
 
 
@@ -452,7 +302,7 @@ async def test_first_users_open_one_line_together(huey: Huey) -> None:
     async with asyncio.TaskGroup() as group:
         for number in range(50):
             group.create_task(add.enqueue(number, 0))
-    assert len(huey._clients) == 1
+    assert len(huey._parts.clients) == 1
     await huey.close()
 
 
@@ -477,7 +327,7 @@ async def test_two_applications_of_two_names_share_nothing(redis_url: str) -> No
         result = await add.enqueue(1, 2)
         with pytest.raises(ResultNotFound):
             await other.result(result.id)
-        assert await other.depths() == []
+        assert await other.queues.depths() == []
 
 
 # -- looking
@@ -486,13 +336,13 @@ async def test_two_applications_of_two_names_share_nothing(redis_url: str) -> No
 async def test_one_can_see_how_full_it_is_and_who_works(huey: Huey) -> None:
     add = declare_add(huey)
     async with huey:
-        assert (await huey.depths(), await huey.workers()) == ([], [])
+        assert (await huey.queues.depths(), await huey.queues.workers()) == ([], [])
         await add.enqueue(1, 2)
         await add.options(queue="mails", delay=60).enqueue(1, 2)
-        depths = {depth.queue: (depth.ready, depth.scheduled) for depth in await huey.depths()}
+        depths = {depth.queue: (depth.ready, depth.scheduled) for depth in await huey.queues.depths()}
         assert depths == {"default": (1, 0), "mails": (0, 1)}
         await huey.create_worker(burst=True).run()
-        assert await huey.workers() == []
+        assert await huey.queues.workers() == []
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ async def test_a_running_task_is_told_with_its_worker(huey: Huey) -> None:
 
     @huey.task(name="look", retries=1)
     async def look() -> None:
-        seen.extend(await huey.running())
+        seen.extend(await huey.queues.running())
         if len(seen) == 1:
             raise ValueError
 
@@ -68,20 +68,19 @@ async def test_a_running_task_is_told_with_its_worker(huey: Huey) -> None:
         ("look", worker.consumer, 2),
     ]
     assert all(task.lease_until > datetime.now(UTC) for task in seen)
-    assert await huey.running() == []
+    assert await huey.queues.running() == []
 
 
 async def test_a_node_that_waits_for_others_is_told_with_its_own_arguments(huey: Huey) -> None:
     add = declared(huey)
     results = await add.s(1).then(add.s(5)).enqueue()
-    [task] = await huey.waiting()
+    [task] = await huey.queues.waiting()
     assert (task.state, task.name, task.args) == (State.WAITING, "add", (5,))
     assert task.since is task.due is task.lease_until is None
-    assert await huey.waiting_count() == await huey.waiting_count(queue="default") == 1
-    assert await huey.waiting(queue="mail") == []
+    assert await huey.queues.waiting(queue="mail") == []
     async with running(huey):
         assert await results.get(timeout=10) == [11, 16]
-    assert await huey.waiting() == []
+    assert await huey.queues.waiting() == []
 
 
 async def test_results_are_told_with_their_values(huey: Huey) -> None:
@@ -107,7 +106,7 @@ async def test_counts_are_those_of_a_queue_or_of_all(huey: Huey) -> None:
     assert await huey.pending_count(queue="mail") == 1
     assert await huey.scheduled_count() == await huey.scheduled_count(queue="mail") == 1
     assert await huey.scheduled_count(queue="default") == 0
-    assert await huey.running_count() == await huey.running_count(queue="mail") == 0
+    assert {depth.running for depth in await huey.queues.depths()} == {0}
     assert await huey.result_count() == 0
 
 
@@ -137,14 +136,14 @@ async def test_a_queue_is_a_name(huey: Huey) -> None:
 async def test_a_task_that_is_not_declared_here_is_listed(huey: Huey) -> None:
     await declared(huey).enqueue(1, b=2)
     elsewhere = MemoryHuey("shop")
-    elsewhere._first_storage = (await huey.client()).storage
+    elsewhere._first_storage = (await huey._parts.clients.open()).storage
     async with elsewhere:
         [task] = await elsewhere.pending()
     assert (task.name, task.args, task.kwargs) == ("add", (1,), {"b": 2})
 
 
 async def test_what_cannot_be_read_is_listed_with_the_reason(huey: Huey) -> None:
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     await storage.push([Envelope("odd", b"no message")])
     [task] = await huey.pending()
     assert (task.id, task.name, task.args) == ("odd", "", ())

@@ -88,7 +88,7 @@ async def test_a_declared_schedule_is_listed_before_any_worker_served_it(huey: H
     info = await only(huey)
     assert info == ScheduleInfo("sweep", "every(hours=1)", "UTC", "sweep", next=info.next)
     assert info.next in (expected, expected + HOUR)
-    assert (await (await huey.client()).storage.schedules()) == {}
+    assert (await (await huey._parts.clients.open()).storage.schedules()) == {}
 
 
 async def test_schedules_are_listed_by_name_whatever_their_kind(huey: Huey, greet: Any, sweep: Any) -> None:
@@ -98,7 +98,7 @@ async def test_schedules_are_listed_by_name_whatever_their_kind(huey: Huey, gree
     await huey.schedules.add("b", crontab(hour=3), greet.s("you"))
     await huey.schedules.add("c", cron("0 3 * * *", "Asia/Tokyo"), greet.s("you"))
     await huey.schedules.add("unknown", every(hours=1), greet.s("you"))
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     kept = (await storage.schedules())["unknown"]
     assert await storage.advance("unknown", kept, kept.replace(b'"greet"', b'"grate"'), [])
     assert await storage.advance("later", b"", b'{"moon": "full"}', [])
@@ -130,7 +130,7 @@ async def test_a_paused_schedule_has_no_next_tick_until_it_is_resumed(huey: Huey
 
 
 async def test_a_schedule_that_was_not_paused_is_resumed_without_effect(huey: Huey, sweep: Any) -> None:
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     await huey.schedules.pause("sweep")
     await huey.schedules.resume("sweep")
     kept = await storage.schedules()
@@ -165,12 +165,12 @@ async def test_a_schedule_is_run_by_hand(huey: Huey, sweep: Any) -> None:
 async def test_each_run_by_hand_is_one_of_its_own(huey: Huey, sweep: Any) -> None:
     results = await asyncio.gather(*(huey.schedules.run("sweep") for _ in range(10)))
     assert len({result.id for result in results}) == 10
-    assert [depth.ready for depth in await huey.depths()] == [10]
+    assert [depth.ready for depth in await huey.queues.depths()] == [10]
 
 
 async def test_a_schedule_whose_task_is_not_known_cannot_be_run_here(huey: Huey, greet: Any) -> None:
     await huey.schedules.add("greeting", every(hours=1), greet.s("you"))
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     [kept] = (await storage.schedules()).values()
     await storage.advance("greeting", kept, kept.replace(b'"greet"', b'"grate"'), [])
     with pytest.raises(ValueError, match=r"^the task of the schedule 'greeting' is not known here$"):
@@ -191,7 +191,7 @@ async def test_what_was_added_is_kept_until_it_is_removed(huey: Huey, greet: Any
     await huey.schedules.add("greeting", every(hours=1), greet.s("you"), overlap="queue", jitter=timedelta(seconds=5))
     assert (await only(huey)).when == "every(hours=1)"
     await huey.schedules.run("greeting")
-    ran = await pull((await huey.client()).storage, 1)
+    ran = await pull((await huey._parts.clients.open()).storage, 1)
     assert b'"you"' in ran[0].payload
     assert await huey.schedules.remove("greeting") is True
     assert await huey.schedules.list() == []
@@ -204,7 +204,7 @@ async def test_adding_the_same_again_changes_nothing(huey: Huey, greet: Any) -> 
     async def add() -> None:
         await huey.schedules.add("greeting", crontab(hour=3), greet.s("you"))
 
-    storage = (await huey.client()).storage
+    storage = (await huey._parts.clients.open()).storage
     await add()
     await huey.schedules.pause("greeting")
     kept = await storage.schedules()
@@ -234,7 +234,7 @@ async def test_whoever_changes_a_schedule_at_the_same_time_overwrites_nobody(hue
     info = await only(huey)
     assert (info.when, info.paused) == ("every(hours=1)", True)
     assert info.last is not None
-    assert [depth.ready for depth in await huey.depths()] == [2]
+    assert [depth.ready for depth in await huey.queues.depths()] == [2]
 
 
 async def test_what_the_code_declares_is_not_added_or_removed(huey: Huey, greet: Any, sweep: Any) -> None:
@@ -246,7 +246,7 @@ async def test_what_the_code_declares_is_not_added_or_removed(huey: Huey, greet:
 
 async def test_what_the_code_does_not_declare_any_more_can_be_removed(huey: Huey, sweep: Any) -> None:
     await huey.schedules.pause("sweep")
-    del huey.registry.schedules["sweep"]
+    del huey._parts.registry.schedules["sweep"]
     assert (await only(huey)).when == "not known here"
     assert await huey.schedules.remove("sweep") is True
     assert await huey.schedules.list() == []
@@ -324,7 +324,7 @@ async def test_who_cannot_sign_can_neither_add_nor_change_a_schedule() -> None:
     async with MemoryHuey("shop", serializer=JSONSerializer(keys=["0123456789abcdef"])) as huey:
         greet = huey.task(name="greet")(print)
         await huey.schedules.add("mine", every(hours=1), greet.s("me"))
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         [kept] = (await storage.schedules()).values()
         forged = ScheduleState(1, added=Schedule("x", every(hours=1), greet.s("you"), Policy()).described())
         for name, state in {"forged": forged.encoded("forged", codec), "copied": kept}.items():

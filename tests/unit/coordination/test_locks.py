@@ -72,19 +72,19 @@ async def test_who_waits_is_woken_by_the_release(huey_on_any_store: Huey, monkey
     huey = huey_on_any_store
     # Nobody who waits asks again by itself within the life of this test.
     monkeypatch.setattr(permits, "_LONGEST_REFUSAL_MS", 3_600_000)
-    elsewhere = huey if isinstance(huey, MemoryHuey) else Huey(huey.name, huey.url)
+    elsewhere = huey if isinstance(huey, MemoryHuey) else Huey(huey.name, huey._url)
     async with huey, elsewhere:
         for _ in range(3):
             held = elsewhere.lock_task("lock", ttl=3600)
             await held.acquire()
             waiting = asyncio.create_task(huey.lock_task("lock", ttl=3600, wait=30).acquire())
-            line = (await huey.client()).permits._lines
+            line = (await huey._parts.clients.open()).permits._lines
             await until(lambda line=line: "lock" in line)
-            await until((await huey.client())._listening.is_set)
+            await until((await huey._parts.clients.open())._listening.is_set)
             await held.release()
             permit = await waiting
             assert permit.is_held
-            await (await huey.client()).permits.give_back(permit)
+            await (await huey._parts.clients.open()).permits.give_back(permit)
 
 
 async def test_a_plain_function_takes_a_lock_in_its_thread(huey_on_any_store: Huey) -> None:
@@ -212,7 +212,7 @@ async def test_a_store_that_is_gone_at_the_release_does_not_undo_what_ran(
 
     async with huey:
         async with huey.lock_task("lock", ttl=5):
-            shared = (await huey.client()).storage.shared
+            shared = (await huey._parts.clients.open()).storage.shared
             monkeypatch.setattr(shared, "release", unreachable)
         assert "Lock lock is free within 5 s: down" in caplog.text
 
@@ -318,7 +318,7 @@ async def test_a_locked_task_with_retries_waits_before_each(huey: Huey) -> None:
         await lock.acquire()
         result = await work.enqueue()
         await until(lambda: len(attempts) == 1)
-        [depth] = await huey.depths()
+        [depth] = await huey.queues.depths()
         assert depth.ready == 0, "it is not in line again at once"
         await lock.release()
         assert await result.get(timeout=20) == len(attempts)
@@ -352,11 +352,11 @@ async def test_only_what_the_dead_hold_is_flushed(huey: Huey) -> None:
     async with running(huey):
         result = await work.enqueue()
         await entered.wait()
-        shared = (await huey.client()).storage.shared
+        shared = (await huey._parts.clients.open()).storage.shared
         for name in ("of a dead worker", "of another", "shared"):
             await shared.acquire(name, f"dead.1.worker/{name}", 3, 60_000)
         await huey.lock_task("of no worker").acquire()
-        await until(huey.workers)
+        await until(huey.queues.workers)
         assert await huey.flush_locks("of another", "of nobody") == {"of another"}
         assert await huey.flush_locks() == {"of a dead worker", "shared"}
         left = sorted(holder.name for holder in await shared.holders())
@@ -386,7 +386,7 @@ async def test_a_worker_is_dead_when_it_is_silent_for_longer_than_its_lease(
         return [WorkerInfo("host.1.worker", description, seen_ms)]
 
     async with huey:
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         monkeypatch.setattr(storage, "workers", workers)
         await storage.shared.acquire("lock", "host.1.worker/1", 1, 60_000)
         assert await huey.flush_locks() == ({"lock"} if is_flushed else set())

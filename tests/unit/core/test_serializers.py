@@ -152,8 +152,8 @@ def test_json_that_was_extended_and_plain_json_read_each_other() -> None:
 
 
 def test_without_a_serializer_there_is_nothing_between_an_application_and_json() -> None:
-    assert MemoryHuey("shop").codec is aqueue.core.codec
-    assert MemoryHuey("shop", serializer=JSONSerializer()).codec is aqueue.core.codec
+    assert MemoryHuey("shop")._parts.codec is aqueue.core.codec
+    assert MemoryHuey("shop", serializer=JSONSerializer())._parts.codec is aqueue.core.codec
     written = aqueue.core.codec.encode_message(message(1, {2}, k=(3,)))
     assert written == (
         b'["shop.add","client",[1,{"__aq__":["set",[2]]}],{"k":{"__aq__":["tuple",[3]]}},123,{"retries":3}]'
@@ -566,7 +566,7 @@ async def test_a_message_that_a_worker_cannot_verify_is_kept_for_one_that_can(
         return str(await producer.result("order-1").status())
 
     async def work(huey: Huey, until_state: str) -> None:
-        worker = Worker(huey, WorkerOptions(), clock)
+        worker = Worker(huey._parts, WorkerOptions(), clock)
         working = asyncio.create_task(worker.run())
 
         async def reached() -> bool:
@@ -577,7 +577,7 @@ async def test_a_message_that_a_worker_cannot_verify_is_kept_for_one_that_can(
         await working
 
     producer, stranger = application([KEY]), application(keys)
-    [task] = producer.registry
+    [task] = producer._parts.registry
     await task.options(id="order-1").enqueue(5)
     await work(stranger, "scheduled")
     assert runs == []
@@ -609,7 +609,7 @@ async def test_bytes_that_the_serializer_cannot_read_end_no_worker(make: Callabl
     huey = make(serializer=Picky())
     add = huey.task(name="add")(lambda a, b: a + b)
     async with running(huey):
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         await storage.push([Envelope("poison", b"poison"), Envelope("pickle", pickle.dumps(5))])
         for task_id in ("poison", "pickle"):
             with pytest.raises(TaskException, match="not a value of this codec") as caught:
@@ -650,7 +650,7 @@ async def test_a_result_that_somebody_replaced_is_not_believed(make: Callable[..
         theirs = await echo.options(id="theirs").enqueue("theirs")
         assert await theirs.get(timeout=10) == "theirs"
         replaced = huey.result("theirs")
-        replaced.verdict = await huey.look("mine")
+        replaced._verdict = await (await huey._parts.clients.open()).look("mine")
         with pytest.raises(SerializerMismatch, match="as something else than the result of this task"):
             await replaced
 
@@ -662,8 +662,8 @@ async def test_one_result_that_cannot_be_read_does_not_hide_the_others() -> None
         group = await echo.map([1, 2, 3])
         await group
         [bad, *_] = group
-        assert bad.verdict is not None
-        bad.verdict = bad.verdict._replace(result=b"\x80garbage")
+        assert bad._verdict is not None
+        bad._verdict = bad._verdict._replace(result=b"\x80garbage")
         values = []
         async for result in group.as_completed():
             with contextlib.suppress(DecodeError):
@@ -677,7 +677,7 @@ async def test_a_progress_report_that_is_none_is_a_decode_error(report: bytes) -
 
     @huey.task(name="work", context=True)
     async def work(task: TaskRun) -> None:
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         await storage.report(task.delivery.receipt, task.id, report, task.message.reply)
 
     async with running(huey):
@@ -697,7 +697,7 @@ async def test_an_error_that_describes_none_is_a_decode_error() -> None:
         result = await fail.enqueue()
         with pytest.raises(TaskException):
             await result
-        assert result.verdict is not None
-        result.verdict = result.verdict._replace(result=b"[1]")
+        assert result._verdict is not None
+        result._verdict = result._verdict._replace(result=b"[1]")
         with pytest.raises(DecodeError, match="is no description of one"):
             await result

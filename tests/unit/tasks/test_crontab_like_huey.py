@@ -79,4 +79,4 @@ def test_hueys_own_crontab_can_say_when() -> None:
     @application.periodic_task(huey.crontab(minute="*/5"), name="sweep")
     async def sweep() -> None: ...
 
-    assert application.registry.schedules["sweep"].asked is not None
+    assert application._parts.registry.schedules["sweep"].asked is not None

@@ -34,11 +34,11 @@ KINDS = ["on_startup", "on_shutdown", "pre_enqueue", "pre_execute", "post_execut
 
 async def call_all(huey: MemoryHuey, run: TaskRun) -> None:
     """Every hook once, in the order of a worker's life."""
-    await huey.hooks.run_startup()
-    await huey.hooks.run_pre_enqueue(run)
-    await huey.hooks.run_pre_execute(run)
-    await huey.hooks.run_post_execute(run)
-    await huey.hooks.run_shutdown()
+    await huey._parts.hooks.run_startup()
+    await huey._parts.hooks.run_pre_enqueue(run)
+    await huey._parts.hooks.run_pre_execute(run)
+    await huey._parts.hooks.run_post_execute(run)
+    await huey._parts.hooks.run_shutdown()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -133,7 +133,7 @@ async def test_a_pre_handler_can_cancel_and_then_the_others_are_not_asked(
 
     register("next")(lambda _: seen.append("next"))
     with pytest.raises(CancelExecution, match="No tasks on sunday!"):
-        await getattr(huey.hooks, f"run_{kind}")(run)
+        await getattr(huey._parts.hooks, f"run_{kind}")(run)
     assert seen == []
 
 
@@ -154,9 +154,9 @@ async def test_a_post_execute_handler_gets_the_value_and_the_exception(huey: Mem
     seen: list[tuple[Any, ...]] = []
     huey.post_execute("note")(lambda *arguments: seen.append(arguments))
     run.value = 3
-    await huey.hooks.run_post_execute(run)
+    await huey._parts.hooks.run_post_execute(run)
     run.value, run.exception = None, ValueError("no")
-    await huey.hooks.run_post_execute(run)
+    await huey._parts.hooks.run_post_execute(run)
     assert seen == [(run, 3, None), (run, None, run.exception)]
 
 
@@ -169,7 +169,7 @@ async def test_a_handler_may_unregister_itself_while_it_runs(huey: MemoryHuey, r
         huey.unregister_pre_execute(once)
 
     for _ in range(2):
-        await huey.hooks.run_pre_execute(run)
+        await huey._parts.hooks.run_pre_execute(run)
     assert seen == ["once"]
 
 
@@ -181,7 +181,7 @@ async def test_the_end_of_the_worker_is_not_passed_over(huey: MemoryHuey, run: T
         waiting.set()
         await asyncio.Event().wait()
 
-    running = asyncio.create_task(huey.hooks.run_pre_execute(run))
+    running = asyncio.create_task(huey._parts.hooks.run_pre_execute(run))
     await waiting.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

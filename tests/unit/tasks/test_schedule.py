@@ -166,7 +166,7 @@ def test_a_decorator_without_parentheses_is_refused(huey: Huey) -> None:
     for when in (_no_argument, _two_arguments, lambda: True):
         with pytest.raises(TypeError, match=r"^when must be .* or a function that takes a datetime, not <function"):
             huey.periodic_task(when)
-    assert len(huey.registry) == 0
+    assert len(huey._parts.registry) == 0
 
 
 async def _no_argument() -> None: ...
@@ -181,14 +181,14 @@ def test_another_decorator_of_tasks_may_stand_below(huey: Huey) -> None:
     @huey.context_task(nullcontext, name="sweep", retries=3)
     async def sweep() -> None: ...
 
-    assert huey.registry.get("sweep") is sweep
-    assert huey.registry.schedules["sweep"].call.task is sweep
-    assert (sweep.declared.retries, sweep.resource is not None) == (3, True)
+    assert huey._parts.registry.get("sweep") is sweep
+    assert huey._parts.registry.schedules["sweep"].call.task is sweep
+    assert (sweep.declared.retries, sweep._resource is not None) == (3, True)
     with pytest.raises(TypeError, match=r"^sweep is a task already: give its options to the decorator below"):
         huey.periodic_task(every(seconds=10), retries=5)(sweep)
     twice = huey.periodic_task(every(seconds=15), name="twice")(sweep)
-    assert (twice.func, twice.name, twice.resource) == (sweep.func, "twice", sweep.resource)
-    assert [*huey.registry.schedules] == ["sweep", "twice"]
+    assert (twice.func, twice.name, twice._resource) == (sweep.func, "twice", sweep._resource)
+    assert [*huey._parts.registry.schedules] == ["sweep", "twice"]
 
 
 def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
@@ -200,7 +200,7 @@ def test_a_periodic_task_needs_no_arguments(huey: Huey) -> None:
     @huey.periodic_task(crontab(), name="tidy", context=True)
     async def tidy(task: Any, room: str = "hall") -> None: ...
 
-    assert huey.registry.schedules["tidy"].call.args == ()
+    assert huey._parts.registry.schedules["tidy"].call.args == ()
 
 
 def test_the_other_options_are_those_of_a_task(huey: Huey) -> None:
@@ -208,8 +208,8 @@ def test_the_other_options_are_those_of_a_task(huey: Huey) -> None:
     async def sweep() -> None: ...
 
     assert (sweep.declared.queue, sweep.declared.retries) == ("slow", 3)
-    assert huey.registry.get("sweep") is sweep
-    assert huey._envelope(huey.registry.schedules["sweep"].tick(NOW_MS), "").queue == "slow"
+    assert huey._parts.registry.get("sweep") is sweep
+    assert huey._parts.outbox.write(huey._parts.registry.schedules["sweep"].tick(NOW_MS))[1].queue == "slow"
     with pytest.raises(TypeError, match="unknown task option 'retris': did you mean 'retries'"):
         huey.periodic_task(every(seconds=10), retris=3)
 
@@ -245,7 +245,7 @@ def test_a_schedule_survives_as_data(huey: Huey, call: Call[None]) -> None:
     )
     assert (again.policy.misfire, again.policy.overlap) == ("all", "queue")
     assert (again.call.args, again.call.kwargs) == (("hall",), {"fast": {1, 2}})
-    before, after = (huey._envelope(one.run("id"), "") for one in (schedule, again))
+    before, after = (huey._parts.outbox.write(one.run("id"))[1] for one in (schedule, again))
     assert (after.queue, after.priority) == (before.queue, before.priority) == ("slow", 7)
     assert again.call.options.policy == schedule.call.options.policy
     assert again.call.options.expires == 300

@@ -145,7 +145,7 @@ def test_what_is_no_function_is_refused_at_once(huey: MemoryHuey, mistake: Any, 
     with pytest.raises(TypeError) as caught:
         huey.task()(mistake)
     assert message in str(caught.value)
-    assert len(huey.registry) == 0
+    assert len(huey._parts.registry) == 0
 
 
 def test_a_coroutine_object_is_no_function(huey: MemoryHuey) -> None:
@@ -224,7 +224,7 @@ async def test_a_task_can_be_declared_on_another_application_too(huey: MemoryHue
     other = MemoryHuey("other")
     again = other.task(retries=3, name="again")(add)
     assert (again.name, again.declared.retries, add.declared.retries) == ("again", 3, 1)
-    assert [len(each.registry) for each in (huey, other)] == [1, 1]
+    assert [len(each._parts.registry) for each in (huey, other)] == [1, 1]
     async with running(other):
         assert await (await again.enqueue(2)).get(timeout=20) == 7
     assert entered == ["entered"]
@@ -464,7 +464,7 @@ async def test_map_with_one_bad_item_sends_nothing(huey: MemoryHuey) -> None:
     async with huey:
         with pytest.raises(TypeError, match="missing 1 required"):
             await huey.task(two).map([(1, 2), (3,)])
-        assert await huey.depths() == []
+        assert await huey.queues.depths() == []
 
 
 async def test_map_of_nothing_is_an_empty_group(huey: MemoryHuey) -> None:
@@ -485,7 +485,7 @@ def test_a_call_that_is_not_awaited_is_pointed_out_by_the_interpreter(huey: Memo
     async def forget() -> None:
         huey.task(two).enqueue(1, 2)  # type: ignore[unused-coroutine]
 
-    with pytest.warns(RuntimeWarning, match=r"'Enqueueing\.send' was never awaited"):
+    with pytest.warns(RuntimeWarning, match=r"'Outbox\.send' was never awaited"):
         asyncio.run(forget())
 
 
@@ -498,7 +498,7 @@ def test_two_functions_of_one_name_are_told_apart(huey: MemoryHuey) -> None:
         ValueError, match=r"two tasks are named 'add': .*test_task.py:\d+ and .*test_task.py:\d+; declare"
     ):
         huey.task(name="add")(defaults)
-    task = huey.registry.get("add")
+    task = huey._parts.registry.get("add")
     assert task is not None
     assert task.func is two
 
@@ -506,13 +506,13 @@ def test_two_functions_of_one_name_are_told_apart(huey: MemoryHuey) -> None:
 def test_one_function_may_have_two_names_and_be_declared_again(huey: MemoryHuey) -> None:
     first, second = huey.task(name="a")(two), huey.task(name="b")(two)
     again = huey.task(name="a", retries=3)(two)
-    assert [task.name for task in huey.registry] == ["a", "b"]
-    assert huey.registry.get("a") is again
+    assert [task.name for task in huey._parts.registry] == ["a", "b"]
+    assert huey._parts.registry.get("a") is again
     assert (first.declared.retries, second.declared.retries, again.declared.retries) == (0, 0, 3)
 
 
 def test_the_nearest_name_is_suggested(huey: MemoryHuey) -> None:
     huey.task(name="shop.tasks.add")(two)
-    assert huey.registry.nearest("shop.task.add") == "shop.tasks.add"
-    assert huey.registry.nearest("something else") is None
-    assert huey.registry.get("shop.task.add") is None
+    assert huey._parts.registry.nearest("shop.task.add") == "shop.tasks.add"
+    assert huey._parts.registry.nearest("something else") is None
+    assert huey._parts.registry.get("shop.task.add") is None

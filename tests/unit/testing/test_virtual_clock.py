@@ -167,7 +167,7 @@ async def test_afterwards_the_application_is_as_it_was(immediate: bool) -> None:
 async def test_nothing_is_left_running(huey: Huey) -> None:
     tasks = asyncio.all_tasks()
     async with virtual_clock(huey):
-        await huey.depths()
+        await huey.queues.depths()
         assert asyncio.all_tasks() > tasks
     assert asyncio.all_tasks() == tasks
 

@@ -14,7 +14,6 @@ from aqueue.worker.execution.dispatcher import Dispatcher
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.execution.settler import Settler
 from aqueue.worker.options import WorkerOptions
-from aqueue.worker.worker import workload_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
@@ -154,10 +153,10 @@ class Bench:
         self.huey = MemoryHuey("shop")
         self.held: dict[Receipt, HeldDelivery] = {}
         self.settler = Settler(self.storage, self.clock, self.held)
-        workload = workload_of(self.huey)
+        parts = self.huey._parts
         options = WorkerOptions(concurrency=concurrency, threads=4, children=2, max_crashes=max_crashes)
-        self.runner = Runner(workload, options, self.clock, report=self._report, is_revoked=self._is_revoked)
-        self.dispatcher = Dispatcher(self.runner.run, self.settler, workload, options, self.held)
+        self.runner = Runner(parts, options, self.clock, report=self._report, is_revoked=self._is_revoked)
+        self.dispatcher = Dispatcher(self.runner.run, self.settler, parts, options, self.held)
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
@@ -168,7 +167,7 @@ class Bench:
 
     async def push(self, task: Task[..., Any], *args: Any, **options: Any) -> str:
         """Enqueue a call; return its id."""
-        envelope = self.huey._envelope(task.options(**options).s(*args), "client")
+        envelope = self.huey._parts.outbox.write(task.options(**options).s(*args), "client")[1]
         await self.storage.push([envelope])
         return envelope.id
 

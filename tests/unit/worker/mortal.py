@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aqueue import QueueUnavailable
-from aqueue.client.client import Client
+from aqueue.client.loops import ClientPerLoop
 from aqueue.core.lifecycle import VERDICTS
 from aqueue.storage.protocol import Renewal
 from aqueue.worker.worker import Worker
@@ -146,24 +147,12 @@ class MortalLeaseKeeper:
         self._lease_keeper.close()
 
 
-class _Host:
-    """The application of one worker, with a line to the store of its own."""
-
-    def __init__(self, huey: Huey, storage: MortalStorage) -> None:
-        self.name, self.registry, self.hooks, self.codec = huey.name, huey.registry, huey.hooks, huey.codec
-        self.result_ttl_ms, self.dead_ttl_ms = KEEP_MS, 0
-        self._client = Client(storage)  # type: ignore[arg-type]  # a storage in all that is asked of it
-
-    async def client(self) -> Client:
-        return self._client
-
-
 async def live_and_die(huey: Huey, storage: MortalStorage, clock: Clock, options: WorkerOptions) -> None:
     """Run a worker until it is dead; cancelled, it ends like one that was killed, too."""
-    host = _Host(huey, storage)
-    client = await host.client()
-    await client.open()
-    work = asyncio.create_task(Worker(host, options, clock).run())
+    clients = ClientPerLoop(lambda: storage, clock)  # type: ignore[arg-type, return-value]  # all that is asked of one
+    parts = replace(huey._parts, clients=clients, result_ttl_ms=KEEP_MS, dead_ttl_ms=0)
+    await clients.open()
+    work = asyncio.create_task(Worker(parts, options, clock).run())
     dies = asyncio.create_task(storage.dead.wait())
     try:
         await asyncio.wait([work, dies], return_when=asyncio.FIRST_COMPLETED)
@@ -174,4 +163,4 @@ async def live_and_die(huey: Huey, storage: MortalStorage, clock: Clock, options
         dies.cancel()
         work.cancel()
         await asyncio.wait([work])
-        await client.close()
+        await clients.close()

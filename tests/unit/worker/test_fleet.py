@@ -40,7 +40,7 @@ async def working(huey: Huey, clock: ManualClock, **options: Any) -> AsyncIterat
     """A worker with a clock that the test moves, until the block ends."""
     async with huey:
         # A worker whose clock jumps by a lease would take itself for one that was frozen.
-        worker = Worker(huey, WorkerOptions(lease=3600, shutdown_timeout=5, **options), clock)
+        worker = Worker(huey._parts, WorkerOptions(lease=3600, shutdown_timeout=5, **options), clock)
         work = asyncio.create_task(worker.run())
         await worker.ready.wait()
         yield
@@ -62,7 +62,7 @@ async def test_each_tick_is_fired_once_however_often_two_workers_are_restarted(r
 
     onlooker = application(redis_url, name, ran)
     async with onlooker, working(application(redis_url, name, ran), clock):
-        storage = (await onlooker.client()).storage
+        storage = await onlooker._parts.clients.storage()
         await until(lambda: storage.schedules())
     async with asyncio.TaskGroup() as fleet:
         for _ in range(2):

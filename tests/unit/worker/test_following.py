@@ -388,7 +388,7 @@ async def test_a_dead_member_is_an_error_and_its_handler_runs(huey: Huey, collec
     huey.immediate = False
     async with huey:
         result = await chord([gone.options(timeout=5).s().error(handle.options(id="handler"))], collect).enqueue()
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         task: Any = storage._tasks[result.results[0].id]  # type: ignore[attr-defined]
         task.payload = b"junk"
         async with running(huey):

@@ -226,7 +226,7 @@ async def test_what_is_due_later_waits(huey: Huey) -> None:
     assert await retried.status() is State.RETRYING
     assert await past.status() is State.FAILED
     assert runs == ["retried", "asked", "past"], "real time moves nothing"
-    assert [depth.scheduled for depth in await huey.depths()] == [3]
+    assert [depth.scheduled for depth in await huey.queues.depths()] == [3]
 
 
 async def test_hooks_and_signals_are_called_in_order(huey: Huey) -> None:
@@ -474,7 +474,7 @@ async def test_switching_it_ends_every_connection() -> None:
     async with huey:
         result = await work.enqueue()
         waiting = asyncio.create_task(result.get())
-        await until(lambda: any(client._waiters for client in huey._clients.values()))
+        await until(lambda: any(client._waiters for client in huey._parts.clients.values()))
         huey.immediate = True
         with pytest.raises(QueueUnavailable, match="closed"):
             await waiting
@@ -494,7 +494,7 @@ async def test_switching_forgets_event_loops_that_are_closed() -> None:
 
     assert await asyncio.to_thread(asyncio.run, use()) == "done"
     huey.immediate = False
-    assert not huey._clients
+    assert not huey._parts.clients
 
 
 def test_what_is_no_bool_is_refused() -> None:

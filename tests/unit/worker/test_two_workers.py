@@ -109,7 +109,7 @@ async def test_a_due_task_starts_when_it_is_due_after_either_has_stopped(
 
 async def test_a_short_lease_of_one_takes_no_running_task_from_the_other(huey: Huey, stage: Stage) -> None:
     async with huey:
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         async with working(huey, "long") as patient:
             held = await stage.hold.options(queue="long").enqueue("held")
             await until(lambda: stage.begun)

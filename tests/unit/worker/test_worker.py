@@ -216,17 +216,17 @@ async def test_it_reads_the_queues_of_its_tasks_the_default_one_first(huey: Huey
 async def test_it_tells_the_store_what_it_is_and_that_it_is_gone(huey: Huey) -> None:
     async with running(huey, concurrency=7, queues=["a", "b"]) as worker:
         await until(lambda: _worker_seen(huey))
-        [info] = await huey.workers()
+        [info] = await huey.queues.workers()
         description = orjson.loads(info.description)
         assert info.consumer == worker.consumer
         assert (description["version"], description["concurrency"]) == (__version__, 7)
         assert (description["queues"], description["running"]) == (["a", "b"], 0)
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
     assert await storage.workers() == []
 
 
 def _worker_seen(huey: Huey) -> bool:
-    [client] = huey._clients.values()
+    [client] = huey._parts.clients.values()
     return isinstance(client.storage, MemoryStorage) and bool(client.storage._tables.workers)
 
 
@@ -264,7 +264,7 @@ async def test_the_lease_is_the_one_it_was_given(huey: Huey, patience: Patience)
     await patience.task.enqueue()
     async with running(huey, lease=12):
         await patience.started.wait()
-        storage: Any = (await huey.client()).storage
+        storage: Any = (await huey._parts.clients.open()).storage
         assert [task.lease_ms for task in storage._tables.lent.values()] == [12_000]
         patience.may_end.set()
 
@@ -459,7 +459,7 @@ async def test_nothing_that_a_task_or_a_message_does_stops_a_worker(huey: Huey) 
     ]
     add = huey.task(name="add")(lambda a, b: a + b)
     async with running(huey):
-        storage = (await huey.client()).storage
+        storage = (await huey._parts.clients.open()).storage
         await storage.push([Envelope("garbage", b"\x80\x04K\x01."), Envelope("misfit", b'["add","",[1]]')])
         await storage.push([Envelope("unknown", b'["nobody"]')])
         results = [await task.enqueue() for task in bad]
@@ -503,5 +503,5 @@ async def test_a_worker_in_a_burst_does_what_is_there_and_ends(huey: Huey) -> No
     await grow.enqueue(5)
     await grow.options(delay=3600).enqueue(0)
     await huey.create_worker(burst=True, concurrency=3).run()
-    [depth] = await huey.depths()
+    [depth] = await huey.queues.depths()
     assert (depth.ready, depth.running, depth.scheduled) == (0, 0, 1)

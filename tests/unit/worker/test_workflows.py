@@ -167,10 +167,10 @@ class Ready:
     """A workflow that was planned already."""
 
     def __init__(self, plan: Plan[Any]) -> None:
-        self._plan = plan
+        self._planned = plan
 
-    def plan(self) -> Plan[Any]:
-        return self._plan
+    def _plan(self) -> Plan[Any]:
+        return self._planned
 
 
 class Stage:
@@ -190,7 +190,7 @@ class Stage:
         play, verdicts = Play(self.huey, random), Counter[str]()
         self._unlucky = [*play.unlucky]
         async with self.huey:
-            await self.huey.enqueue_workflow(Ready(play.plan))
+            await self.huey._parts.outbox.send_workflow(Ready(play.plan))
             for task_id in play.revoked:
                 await self.huey.revoke(task_id)
             for task_id in play.cancelled:
@@ -255,7 +255,7 @@ async def test_a_workflow_in_a_file_outlives_its_workers(seed: int, tmp_path: Pa
 
     huey._first_storage = make()
     await Stage(huey, make, clock).give(seed)
-    assert leftovers(huey.url, "shop") == []
+    assert leftovers(huey._url, "shop") == []
 
 
 @pytest.mark.parametrize("seed", range(5))

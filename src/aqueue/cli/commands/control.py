@@ -45,7 +45,7 @@ def retry(words: tuple[str, ...], **target: Any) -> None:
     word, task_id = app_and_id(words)
     huey = find_store(word, **target)
     try:
-        _run(huey, lambda: huey.retry(task_id))
+        _run(huey, lambda: huey.dead.retry(task_id))
     except ResultNotFound as error:
         raise Failure(str(error), exit_code=1) from None
     click.echo(f"{task_id} is in line again")

@@ -20,7 +20,7 @@ from ..words import app_and_id, confirm
 from .info import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ... import DeadLetter, Huey
 
@@ -137,14 +137,14 @@ def _which(
     return find_store(words[0] if words else None, **target), None
 
 
-async def _letters(huey: Huey, limit: int | None, queue: str | None) -> list[DeadLetter]:
+async def _letters(huey: Huey, limit: int | None, queue: str | None) -> Sequence[DeadLetter]:
     async with huey:
-        return await huey.dead_letters(limit, queue=queue)
+        return await huey.dead.list(limit, queue=queue)
 
 
 async def _letter(huey: Huey, task_id: str) -> DeadLetter | None:
     async with huey:
-        return await huey.dead_letter(task_id)
+        return await huey.dead.get(task_id)
 
 
 async def _one(huey: Huey, task_id: str, act: Callable[[Huey, str], Awaitable[bool]]) -> bool:
@@ -154,7 +154,7 @@ async def _one(huey: Huey, task_id: str, act: Callable[[Huey, str], Awaitable[bo
 
 async def _each(huey: Huey, queue: str | None, act: Callable[[Huey, str], Awaitable[bool]]) -> int:
     async with huey:
-        ids = [letter.id for letter in await huey.dead_letters(None, queue=queue)]
+        ids = [letter.id for letter in await huey.dead.list(None, queue=queue)]
         done = 0
         for start in range(0, len(ids), _AT_ONCE):
             done += sum(await asyncio.gather(*(act(huey, task_id) for task_id in ids[start : start + _AT_ONCE])))
@@ -163,14 +163,14 @@ async def _each(huey: Huey, queue: str | None, act: Callable[[Huey, str], Awaita
 
 async def _retry(huey: Huey, task_id: str) -> bool:
     try:
-        await huey.retry(task_id)
+        await huey.dead.retry(task_id)
     except ResultNotFound:
         return False
     return True
 
 
 async def _drop(huey: Huey, task_id: str) -> bool:
-    return await huey.drop_dead_letter(task_id)
+    return await huey.dead.drop(task_id)
 
 
 def _none(task_id: str) -> Failure:

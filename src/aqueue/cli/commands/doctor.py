@@ -33,7 +33,7 @@ def doctor(as_json: bool, **target: Any) -> int:
 
 async def _examine(huey: Huey) -> Diagnosis:
     async with huey:
-        return await huey.examine()
+        return await huey.doctor()
 
 
 def _json(diagnosis: Diagnosis) -> str:

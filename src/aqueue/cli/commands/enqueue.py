@@ -128,10 +128,10 @@ def find_task(huey: Huey, name: str) -> Task[..., Any]:
     Raises:
         click.UsageError: there is no such task, or several end with this part.
     """
-    task = huey.registry.get(name)
+    tasks = huey.tasks
+    task = tasks.get(name)
     if task is not None:
         return task
-    tasks = {task.name: task for task in huey.registry}
     found = [full for full in tasks if full.rpartition(".")[2] == name]
     if len(found) == 1:
         return tasks[found[0]]

@@ -99,10 +99,10 @@ async def _outcome(huey: Huey, task_id: str, waiting: bool, timeout: float | Non
 
 async def _facts(huey: Huey) -> dict[str, Any]:
     async with huey:
-        store = await (await huey.client()).storage.describe()
-        depths = await huey.depths()
-        workers = await huey.workers()
-        paused = await huey.paused()
+        store = await (await huey._parts.clients.storage()).describe()
+        depths = await huey.queues.depths()
+        workers = await huey.queues.workers()
+        paused = await huey.queues.paused()
     return {
         "name": huey.name,
         "store": asdict(store),

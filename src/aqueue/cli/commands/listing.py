@@ -64,7 +64,7 @@ def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None
     """List the workflow tasks that wait for other tasks."""
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "PRIORITY")
-    _show(huey, huey.waiting(limit, queue=queue), huey.waiting_count(queue=queue), as_json, head, _waiting_row)
+    _show(huey, huey.queues.waiting(limit, queue=queue), _waiting_count(huey, queue), as_json, head, _waiting_row)
 
 
 @_lists_tasks
@@ -75,7 +75,7 @@ def running(queue: str | None, limit: int, as_json: bool, **target: Any) -> None
     """
     huey = find_store(**target)
     head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "LEASE")
-    _show(huey, huey.running(limit, queue=queue), huey.running_count(queue=queue), as_json, head, _running_row)
+    _show(huey, huey.queues.running(limit, queue=queue), _running_count(huey, queue), as_json, head, _running_row)
 
 
 @click.command()
@@ -151,6 +151,14 @@ def _show(
     click.echo("\n".join(lines))
 
 
+async def _waiting_count(huey: Huey, queue: str | None) -> int:
+    return len(await huey.queues.waiting(None, queue=queue))
+
+
+async def _running_count(huey: Huey, queue: str | None) -> int:
+    return sum(depth.running for depth in await huey.queues.depths() if queue in {None, depth.queue})
+
+
 def _pending_row(task: TaskInfo) -> _Row:
     waits = from_now(task.since).removesuffix(" ago") if task.since else "-"
     return task.id, _name(task), _call(task), task.queue, task.priority, task.state, waits
@@ -180,7 +188,7 @@ def _call(task: TaskInfo) -> str:
 
 async def _declared(huey: Huey) -> list[dict[str, Any]]:
     async with huey:
-        declared: list[Task[..., Any]] = sorted(huey.registry, key=lambda task: task.name)
+        declared: list[Task[..., Any]] = sorted(huey.tasks.values(), key=lambda task: task.name)
         return [
             {
                 "name": task.name,
@@ -196,4 +204,4 @@ async def _declared(huey: Huey) -> list[dict[str, Any]]:
 
 async def _workers(huey: Huey) -> list[dict[str, Any]]:
     async with huey:
-        return worker_facts(await huey.workers())
+        return worker_facts(await huey.queues.workers())

@@ -33,7 +33,7 @@ def pause(queue: str | None, **target: Any) -> None:
     Running tasks go on. The pause applies at once to every worker, and lasts until resume.
     """
     huey = find_store(**target)
-    is_new = _run(huey, lambda: huey.pause(queue))
+    is_new = _run(huey, lambda: huey.queues.pause(queue))
     click.echo(f"{_named(huey, queue)} is {'paused' if is_new else 'paused already'}")
 
 
@@ -44,8 +44,8 @@ def pause(queue: str | None, **target: Any) -> None:
 def resume(queue: str | None, **target: Any) -> None:
     """End the pause of a queue, or the pause of everything."""
     huey = find_store(**target)
-    if not _run(huey, lambda: huey.resume(queue)):
-        paused = ", ".join(sorted(_run(huey, huey.paused))).replace("*", "everything")
+    if not _run(huey, lambda: huey.queues.resume(queue)):
+        paused = ", ".join(sorted(_run(huey, huey.queues.paused))).replace("*", "everything")
         hint = f"; paused are: {paused}" if paused else ""
         raise Failure(f"{_named(huey, queue)} is not paused{hint}", exit_code=1)
     click.echo(f"{_named(huey, queue)} is resumed")
@@ -63,7 +63,7 @@ def purge(queue: str | None, all_of_them: bool, yes: bool, **target: Any) -> Non
         raise click.UsageError("say which: --queue NAME, or --all")
     huey = find_store(**target)
     confirm(f"Cancel every task that waits in {queue or 'any queue'} of {huey.name}?", yes)
-    click.echo(f"cancelled: {counted(_run(huey, lambda: huey.purge(queue)), 'task')}")
+    click.echo(f"cancelled: {counted(_run(huey, lambda: huey.queues.purge(queue)), 'task')}")
 
 
 @click.command()

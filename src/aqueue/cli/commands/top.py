@@ -19,6 +19,8 @@ from ..target import find_store, store_options
 from .info import worker_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ... import DeadLetter, Huey, TaskInfo
     from ...storage.protocol import QueueDepth
 
@@ -35,7 +37,7 @@ class _View:
     paused: set[str]
     workers: list[dict[str, Any]]
     running: list[TaskInfo]
-    letters: list[DeadLetter]
+    letters: Sequence[DeadLetter]
     at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
 
 
@@ -73,11 +75,11 @@ async def _watch(huey: Huey, interval: float, pages: int | None) -> None:
 
 async def _look(huey: Huey) -> _View:
     depths, paused, workers, running, letters = await asyncio.gather(
-        huey.depths(),
-        huey.paused(),
-        huey.workers(),
-        huey.running(_MOST_TASKS),
-        huey.dead_letters(_MOST_LETTERS),
+        huey.queues.depths(),
+        huey.queues.paused(),
+        huey.queues.workers(),
+        huey.queues.running(_MOST_TASKS),
+        huey.dead.list(_MOST_LETTERS),
     )
     return _View(depths, paused, worker_facts(workers), running, letters)
 

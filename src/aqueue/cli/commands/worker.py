@@ -169,7 +169,7 @@ def _warn_of_repeated(names: list[str]) -> None:
 
 
 def _warn_of_undeclared(huey: Huey, queues: tuple[str, ...]) -> None:
-    declared = {DEFAULT_QUEUE, *(task.declared.queue for task in huey.registry)}
+    declared = {DEFAULT_QUEUE, *(task.declared.queue for task in huey.tasks.values())}
     for queue in queues:
         if queue not in declared:
             near = difflib.get_close_matches(queue, declared, 1)

@@ -26,7 +26,7 @@ MOST_NODES = 100_000
 class Workflow(Protocol[H_co]):
     """What is enqueued as a whole; `H_co` is the handle that this gives."""
 
-    def plan(self) -> Plan[H_co]:
+    def _plan(self) -> Plan[H_co]:
         """What there is to enqueue.
 
         Raises:
@@ -38,13 +38,13 @@ class Member(Protocol):
     """What can be a part of a workflow, and comes to an end that others can be after."""
 
     @property
-    def last_call(self) -> Any:
+    def _last_call(self) -> Any:
         """The call whose result is its result."""
 
-    def add_to(self, graph: Graph) -> PlannedNode:
+    def _add_to(self, graph: Graph) -> PlannedNode:
         """Add its nodes; the one of its last call is returned."""
 
-    def handled(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Member:
+    def _handled(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Member:
         """Itself with a handler for each of the calls that could fail."""
 
 
@@ -64,7 +64,7 @@ class PlannedNode:
 
     def __init__(self, call: Any, join: Join) -> None:
         self.id: str = call.id or new_task_id()
-        self.call = call.named(self.id)
+        self.call = call._named(self.id)
         self.join = join
         self.linked = False
 
@@ -108,9 +108,9 @@ class Plan(NamedTuple, Generic[H_co]):
 
 
 def plan_of(workflow: Workflow[H]) -> Plan[H]:
-    """What there is to enqueue of `workflow`; raises like ``Workflow.plan``."""
+    """What there is to enqueue of `workflow`; raises like ``Workflow._plan``."""
     try:
-        return workflow.plan()
+        return workflow._plan()
     except RecursionError:
         raise ValueError(f"{workflow!r} is nested too deeply") from None
 
@@ -157,9 +157,9 @@ class Graph:
 
     def _run_of(self, member: Member) -> PlannedNode:
         """The one run of `member`; one that stands nowhere in the workflow is brought along."""
-        runs = self._runs.get(member.last_call)
+        runs = self._runs.get(member._last_call)
         if runs is None:
-            return member.add_to(self)
+            return member._add_to(self)
         if len(runs) > 1:
             raise ValueError(f"{member!r} stands {len(runs)} times in this workflow: after which of them?")
         return runs[0]
@@ -174,7 +174,7 @@ class Graph:
     def _check_application(self) -> None:
         tasks = [node.call.task for node in self._nodes]
         for task in tasks:
-            if task.sender is not tasks[0].sender:
+            if task._owner is not tasks[0]._owner:
                 raise ValueError(
                     f"{tasks[0].name} and {task.name} belong to different applications: a workflow is enqueued in one"
                 )

@@ -36,22 +36,22 @@ class Group(Generic[R_co]):
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Group[R_co]:
         """This, with a handler for every call in it: of a pipeline, whichever stage fails."""
-        return Group(tuple(member.handled(handler, args, kwargs) for member in self.members))
+        return Group(tuple(member._handled(handler, args, kwargs) for member in self.members))
 
     def enqueue(self) -> Coroutine[Any, Any, ResultGroup[R_co]]:
         """Send it as a whole; gives a handle for each member. Raises like ``Step.enqueue``."""
         if not self.members:
             return _nothing()
-        sent: Coroutine[Any, Any, ResultGroup[R_co]] = self.members[0].last_call.task.sender.enqueue_workflow(self)
+        sent: Coroutine[Any, Any, ResultGroup[R_co]] = self.members[0]._last_call.task._outbox.send_workflow(self)
         return sent
 
-    def add_members_to(self, graph: Graph) -> tuple[PlannedNode, ...]:
+    def _add_members_to(self, graph: Graph) -> tuple[PlannedNode, ...]:
         """Add all nodes; those of the last calls of its members."""
-        return tuple(member.add_to(graph) for member in self.members)
+        return tuple(member._add_to(graph) for member in self.members)
 
-    def plan(self) -> Plan[ResultGroup[R_co]]:
+    def _plan(self) -> Plan[ResultGroup[R_co]]:
         graph = Graph()
-        members = self.add_members_to(graph)
+        members = self._add_members_to(graph)
         return Plan(graph.nodes(), lambda result_of: ResultGroup(result_of(member.id) for member in members))
 
 
@@ -78,29 +78,29 @@ class Chord(Generic[R_co]):
 
     def enqueue(self) -> Coroutine[Any, Any, ChordResult[R_co]]:
         """Send it as a whole; gives handles for the members and for the callback. Raises like ``Step.enqueue``."""
-        sent: Coroutine[Any, Any, ChordResult[R_co]] = self.last_call.task.sender.enqueue_workflow(self)
+        sent: Coroutine[Any, Any, ChordResult[R_co]] = self._last_call.task._outbox.send_workflow(self)
         return sent
 
-    def as_member(self) -> Chord[R_co]:
+    def _as_member(self) -> Chord[R_co]:
         return self
 
     @property
-    def last_call(self) -> Any:
-        return self.callback.last_call
+    def _last_call(self) -> Any:
+        return self.callback._last_call
 
-    def add_to(self, graph: Graph) -> PlannedNode:
+    def _add_to(self, graph: Graph) -> PlannedNode:
         return self._add_all_to(graph)[1][-1]
 
     def _add_all_to(self, graph: Graph) -> tuple[tuple[PlannedNode, ...], list[PlannedNode]]:
-        members = self.group.add_members_to(graph)
+        members = self.group._add_members_to(graph)
         join = join_of(self.on_failure, Passing.LIST)
-        return members, self.callback.add_stages_to(graph, join._replace(before=members))
+        return members, self.callback._add_stages_to(graph, join._replace(before=members))
 
-    def handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Chord[R_co]:
+    def _handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Chord[R_co]:
         """This, with a handler for each stage of its callback."""
-        return Chord(self.group, self.callback.handled(handler, args, kwargs), self.on_failure)
+        return Chord(self.group, self.callback._handled(handler, args, kwargs), self.on_failure)
 
-    def plan(self) -> Plan[ChordResult[R_co]]:
+    def _plan(self) -> Plan[ChordResult[R_co]]:
         graph = Graph()
         members, callback = self._add_all_to(graph)
         return Plan(

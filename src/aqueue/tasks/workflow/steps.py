@@ -28,14 +28,14 @@ OnFailure: TypeAlias = Literal["fail_fast", "collect", "ignore"]
 class Following(Protocol[R_co]):
     """What can follow: a task, one with options, a call, a step or a pipeline."""
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
         """Itself with more arguments for its first call, which gets the rest from what it follows."""
 
 
 class Step(Generic[R_co]):
     """A call at its place in a workflow: after others, with a handler for its failure, or both."""
 
-    __slots__ = ("after", "call", "handler", "join")
+    __slots__ = ("_join", "after", "call", "handler")
 
     def __init__(
         self, call: Any, handler: Pipeline[Any] | None = None, after: tuple[Member, ...] = (), join: Join | None = None
@@ -43,7 +43,7 @@ class Step(Generic[R_co]):
         self.call = call
         self.handler = handler
         self.after = after
-        self.join = join or Join()
+        self._join = join or Join()
 
     def __repr__(self) -> str:
         return f"<Step {self.call.task.name}>"
@@ -58,8 +58,8 @@ class Step(Generic[R_co]):
         A second handler is for the failure of the first.
         """
         if self.handler is not None:
-            return Step(self.call, self.handler.error(handler, *args, **kwargs), self.after, self.join)
-        return Step(self.call, following(handler, args, kwargs, "error"), self.after, self.join)
+            return Step(self.call, self.handler.error(handler, *args, **kwargs), self.after, self._join)
+        return Step(self.call, following(handler, args, kwargs, "error"), self.after, self._join)
 
     def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
         """Send it, with all that it is after and its handlers, as a whole or not at all.
@@ -68,29 +68,29 @@ class Step(Generic[R_co]):
             ValueError: these cannot be enqueued together, or the store knows some of their ids.
             EncodeError, QueueUnavailable, QueueFull: see ``Task.enqueue``.
         """
-        sent: Coroutine[Any, Any, Result[R_co]] = self.call.task.sender.enqueue_workflow(self)
+        sent: Coroutine[Any, Any, Result[R_co]] = self.call.task._outbox.send_workflow(self)
         return sent
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
-        call = self.call.extended(args, kwargs) if args or kwargs else self.call
-        return Pipeline((Step(call, self.handler, self.after, self.join),))
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+        call = self.call._extended(args, kwargs) if args or kwargs else self.call
+        return Pipeline((Step(call, self.handler, self.after, self._join),))
 
-    def as_member(self) -> Pipeline[R_co]:
+    def _as_member(self) -> Pipeline[R_co]:
         return Pipeline((self,))
 
-    def add_to(self, graph: Graph, join: Join | None = None) -> PlannedNode:
+    def _add_to(self, graph: Graph, join: Join | None = None) -> PlannedNode:
         """Add its nodes; the one of its call, which has `join` unless it is after others, is returned."""
         if self.after:
-            node = graph.add_after(self.call, self.after, self.join)
+            node = graph.add_after(self.call, self.after, self._join)
         else:
-            node = graph.add(self.call, join or self.join)
+            node = graph.add(self.call, join or self._join)
         if self.handler is not None:
-            self.handler.add_stages_to(graph, Join((node,), Trigger.FAILED, Passing.ERROR))
+            self.handler._add_stages_to(graph, Join((node,), Trigger.FAILED, Passing.ERROR))
         return node
 
-    def plan(self) -> Plan[Result[R_co]]:
+    def _plan(self) -> Plan[Result[R_co]]:
         graph = Graph()
-        node = self.add_to(graph)
+        node = self._add_to(graph)
         return Plan(graph.nodes(), lambda result_of: result_of(node.id))
 
 
@@ -108,7 +108,7 @@ class JoinedTask(Generic[R_co]):
 
     def s(self, /, *args: Any, **kwargs: Any) -> Step[R_co]:
         """The task with these arguments, and the results of those before it behind them."""
-        return Step(self._call.extended(args, kwargs), after=self._members, join=self._join)
+        return Step(self._call._extended(args, kwargs), after=self._members, join=self._join)
 
     def enqueue(self, /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Result[R_co]]:
         """Send the task with all that it is after; see ``Step.enqueue``."""
@@ -144,37 +144,37 @@ class Pipeline(Generic[R_co]):
 
     def enqueue(self) -> Coroutine[Any, Any, ResultGroup[Any]]:
         """Send it as a whole; gives a handle for each stage. Raises like ``Step.enqueue``."""
-        sent: Coroutine[Any, Any, ResultGroup[Any]] = self.steps[0].call.task.sender.enqueue_workflow(self)
+        sent: Coroutine[Any, Any, ResultGroup[Any]] = self.steps[0].call.task._outbox.send_workflow(self)
         return sent
 
-    def as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
-        return Pipeline(self.steps[0].as_pipeline(args, kwargs).steps + self.steps[1:])
+    def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+        return Pipeline(self.steps[0]._as_pipeline(args, kwargs).steps + self.steps[1:])
 
-    def as_member(self) -> Pipeline[R_co]:
+    def _as_member(self) -> Pipeline[R_co]:
         return self
 
     @property
-    def last_call(self) -> Any:
+    def _last_call(self) -> Any:
         return self.steps[-1].call
 
-    def add_to(self, graph: Graph) -> PlannedNode:
-        return self.add_stages_to(graph)[-1]
+    def _add_to(self, graph: Graph) -> PlannedNode:
+        return self._add_stages_to(graph)[-1]
 
-    def add_stages_to(self, graph: Graph, join: Join | None = None) -> list[PlannedNode]:
+    def _add_stages_to(self, graph: Graph, join: Join | None = None) -> list[PlannedNode]:
         """Add its nodes; the first has `join`, and they are returned."""
         nodes: list[PlannedNode] = []
         for step in self.steps:
-            nodes.append(step.add_to(graph, join))
+            nodes.append(step._add_to(graph, join))
             join = Join((nodes[-1],), Trigger.DONE, Passing.EXTEND)
         return nodes
 
-    def handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
+    def _handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
         """This, with a handler for each of its stages."""
         return Pipeline(tuple(step.error(handler, *args, **kwargs) for step in self.steps))
 
-    def plan(self) -> Plan[ResultGroup[Any]]:
+    def _plan(self) -> Plan[ResultGroup[Any]]:
         graph = Graph()
-        stages = self.add_stages_to(graph)
+        stages = self._add_stages_to(graph)
         return Plan(graph.nodes(), lambda result_of: ResultGroup(result_of(stage.id) for stage in stages))
 
 
@@ -198,11 +198,11 @@ def members_of(items: Iterable[Any]) -> tuple[Member, ...]:
     """
     members = []
     for item in items:
-        if not hasattr(item, "as_member"):
+        if not hasattr(item, "_as_member"):
             raise TypeError(
                 f"a workflow is made of calls, as task.s(...) gives them, of pipelines and of chords, not of {item!r}"
             )
-        members.append(item.as_member())
+        members.append(item._as_member())
     return tuple(members)
 
 
@@ -213,9 +213,9 @@ def following(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], method
         TypeError: it cannot follow, or does not take these arguments.
         ValueError: it is after something already.
     """
-    if not hasattr(target, "as_pipeline"):
+    if not hasattr(target, "_as_pipeline"):
         raise TypeError(f"{method}() takes a task, a call or a pipeline, not {target!r}")
-    pipeline: Pipeline[Any] = target.as_pipeline(args, kwargs)
+    pipeline: Pipeline[Any] = target._as_pipeline(args, kwargs)
     if pipeline.steps[0].after:
         raise ValueError(f"{pipeline.steps[0]!r} is after other steps already: it cannot follow here, too")
     return pipeline

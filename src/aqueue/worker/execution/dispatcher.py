@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 
     from ...core.lifecycle import Stop
     from ...core.message import Delivery, Receipt
+    from ...tasks.parts import Parts
     from ..options import WorkerOptions
-    from ..workload import Workload
     from .report import RunReport
     from .settler import Settler
 
@@ -68,14 +68,14 @@ class Dispatcher:
         self,
         run: Callable[[Delivery], Awaitable[RunReport]],
         settler: Settler,
-        workload: Workload,
+        parts: Parts,
         options: WorkerOptions,
         held: dict[Receipt, HeldDelivery],
     ) -> None:
         self._run = run
         self._settler = settler
-        self._workload = workload
-        self._hooks = workload.hooks
+        self._parts = parts
+        self._hooks = parts.hooks
         self._concurrency = options.concurrency
         self._max_crashes = options.max_crashes
         self.held = held
@@ -181,7 +181,7 @@ class Dispatcher:
                 report = self._as_stopped(held.delivery, held.stop, report)
             settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
             if settlement.state is not State.DONE:
-                log_settlement(settlement, report, self._workload.registry)
+                log_settlement(settlement, report, self._parts.registry)
             if self._hooks.post_execute or self._hooks.signals.receivers:
                 await self._settle_and_announce(held, settlement, report)
             else:
@@ -218,7 +218,7 @@ class Dispatcher:
             if report.run is not None:
                 report.run.exception = exception
             description = describe_exception(exception)
-            outcome = outcome._replace(error=encode_failure(self._workload.codec, description, delivery, report.run))
+            outcome = outcome._replace(error=encode_failure(self._parts.codec, description, delivery, report.run))
         return report._replace(outcome=outcome)
 
     # -- out

@@ -58,10 +58,10 @@ if TYPE_CHECKING:
     from ...core.lifecycle import Refusal
     from ...core.message import Delivery
     from ...tasks.options import TaskOptions
+    from ...tasks.parts import Parts
     from ...tasks.resources import Resource
     from ...tasks.task import Task
     from ..options import WorkerOptions
-    from ..workload import Workload
     from .processes.target import Target
 
 logger = logging.getLogger("aqueue.runner")
@@ -84,7 +84,7 @@ class Plan(NamedTuple):
 
 
 class Runner:
-    """Runs deliveries of `workload`.
+    """Runs deliveries of the application that `parts` belong to.
 
     It awaits ``report(delivery, progress, reply)`` when a task reports progress, and ``is_revoked(task_id, name)``
     before it starts a delivery that may be revoked.
@@ -92,18 +92,18 @@ class Runner:
 
     def __init__(
         self,
-        workload: Workload,
+        parts: Parts,
         options: WorkerOptions,
         clock: Clock,
         *,
         report: Callable[[Delivery, bytes, str], Awaitable[bool]],
         is_revoked: Callable[[str, str], Awaitable[bool]],
     ) -> None:
-        self._registry = workload.registry
-        self._hooks = workload.hooks
-        self._codec = workload.codec
-        self._result_ttl_ms = workload.result_ttl_ms
-        self._dead_ttl_ms = workload.dead_ttl_ms
+        self._registry = parts.registry
+        self._hooks = parts.hooks
+        self._codec = parts.codec
+        self._result_ttl_ms = parts.result_ttl_ms
+        self._dead_ttl_ms = parts.dead_ttl_ms
         self._max_crashes = options.max_crashes
         self._threads = CapacityLimiter(options.threads)
         self._processes = ProcessPool(options.most_children)
@@ -112,7 +112,7 @@ class Runner:
         self._is_revoked = is_revoked
         # Linked, because other tasks may wait for one that cannot be read.
         self._policy_without_options = SettlementPolicy(
-            _NO_RETRIES, _NO_OPTIONS_TTL_MS, linked=True, dead_ttl_ms=workload.dead_ttl_ms
+            _NO_RETRIES, _NO_OPTIONS_TTL_MS, linked=True, dead_ttl_ms=parts.dead_ttl_ms
         )
         self._plans: dict[str, Plan] = {}
 
@@ -183,7 +183,7 @@ class Runner:
             except BaseException as error:
                 return self._raised(run, error)
         try:
-            plan.task.check_arguments(*run.args, **run.kwargs)
+            plan.task._check_arguments(*run.args, **run.kwargs)
         except TypeError as error:
             return self._raised(run, error, final=True)
         run.started = True
@@ -248,7 +248,7 @@ class Runner:
             # Looked up in the run, so that a task that cannot be found there fails.
             target = functools.cache(functools.partial(target_of, task))
             return lambda run: self._in_process(target(), run)
-        function, resource = task.func, task.resource
+        function, resource = task.func, task._resource
         if task.declared.context:
             function = _given_its_run(function)
         if task.is_coroutine:

@@ -14,7 +14,7 @@ import asyncio
 import inspect
 import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from ...core.lifecycle import VERDICTS
 from ...exceptions import CancelExecution, QueueFull, QueueUnavailable
@@ -24,11 +24,10 @@ from ...tasks.schedule import ScheduleState, decoded
 if TYPE_CHECKING:
     from ...core.clock import Clock
     from ...core.codec import Codec
-    from ...core.message import Envelope
     from ...storage.protocol import Storage
+    from ...tasks.outbox import Outbox
     from ...tasks.registry import Registry
     from ...tasks.schedule import Schedule, ValidateDatetime
-    from ...tasks.task import Call
 
 logger = logging.getLogger("aqueue.worker")
 
@@ -38,18 +37,6 @@ _PAUSE_SECONDS = 1.0
 _NEXT_LOOK_MS = 1_000
 _NEXT_TRY_MS = 60_000
 _ANSWER_SECONDS = 10.0
-
-
-class Application(Protocol):
-    """What is needed of the application whose schedules these are."""
-
-    @property
-    def registry(self) -> Registry: ...
-    @property
-    def codec(self) -> Codec: ...
-
-    async def prepare(self, call: Call[Any]) -> Envelope: ...
-    async def announce(self, call: Call[Any], envelope: Envelope) -> None: ...
 
 
 class _Served:
@@ -66,12 +53,13 @@ class _Served:
 
 
 class Scheduler:
-    """Serves the schedules that `application` declares and those that were added at run time, until cancelled."""
+    """Serves the schedules of `registry` and those that were added at run time, until cancelled."""
 
-    def __init__(self, storage: Storage, application: Application, clock: Clock) -> None:
+    def __init__(self, storage: Storage, registry: Registry, codec: Codec, outbox: Outbox, clock: Clock) -> None:
         self._storage = storage
-        self._application = application
-        self._registry = application.registry
+        self._registry = registry
+        self._codec = codec
+        self._outbox = outbox
         self._clock = clock
         self._served: dict[str, _Served] = {}
         self._left: set[str] = set()
@@ -137,7 +125,7 @@ class Scheduler:
     async def _meet(self, name: str, seen: bytes, after_ms: int) -> _Served | None:
         """A schedule that is new here or has changed, with its ticks up to `after_ms` dealt with."""
         try:
-            state = decoded(name, seen, self._application.codec)
+            state = decoded(name, seen, self._codec)
             schedule = self._registry.schedule(name, state)
         except Exception as error:
             # The store is shared with other versions of the application, and of aqueue.
@@ -148,7 +136,7 @@ class Scheduler:
             return None
         if state is None:
             state = ScheduleState(self._clock.now_ms())
-            seen = state.encoded(name, self._application.codec)
+            seen = state.encoded(name, self._codec)
             if not await self._storage.advance(name, b"", seen, []):
                 # Somebody else began it in this moment.
                 self._changed.set()
@@ -227,22 +215,23 @@ class Scheduler:
     async def _advance(self, served: _Served, after_ms: int, ticks: list[int]) -> bool:
         """Note that the ticks up to `after_ms` are dealt with, and fire `ticks`; False if it was seen too late."""
         schedule, state = served.schedule, served.state._replace(after_ms=after_ms)
-        calls, envelopes = [], []
+        fired, envelopes = [], []
         for tick in ticks:
             call = schedule.tick(tick)
             try:
-                envelopes.append(await self._application.prepare(call))
+                task, envelope = await self._outbox.prepare(call)
             except CancelExecution:
                 logger.info("The schedule %s: a pre_enqueue handler refused %s", schedule.name, call.id)
                 continue
-            calls.append(call)
-            state = state._replace(last_ms=tick, last_id=envelopes[-1].id)
-        seen = state.encoded(schedule.name, self._application.codec)
+            fired.append((task, call))
+            envelopes.append(envelope)
+            state = state._replace(last_ms=tick, last_id=envelope.id)
+        seen = state.encoded(schedule.name, self._codec)
         advance = await self._storage.advance(schedule.name, served.seen, seen, envelopes)
         if advance is Advance.REFUSED:
             return False
         served.seen, served.state = seen, state
         if advance is Advance.MADE:
-            for call, envelope in zip(calls, envelopes, strict=True):
-                await self._application.announce(call, envelope)
+            for task, call in fired:
+                await self._outbox.announce(task, call)
         return True

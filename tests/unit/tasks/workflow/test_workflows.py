@@ -201,7 +201,9 @@ async def test_a_span_to_expire_in_counts_from_when_a_stage_is_due(huey: MemoryH
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     pipeline = a.s().then(a.options(expires=timedelta(seconds=5))).then(a.options(expires=moment))
     first, second, third = nodes = plan_of(pipeline).nodes
-    messages = [decode_message("id", huey._envelope(node.call, "me", node.as_node()).payload) for node in nodes]
+    messages = [
+        decode_message("id", huey._parts.outbox.write(node.call, "me", node.as_node())[1].payload) for node in nodes
+    ]
     assert [message.node for message in messages] == [
         [True],
         [True, "extend", [first.id], False, 5_000],
@@ -274,7 +276,7 @@ def test_nobody_follows_with_arguments_that_do_not_fit(huey: MemoryHuey) -> None
     with pytest.raises(TypeError, match="mul: too many positional arguments"):
         start.then(mul, 1, 2, 3)
     with pytest.raises(TypeError, match="mul: got an unexpected keyword argument 'c'"):
-        chord([start], mul.options(priority=1)).callback.steps[0].call.extended((), {"c": 1})
+        chord([start], mul.options(priority=1)).callback.steps[0].call._extended((), {"c": 1})
     with pytest.raises(TypeError, match="mul: multiple values for argument 'a'"):
         start.error(mul.s(1, 2), a=3)
 

@@ -42,7 +42,6 @@ from aqueue.tasks.workflow.inputs import NodeTerms, Passing, as_node
 from aqueue.testing import ManualClock
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.options import WorkerOptions
-from aqueue.worker.worker import workload_of
 
 from ...facts import until
 
@@ -63,7 +62,7 @@ class Bench:
         self.revoked: set[str] = set()
         self.store_is_down = False
         self.runner = Runner(
-            workload_of(self.huey),
+            self.huey._parts,
             WorkerOptions(threads=4, children=2),
             self.clock,
             report=self._report,

@@ -13,6 +13,7 @@ import pytest
 
 from aqueue import CancelExecution, Serializer, crontab, every
 from aqueue.app.schedules import Schedules
+from aqueue.client.loops import ClientPerLoop
 from aqueue.core import codec
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.storage.memory.store import MemoryStorage
@@ -42,7 +43,8 @@ def declare(huey: Huey, when: Any = TEN_SECONDS, name: str = "sweep", **options:
 
 
 def make_timekeeper(bench: Bench, huey: Huey | None = None) -> Scheduler:
-    return Scheduler(bench.storage, huey or bench.huey, bench.clock)
+    parts = (huey or bench.huey)._parts
+    return Scheduler(bench.storage, parts.registry, parts.codec, parts.outbox, bench.clock)
 
 
 @asynccontextmanager
@@ -82,21 +84,9 @@ async def end(bench: Bench, deliveries: list[Delivery], state: State = State.DON
 
 def schedules_of(bench: Bench) -> Schedules:
     """``huey.schedules``, over the store of the bench."""
-
-    class Application:
-        registry = bench.huey.registry
-        codec = bench.huey.codec
-        storage = bench.storage
-        now_ms = bench.clock.now_ms
-        prepare = bench.huey.prepare
-        result = bench.huey.result
-
-        async def client(self) -> Any:
-            return self
-
-        async def follow_up(self, *pushed: Any) -> None: ...
-
-    return Schedules(Application())  # type: ignore[arg-type]
+    parts = bench.huey._parts
+    clients = ClientPerLoop(lambda: bench.storage, bench.clock)
+    return Schedules(clients, parts.codec, parts.registry, parts.outbox)
 
 
 # -- one fire per tick
@@ -355,7 +345,7 @@ async def test_an_enqueue_that_fails_does_not_end_the_service(bench: Bench, capl
 
 
 async def test_a_tick_is_told_once_however_many_workers_count_it(bench: Bench) -> None:
-    bench.huey._clock, heard = bench.clock, []
+    bench.huey._parts.clients.clock, heard = bench.clock, []
 
     @bench.huey.signal()
     async def hear(signal: str, task: TaskView) -> None:
@@ -580,7 +570,7 @@ async def test_a_schedule_that_is_added_is_served_by_who_knows_its_task(bench: B
             await pass_time(bench, 5)
         [delivery] = await bench.pull()
         assert delivery.id == "greeting@1000000010000"
-        assert bench.huey.registry.get("greet") is greet
+        assert bench.huey._parts.registry.get("greet") is greet
     ran = await bench.runner.run(delivery)
     assert ran.run is not None
     assert ran.run.args == ("you",)

@@ -80,9 +80,9 @@ async def show(tasks: int, log: Path) -> None:
         Failure: the worker ended early, or the tasks did not end in time.
     """
     screen = Screen()
-    shared(huey, huey.url)
+    shared(huey, huey._url)
     async with huey:
-        store = await (await huey.client()).storage.describe()
+        store = await (await huey._parts.clients.storage()).describe()
         screen.line(f"Store: {store.version} at {store.location}")
         worker = await _start_worker(log)
         try:
@@ -95,7 +95,7 @@ async def show(tasks: int, log: Path) -> None:
 async def _start_worker(log: Path) -> WorkerProcess:
     # The user's settings for workers do not apply to the demo's worker.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AQUEUE_")}
-    environment["AQUEUE_URL"] = huey.url
+    environment["AQUEUE_URL"] = huey._url
     with log.open("wb") as output:
         return await WorkerProcess.start(
             [f"{add.func.__module__}:huey", "--shutdown-timeout", "1", "--log-level", "error"],

@@ -77,12 +77,12 @@ class Child:
             with self._turn:
                 self._delivery = None
         try:
-            return Returned(task.sender.codec.encode_value(value, "result", run.id))
+            return Returned(task._outbox.source.codec.encode_value(value, "result", run.id))
         except EncodeError as error:
             return told(error, final=True)
 
     def _run_of(self, task: Task[..., Any], delivery: Delivery) -> TaskRun:
-        message, _ = read_ready(task.sender.codec, delivery.id, delivery.payload)
+        message, _ = read_ready(task._outbox.source.codec, delivery.id, delivery.payload)
         run = TaskRun(delivery, message, task.declared.changed(**(message.overrides or {})), self._report)
         set_current_task(run)
         return run
@@ -118,7 +118,7 @@ class Child:
 
 def _value(task: Task[..., Any], run: TaskRun) -> Any:
     """Call the body of `task`, inside its resource."""
-    function, resource = task.func, task.resource
+    function, resource = task.func, task._resource
     if task.declared.context:
         function = functools.partial(function, task=run)
     if resource is None:

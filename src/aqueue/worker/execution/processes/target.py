@@ -44,7 +44,7 @@ def target_of(task: Task[..., Any]) -> Target:
     Raises:
         ConfigurationError: a child cannot find it.
     """
-    return Target(_module_of(task), task.func.__qualname__, _home_of(task.sender))
+    return Target(_module_of(task), task.func.__qualname__, _home_of(task._owner))
 
 
 def check_processes(tasks: Iterable[Task[..., Any]]) -> None:

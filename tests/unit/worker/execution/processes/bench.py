@@ -11,7 +11,6 @@ from aqueue.core.message import Delivery, Message, Receipt
 from aqueue.testing import ManualClock
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.options import WorkerOptions
-from aqueue.worker.worker import workload_of
 
 from . import jobs
 
@@ -28,7 +27,7 @@ class Bench:
     def __init__(self, children: int = 2) -> None:
         self.reports: list[Any] = []
         self.runner = Runner(
-            workload_of(jobs.huey),
+            jobs.huey._parts,
             WorkerOptions(threads=4, children=children),
             ManualClock(),
             report=self._report,

@@ -62,7 +62,7 @@ async def test_a_worker_does_not_start_whose_children_would_not_find_a_task() ->
 
 async def test_a_task_that_is_declared_too_late_for_that_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     task = MemoryHuey("shop").task(name="work", pool="process")(undecorated)
-    monkeypatch.setitem(jobs.huey.registry._tasks, "work", task)
+    monkeypatch.setitem(jobs.huey._parts.registry._tasks, "work", task)
     ran = await bench.run(task)
     assert ran.run is not None
     assert isinstance(ran.run.exception, ConfigurationError)

@@ -1,0 +1,70 @@
+"""A bridge for code that cannot await: one event loop in one daemon thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+
+class Portal:
+    """One event loop in one daemon thread, started by the first call. A forked child starts its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run `coroutine` in the loop and return its result.
+
+        Raises:
+            RuntimeError: called from an event loop, which it would block; await the async call there.
+        """
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return self._result(asyncio.run_coroutine_threadsafe(coroutine, self._running_loop()))
+        coroutine.close()
+        raise RuntimeError("huey.sync would block this event loop: await the async call instead")
+
+    def _result(self, future: Future[T]) -> T:
+        try:
+            return future.result()
+        finally:
+            # Whoever is interrupted waits no longer: it must not get a lock, say, that nobody will release.
+            future.cancel()
+
+    def close(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run `coroutine` if the loop was ever used, and end the loop."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is None or self._pid != os.getpid():
+            coroutine.close()
+            return
+        asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None or self._pid != os.getpid():
+                loop = self._loop = asyncio.new_event_loop()
+                self._pid = os.getpid()
+                # A daemon: a script that never closes still ends.
+                threading.Thread(target=_run_until_stopped, args=(loop,), name="aqueue-sync", daemon=True).start()
+            return self._loop
+
+
+def _run_until_stopped(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
