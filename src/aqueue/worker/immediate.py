@@ -22,6 +22,7 @@ from .worker import Application, workload_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..client.client import Client
     from ..core.clock import Clock
     from ..core.message import Delivery, Receipt
     from .execution.held import HeldDelivery

@@ -1,4 +1,4 @@
-"""What a child process does: one request after the other, until its worker stops it or is gone."""
+"""The child process: serves one request after the other, until its worker stops it or is gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ....tasks.context import TaskRun, set_current_task
 from ....tasks.resources import is_sync_manager
 from ....tasks.workflow.inputs import read_ready
 from ...logs import configure_logging
-from .failure import told
+from .failure import as_raised
 from .target import find
 from .wire import HEADER, STOP_SIGNALS, Begun, Progressed, Returned, pack, unpack
 
@@ -33,22 +33,22 @@ _WATCH_MS = 1000
 
 
 def main(fd: int, lifeline: int, logging: tuple[str, str] | None) -> None:
-    """Serve the requests that arrive at the socket `fd`, for as long as somebody holds the other end of `lifeline`."""
+    """Serve the requests that arrive at the socket `fd`, for as long as the other end of `lifeline` is open."""
     if logging is not None:
         configure_logging(*logging)
     _end_with(lifeline)
     _leave_signals_to_the_worker()
     connection = socket.socket(fileno=fd)
-    # What a task starts would hold the line and keep our end from being noticed.
+    # A program that a task starts would keep the socket open, and the worker would not notice that the child ended.
     connection.set_inheritable(False)
     os.register_at_fork(after_in_child=connection.close)
-    # The worker can go while we answer.
+    # The worker may end before the answer is sent.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         Child(connection).serve()
 
 
 class Child:
-    """The child's end of the line."""
+    """The end of the connection that a child holds."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -57,7 +57,7 @@ class Child:
 
     def serve(self) -> None:
         while (request := self._receive()) is not None:
-            # In a context of its own: what a task sets there is not for the next one.
+            # In a context of its own, so that the next task does not see what this one sets there.
             self._send(contextvars.copy_context().run(self._perform, request))
 
     def _perform(self, request: Request) -> Returned | Raised:
@@ -69,14 +69,14 @@ class Child:
             run.start_clock()
             value = _value(task, run)
         except BaseException as error:
-            return told(error)
+            return as_raised(error)
         finally:
             with self._turn:
                 self._delivery = None
         try:
             return Returned(task.sender.codec.encode_value(value, "result", run.id))
         except EncodeError as error:
-            return told(error, final=True)
+            return as_raised(error, final=True)
 
     def _run_of(self, task: Task[..., Any], delivery: Delivery) -> TaskRun:
         message, _ = read_ready(task.sender.codec, delivery.id, delivery.payload)
@@ -85,9 +85,9 @@ class Child:
         return run
 
     async def _report(self, run: TaskRun, progress: list[Any]) -> bool:
-        # It waits for the worker without awaiting: there is nothing else to do in this process.
+        # Blocks until the worker answers: there is nothing else to do in this process.
         with self._turn:
-            # A thread that a task has left behind has nothing to tell any more.
+            # A thread that an earlier task left behind: its progress does not count any more.
             if run.delivery is not self._delivery:
                 return False
             self._send(Progressed(progress))
@@ -97,12 +97,12 @@ class Child:
         self._connection.sendall(pack(message))
 
     def _receive(self) -> Any:
-        """The next message; None when there will be none."""
+        """The next message; None if the worker has closed the connection."""
         header = self._read(HEADER.size)
         return unpack(self._read(*HEADER.unpack(header))) if header else None
 
     def _read(self, size: int) -> bytearray:
-        """The next `size` bytes; none when the worker has closed the line."""
+        """The next `size` bytes; no bytes if the worker has closed the connection."""
         data = bytearray(size)
         view = memoryview(data)
         while view:
@@ -129,10 +129,10 @@ def _value(task: Task[..., Any], run: TaskRun) -> Any:
 
 
 def _end_with(lifeline: int) -> None:
-    """End this process, and what it has started, as soon as nobody holds the other end of `lifeline`."""
+    """End this process, and all that it started, as soon as the other end of `lifeline` is closed."""
     os.set_inheritable(lifeline, False)
     if sys.platform == "linux":
-        # By the kernel: C code may hold the interpreter, and our thread with it, for ever.
+        # The kernel does it, because C code may block the interpreter, and the thread below with it, for ever.
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
@@ -143,14 +143,17 @@ def _end_with(lifeline: int) -> None:
 def _watch(lifeline: int, worker: int) -> None:
     line = select.poll()
     line.register(lifeline, select.POLLIN)
-    # What the worker has forked may hold the other end too, so its end is looked for as well.
+    # A process that the worker forked may hold the other end too, so the worker itself is watched as well.
     while not line.poll(_WATCH_MS) and os.getppid() == worker:
         pass
     os.killpg(0, signal.SIGKILL)
 
 
 def _leave_signals_to_the_worker() -> None:
-    """A supervisor may send them to all processes. We handle them: what we ignore, a task's programs ignore too."""
+    """Do nothing on a stop signal, which a supervisor may send to all processes.
+
+    By a handler: programs that a task starts would inherit an ignored signal.
+    """
     for number in STOP_SIGNALS:
         before = signal.signal(number, lambda *_: None)
         os.register_at_fork(after_in_child=functools.partial(signal.signal, number, before))

@@ -1,4 +1,4 @@
-"""The way of an exception from a child process to its worker."""
+"""How an exception gets from a child process to its worker."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .wire import Raised
 class ChildRaised(Exception):
     """A body raised in a child process.
 
-    `exception` is what it raised or, where that cannot travel, a ``TaskException`` that says the same; `kind` its
-    class, or the nearest one above it that is known here; `description` its class name, text and traceback.
+    `exception` is what it raised, or a ``TaskException`` that says the same if that cannot be pickled. `kind` is the
+    class of it, or the nearest base class that this process knows. `description` is class name, text and traceback.
     """
 
     def __init__(self, raised: Raised) -> None:
@@ -35,8 +35,8 @@ class ChildTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-def told(error: BaseException, final: bool = False) -> Raised:
-    """What a child tells of `error`."""
+def as_raised(error: BaseException, final: bool = False) -> Raised:
+    """The message about `error` that a child sends to its worker."""
     lineage = [(str(kind.__module__), kind.__qualname__) for kind in type(error).__mro__]
     return Raised(describe_exception(error), lineage, _pickled(error), final)
 
@@ -60,12 +60,12 @@ def _restored(raised: Raised) -> BaseException:
 
 
 def _unpickled(data: bytes, cause: ChildTraceback) -> BaseException | None:
-    """The exception, which has no frames here, with what a log is to show of them."""
+    """The exception, which has no frames in this process; `cause` shows them as text."""
     try:
         exception: BaseException = _Unpickler(io.BytesIO(data)).load()
         exception.__cause__ = cause
     except BaseException:
-        # Where there is a pickle, it runs code of the user, which may do anything.
+        # Unpickling runs code of the user, which may raise anything.
         return None
     return exception if isinstance(exception, BaseException) else None
 
@@ -79,7 +79,7 @@ def _kind(raised: Raised) -> type[BaseException]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Looks into modules that are loaded: to import one would block the worker."""
+    """Finds classes in loaded modules only, because an import would block the worker."""
 
     def find_class(self, module: str, name: str) -> Any:
         found = known(module, name)

@@ -1,4 +1,4 @@
-"""A bounded number of child processes, which are started when they are needed and used again."""
+"""A bounded number of child processes, started when they are needed and used again."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class ProcessPool:
 
     @contextlib.asynccontextmanager
     async def running(self, target: Target, delivery: Delivery) -> AsyncIterator[ChildProcess]:
-        """The child in which a body has begun, as soon as there is one; it is killed if it is left before the end.
+        """A child in which the body has begun. It is killed if the block ends before the body does.
 
         Raises:
-            ProcessDied, ChildRaised: it could not begin.
+            ProcessDied, ChildRaised: the body could not begin.
         """
         async with self._slots:
             child = await self._take()

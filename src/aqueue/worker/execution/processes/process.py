@@ -31,11 +31,11 @@ _STOP_SECONDS = 2.0
 
 
 class ChildProcess:
-    """A fresh interpreter, which runs one call at a time. `is_idle` when it has brought one to its end."""
+    """A fresh interpreter that runs one call at a time. `is_idle` is True after a call has ended."""
 
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
-        # Nothing is ever said here. It is closed when we end, in whatever way, and that ends the child.
+        # Nothing is sent here. The system closes it when the worker ends, in whatever way, and that ends the child.
         self._lifeline, line = socket.socketpair()
         self._socket.setblocking(False)
         self._end: asyncio.Future[int] | None = None
@@ -53,7 +53,7 @@ class ChildProcess:
 
     @property
     def is_gone(self) -> bool:
-        """Whether it has ended by itself, while it was idle."""
+        """Whether the child has ended by itself while it was idle."""
         try:
             return not self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -62,10 +62,10 @@ class ChildProcess:
             return True
 
     async def begin(self, target: Target, delivery: Delivery) -> None:
-        """Have it run the task at `target`; return when the body is about to start.
+        """Let the child run the task at `target`; return when the body is about to start.
 
         Raises:
-            ProcessDied: it ended.
+            ProcessDied: the child ended.
             ChildRaised: the task cannot be imported there.
         """
         self.is_idle = False
@@ -73,10 +73,10 @@ class ChildProcess:
         await self._answer()
 
     async def finish(self, run: TaskRun) -> bytes:
-        """What the body returns, encoded. What it reports of its progress is reported by `run`.
+        """Wait for the encoded value that the body returns, and pass its progress on through `run`.
 
         Raises:
-            ProcessDied: it ended.
+            ProcessDied: the child ended.
             ChildRaised: the body raised.
         """
         while True:
@@ -88,7 +88,7 @@ class ChildProcess:
                     return value
 
     async def stop(self) -> None:
-        """Let it end by itself, or else kill it."""
+        """Let the child end by itself, or kill it after a while."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(_STOP_SECONDS):
@@ -99,19 +99,19 @@ class ChildProcess:
             await self.kill()
 
     async def kill(self) -> int:
-        """Kill it, with what it has started, and wait until it is gone; its exit code, negative for a signal.
+        """Kill the child with all that it started, wait until it is gone, and return its exit code.
 
-        One that has ended by itself keeps the exit code that it had.
+        The code is negative for a signal. A child that has ended by itself keeps its exit code.
         """
         if self._end is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             self._end = asyncio.ensure_future(self._reap())
-        # Whoever waits here may be cancelled again.
+        # Shielded, because the caller may be cancelled again.
         return await asyncio.shield(self._end)
 
     async def _reap(self) -> int:
-        # Not in a pool of threads, where tasks of the user may have to end first.
+        # With a limiter of its own: the threads of a shared one may all be busy with tasks of the user.
         code = await to_thread.run_sync(self._process.wait, limiter=CapacityLimiter(1))
         self._close()
         return code
@@ -140,7 +140,7 @@ class ChildProcess:
         return data
 
     async def _send(self, message: Any) -> None:
-        # Where nobody listens any more, that is found out when the answer is read.
+        # If the child is gone, reading its answer shows that.
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(self._socket, pack(message))
 
@@ -150,7 +150,7 @@ class ChildProcess:
 
 
 def _start(fd: int, lifeline: int) -> subprocess.Popen[bytes]:
-    # A child that is being born cannot handle a signal yet. Those that come are kept until it can.
+    # A starting child cannot handle signals yet. Blocked ones are kept until it can.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         return subprocess.Popen(  # noqa: S603 - this interpreter
@@ -165,7 +165,7 @@ def _start(fd: int, lifeline: int) -> subprocess.Popen[bytes]:
 
 
 def _command(fd: int, lifeline: int) -> list[str]:
-    """The command line of a child, which imports from where we import."""
+    """The command line of a child that imports from the same path as this process."""
     path = [str(entry) for entry in sys.path]
     program = (
         f"import sys; sys.path[:] = {path!r}; "

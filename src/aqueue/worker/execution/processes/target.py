@@ -1,7 +1,7 @@
-"""Where a child process finds a task: a fresh interpreter imports it by the names of its module and of itself.
+"""Where a child process finds a task: a fresh interpreter imports it by the name of its module and its own.
 
-The script that was started is ``__main__`` in the worker alone. A child imports it by the name of its file, so that
-what starts the program stays behind ``if __name__ == "__main__"``.
+The script that was started is ``__main__`` in the worker only. A child imports it by the name of its file, so that code
+behind ``if __name__ == "__main__"`` does not run again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """A task by the names that lead to it. `home` is the module with which importing its application began."""
+    """The names that lead to a task. `home` is the module with which the import of its application began."""
 
     module: str
     qualname: str
@@ -42,7 +42,7 @@ def target_of(task: Task[..., Any]) -> Target:
     """Where a child finds `task`.
 
     Raises:
-        ConfigurationError: it would not.
+        ConfigurationError: a child would not find it.
     """
     return Target(_module_of(task), task.func.__qualname__, _home_of(task.sender))
 
@@ -51,7 +51,7 @@ def check_processes(tasks: Iterable[Task[..., Any]]) -> None:
     """Refuse to start a worker whose child processes could not work.
 
     Raises:
-        ConfigurationError: a child would not find one of `tasks`, or it is a child that is about to start a worker.
+        ConfigurationError: a child would not find one of `tasks`, or this process is itself a child.
     """
     if _importing.get():
         raise ConfigurationError(
@@ -63,7 +63,7 @@ def check_processes(tasks: Iterable[Task[..., Any]]) -> None:
 
 
 def known(module: str, qualname: str) -> Any:
-    """What a child knows by these names, if it is known here, else None; nothing is imported."""
+    """The object that has these names in a child, or None if it is not loaded here. Imports nothing."""
     for name in ("__main__", module) if module == script_name() else (module,):
         found = _attribute(sys.modules.get(name), qualname)
         if found is not None:
@@ -94,9 +94,9 @@ def _module_of(task: Task[..., Any]) -> str:
 
 
 def _home_of(application: object) -> str:
-    """The module, other than the script, whose import of those that know `application` ended last; "" for none.
+    """Of the modules, other than the script, that refer to `application`: the one whose import ended last, or "".
 
-    Imports are nested: what ends last began first.
+    Imports are nested, so the import that ended last began first.
     """
     main = sys.modules["__main__"]
     for name, module in reversed(list(sys.modules.items())):
@@ -122,7 +122,7 @@ def _attribute(module: ModuleType | None, qualname: str) -> Any:
 
 
 def find(target: Target) -> Task[..., Any]:
-    """The task. Raises whatever importing its module raises."""
+    """Import and return the task at `target`. Raises whatever the import raises."""
     reset = _importing.set(True)
     try:
         task: Any = _import(target)
@@ -139,6 +139,6 @@ def _import(target: Target) -> ModuleType:
     except ImportError:
         if not target.home:
             raise
-    # Modules that import each other in a circle can be imported in one order only: the worker's, which began there.
+    # Modules that import each other in a circle can be imported in one order only: that of the worker, from `home` on.
     importlib.import_module(target.home)
     return importlib.import_module(target.module)

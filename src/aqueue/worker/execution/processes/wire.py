@@ -1,7 +1,7 @@
-"""What a worker and its child process say to each other: a pickle of plain values behind its length.
+"""The messages between a worker and its child process: each is a pickle of plain values behind its length.
 
 A ``Request`` is answered with ``Begun``, any number of ``Progressed``, each of which gets a bool in return, and one
-``Returned`` or ``Raised``. Where the body could not begin, ``Raised`` is all.
+``Returned`` or ``Raised``. If the body could not begin, ``Raised`` is the only answer.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Request(NamedTuple):
-    """Run the task at `target`. The arguments travel on as the bytes that the store delivered."""
+    """Run the task at `target`. The arguments stay the bytes that the store delivered."""
 
     target: Target
     delivery: Delivery
 
 
 class Begun(NamedTuple):
-    """All that precedes the body is done: its time begins."""
+    """The body starts now, and so does its time."""
 
 
 class Progressed(NamedTuple):
-    """The body tells of its progress: how much is done, of what, and a message."""
+    """The body reports progress: how much is done, of how much, and a message."""
 
     progress: list[Any]
 
 
 class Returned(NamedTuple):
-    """The body returned; `value` is what it returned, encoded as the application does."""
+    """The body returned; `value` is the result, encoded by the codec of the application."""
 
     value: bytes
 
