@@ -699,5 +699,5 @@ async def test_an_error_that_describes_none_is_a_decode_error() -> None:
             await result
         assert result._verdict is not None
         result._verdict = result._verdict._replace(result=b"[1]")
-        with pytest.raises(DecodeError, match="is no description of one"):
+        with pytest.raises(DecodeError, match="is not a description of one"):
             await result

@@ -1,9 +1,10 @@
 """From a delivery to its settlement: give it a slot, run it, decide what follows, hand that over.
 
-What is shared. Everything here runs in one event loop, and each method but `_execute` runs without a wait, so between
-two awaits nothing changes. `held` is the exception: it has every delivery that is leased to this worker and not settled
-yet. The dispatcher adds to it, the settler removes what the store has settled, and the heartbeat copies its keys, in
-one step of the interpreter, from a thread of its own. A delivery that is not in `held` is not renewed.
+What is shared. Everything here runs in one event loop, and the methods that move a delivery do so without an await, so
+none sees another half done. `held` is shared with others: it has every delivery that is leased to this worker and not
+settled yet. The dispatcher adds to it, the settler removes what the store has settled, and the heartbeat copies its
+keys, in one step of the interpreter, from a thread of its own. The lease of a delivery that is not in `held` is not
+renewed.
 
 What guards what. How far a delivery is, and why it was stopped, is in its `HeldDelivery` and nowhere else. The
 collections here only say where to find it:
@@ -19,12 +20,12 @@ is in a slot at a time, so that a further crash accuses no task that merely ran 
 
 Which races there are.
 
-* A cancellation overtakes its delivery: it is told over one connection while the delivery comes over another. So its id
-  is remembered, and the runner asks the store before it starts a task of that id.
+* A cancellation overtakes its delivery, because the two arrive over different connections. So the dispatcher remembers
+  the id, and lets the runner ask the store before it starts a task of that id.
 * A cancellation or an interruption arrives before the first step of the asyncio task, or after the body has ended. See
   `HeldDelivery`, which delays the one and ignores the other.
 * The lease runs out while the body runs. The receipt leaves `held` at once, the body is stopped, and its settlement
-  changes nothing, because the store refuses a receipt that does not hold.
+  changes nothing, because the store refuses a receipt that does not hold any more.
 * One delivery comes twice, reclaimed and adopted in the same moment. The second one finds its receipt in `held`.
 
 However a run ends, its slot is freed, and its receipt is either with the settler or has left `held`, so that the lease

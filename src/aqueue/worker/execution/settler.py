@@ -1,7 +1,7 @@
-"""Give verdicts and put-backs to the store, in batches, until the store has them.
+"""Send settlements to the store, in batches, until the store has them.
 
-A settlement that is not delivered is not lost work but repeated work: the lease lapses and another worker runs the task
-again. So an outage is waited out, for as long as the worker lives.
+A settlement that does not arrive is not lost work but repeated work: the lease runs out, and another worker runs the
+task again. So the settler waits out an outage, for as long as the worker lives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class Settler:
-    """Settles what the dispatcher puts in; what is settled leaves `held`."""
+    """Settles what the dispatcher hands over, and removes it from `held` once the store has it."""
 
     def __init__(self, storage: Storage, clock: Clock, held: dict[Receipt, HeldDelivery]) -> None:
         self._storage = storage
@@ -42,12 +42,12 @@ class Settler:
         return len(self._waiting)
 
     def put(self, settlement: Settlement) -> None:
-        """Settle soon; nobody waits for it."""
+        """Settle soon, without a wait."""
         self._waiting.append((settlement, None))
         self._arrived.set()
 
     async def settle(self, settlement: Settlement) -> bool:
-        """Settle, and wait until the store has it; False when the delivery was not ours any more."""
+        """Settle, and wait until the store has it. False if the receipt did not hold any more."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((settlement, future))
         self._arrived.set()
