@@ -40,7 +40,7 @@ UNFINISHED = (
     "src/aqueue/coordination/",
     "src/aqueue/core/",
     "src/aqueue/signals.py",
-    "src/aqueue/storage/",
+    "src/aqueue/storage/redis/",
     "src/aqueue/tasks/",
     "src/aqueue/testing/",
     "src/aqueue/worker/",

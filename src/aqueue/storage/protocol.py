@@ -37,7 +37,7 @@ TOO_MUCH_INPUT = reported_by_store(
 
 
 class Record(NamedTuple):
-    """What the store knows of one task. `result` is the value of a done task, else the description of its failure."""
+    """What the store knows about a task. `result` is the value of a done task, or the description of its failure."""
 
     state: State
     result: bytes = b""
@@ -52,11 +52,11 @@ class Promotion(NamedTuple):
 
 
 class Connected(NamedTuple):
-    """The event stream is up (again); whatever was told before this instant may have been missed."""
+    """The event stream is up (again); what happened before this instant may have been missed."""
 
 
 class Settled(NamedTuple):
-    """A task of this client has its verdict. `result` is None when it was too large to be told: look it up."""
+    """A task of this client has its verdict. `result` is None when it was too large for an event: look it up."""
 
     id: str
     state: State
@@ -77,19 +77,19 @@ class Due(NamedTuple):
 
 
 class Freed(NamedTuple):
-    """A permit of `name` was released, for which somebody may be waiting."""
+    """A permit of `name` was released, for which a caller may be waiting."""
 
     name: str
 
 
 class CancelAsked(NamedTuple):
-    """Somebody wants a task to stop that is lent: told to everyone, for one of them runs it."""
+    """A task that is lent has to stop. Every listener hears this, because one of them runs it."""
 
     id: str
 
 
 class ScheduleChanged(NamedTuple):
-    """The schedule `name` was begun, changed or forgotten by other means than firing a tick: told to everyone."""
+    """The schedule `name` was begun, changed or forgotten, other than by firing a tick. Every listener hears this."""
 
     name: str
 
@@ -106,7 +106,7 @@ class Advance(IntEnum):
 
 
 class Renewal(NamedTuple):
-    """What a sign of life was answered: receipts that do not hold any more, and those whose task was asked to stop."""
+    """The answer to a renewal: receipts that no longer hold, and receipts whose task was asked to stop."""
 
     lost: list[Receipt]
     to_cancel: list[Receipt]
@@ -114,7 +114,7 @@ class Renewal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How full one queue is. `oldest_ms` is the age of the longest-waiting ready task."""
+    """How full one queue is. `oldest_ms` is the time that the oldest ready task has waited."""
 
     queue: str
     ready: int = 0
@@ -125,7 +125,7 @@ class QueueDepth:
 
 @dataclass(frozen=True, slots=True)
 class WorkerInfo:
-    """One worker as it described itself; `seen_ms` is how long ago it last gave a sign of life."""
+    """One worker as it described itself; `seen_ms` is the time since its last sign of life."""
 
     consumer: str
     description: bytes
@@ -134,7 +134,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a storage says of itself: for the start-up banner and for ``aqueue info``.
+    """What a storage says about itself, for the start-up banner and for ``aqueue info``.
 
     `warnings` are facts that weaken a promise ("persistence is off"), one line each.
     """
@@ -155,13 +155,13 @@ class Borrower(NamedTuple):
 
 
 class LeaseKeeper(Protocol):
-    """A worker's sign of life, driven from a thread of its own so that a blocked event loop cannot stop it.
+    """Renews the leases of a worker, from a thread of its own so that a blocked event loop cannot stop it.
 
     Its methods block; an instance belongs to one thread.
     """
 
     def renew(self, receipts: Collection[Receipt], description: bytes) -> Renewal:
-        """Extend the leases of `receipts`; report which of them do not hold any more, and which are to be cancelled.
+        """Extend the leases of `receipts`; report which of them no longer hold, and which are to be cancelled.
 
         Also records that the consumer is alive, with its `description`, for ``Storage.workers``.
         """
@@ -170,15 +170,15 @@ class LeaseKeeper(Protocol):
 
 
 class Intake(Protocol):
-    """Through it one worker is lent tasks: to its consumer, out of its queues, each for its `lease_ms`.
+    """Lends tasks to one worker: out of its queues, in the name of its consumer, each for its `lease_ms`.
 
-    One event loop uses it, with one `pull` at a time. Whether a lease has run out is judged by the lease of the intake
-    that lent, whatever lease the one has that looks.
+    One event loop uses it, with one `pull` at a time. A lease runs out when the intake that lent it says so, however
+    long the leases of the intake are that looks.
     """
 
     @property
     def lease_ms(self) -> int:
-        """How long it lends a task for."""
+        """The time for which it lends a task."""
 
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
@@ -192,22 +192,21 @@ class Intake(Protocol):
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
         """Deliveries that are lent to the consumer but missing from `held`: their reply was lost on the way.
 
-        Their leases begin anew.
-        May give some of them, and the rest when called again.
+        Their leases begin anew. May give some of them, and the rest when called again.
         """
 
     async def reclaim(self, limit: int, suspect_count: int = 0, most_suspects: int = 0) -> list[Delivery]:
         """Take over up to `limit` deliveries whose lease has run out.
 
-        Those that were made `suspect_count` times or more (0: none) are suspects; at most `most_suspects` of the
-        `limit` are.
+        A task that was delivered `suspect_count` times or more (0: none) is a suspect; at most `most_suspects` of the
+        `limit` are suspects.
 
-        After an outage of the store, or when nobody called this for longer than a lease, owners of such a lease that
-        are still alive get one more to say so before anything is taken from them.
+        After an outage of the store, or a time longer than a lease in which no worker called this, owners of such a
+        lease get another one, so that those that are still alive can renew it before anything is taken from them.
         """
 
     def lease_keeper(self) -> LeaseKeeper:
-        """A new sign of life for the consumer."""
+        """Something that renews the leases of the consumer."""
 
     async def close(self) -> None:
         """Give back its connection. What was lent through it stays lent."""
@@ -222,7 +221,7 @@ class Storage(Protocol):
 
     @property
     def admin(self) -> StorageAdmin:
-        """What it does for those who look after it."""
+        """What operators need."""
 
     async def open(self) -> None:
         """Connect. A storage can be opened again after `close`.
@@ -258,26 +257,26 @@ class Storage(Protocol):
     # -- the way out
 
     def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> Intake:
-        """The way on which `consumer` is lent tasks of `queues`, for `lease_ms` each.
+        """An intake that lends tasks of `queues` to `consumer`, for `lease_ms` each.
 
         It connects when it is first used, and ends with the storage. Any number may be open, in one event loop too, and
         none of them disturbs another; a consumer has one at a time.
         """
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Carry out `settlements`; False for each whose receipt does not hold any more (it changed nothing).
+        """Carry out `settlements`; False for each whose receipt no longer holds (it changed nothing).
 
         With the verdict of a `linked` task, each node that waits for it gets it as an input (see ``message.as_input``),
         if ``lifecycle.TRIGGERING`` says so. A node that has all its inputs gets in line, now or when it is due, with
         them in its payload (see ``message.joined``). Any other verdict cancels the node, which does not run then: its
         record gets the result of the task that was the cause, for as long as that is kept, its client is told, and the
         nodes that wait for it go on in the same way, with the verdict of the cause as their input. A task that is done
-        is no cause: nodes that wait for its failure are cancelled without a result. Inputs of more than
+        is not a cause: nodes that wait for its failure are cancelled without a result. Inputs of more than
         `MOST_INPUT_BYTES` cancel the node, too, with `TOO_MUCH_INPUT` as the cause.
         """
 
     async def report(self, receipt: Receipt, task_id: str, progress: bytes, reply: str) -> bool:
-        """Keep and announce the progress of a running task; False when `receipt` does not hold any more."""
+        """Keep and announce the progress of a running task; False when `receipt` no longer holds."""
 
     # -- schedules
 
@@ -289,7 +288,7 @@ class Storage(Protocol):
         nothing happened then either, because the step that led to it was made with its envelopes. So envelopes need a
         state that no other step leads to. Like `push`, this keeps no envelope whose id is known.
 
-        A step without envelopes is told to everyone who listens, as ``ScheduleChanged``.
+        Every listener hears of a step without envelopes, as ``ScheduleChanged``.
 
         Raises:
             QueueFull: the store has no room. Nothing happened.
@@ -361,9 +360,9 @@ class Storage(Protocol):
     # -- looking
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
-        """What is known of each task; None for an id that the store does not know.
+        """What is known about each task; None for an id that the store does not know.
 
-        From now on the client `watcher` is told what happens to those that have no verdict yet, as the client is that
+        From now on the client `watcher` hears what happens to those that have no verdict yet, as does the client that
         enqueued them.
         """
 

@@ -329,7 +329,7 @@ async def test_what_was_given_back_is_not_renewed(bench: Bench) -> None:
 async def test_what_was_given_back_elsewhere_is_not_renewed(bench: Bench) -> None:
     """An application may be closed and opened again while a permit is held."""
     permit, kept = await bench.take(), await bench.take(name="other")
-    assert await Permits(bench.storage, bench._listen).give_back(permit)
+    assert await Permits(bench.storage, bench.subscribers, bench._listen).give_back(permit)
     bench.shared.asked.clear()
     await bench.pass_seconds(20)
     assert bench.shared.asked == [kept.token]
