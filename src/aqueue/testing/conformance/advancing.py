@@ -1,4 +1,4 @@
-"""Schedules: a state that is replaced only by who has seen it, in one step with the tasks that it fires."""
+"""Schedules: a state is replaced only by a caller that knows the current one, in one step with the tasks it fires."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def check_a_step_keeps_its_tasks(harness: Harness) -> None:
 
 
 async def check_a_step_may_be_repeated(harness: Harness) -> None:
-    """Also when the task that it kept has ended and is forgotten: a tick fires once."""
+    """A tick fires once, even if the step is repeated after its task has ended and expired."""
     async with opened(harness.make()) as storage:
         steps = [await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")]) for _ in range(2)]
         assert steps == [Advance.MADE, Advance.KNOWN]

@@ -1,4 +1,4 @@
-"""What a client is told while it listens: verdicts and progress of its tasks, and when a new task is due first."""
+"""What a listening client hears: verdicts and progress of its tasks, and the due time of a task that is due first."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def check_a_task_that_is_due_first_is_announced(harness: Harness) -> None:
 
 
 async def _expect_due(mailbox: Mailbox, hours: int) -> None:
-    """The announcement of a task that is due in so many hours, possibly after some that could have been spared."""
+    """Wait for the announcement of a task that is due in `hours` hours. Superfluous ones may come before it."""
     while True:
         event = await mailbox.next()
         assert isinstance(event, Due)
@@ -160,7 +160,7 @@ async def check_a_client_can_listen_again(harness: Harness) -> None:
             async with listening(storage, "me") as mailbox:
                 await storage.settle([verdict(await lend(storage, f"t{number}"), b"r", reply="me")])
                 await mailbox.expect(Settled(f"t{number}", State.DONE, b"r"))
-            # Nobody listens to this one, and it is not kept for later either.
+            # No client listens to this verdict, and the storage does not keep it for a later one.
             await storage.settle([verdict(await lend(storage, f"unheard-{number}"), b"r", reply="me")])
 
 

@@ -1,4 +1,4 @@
-"""What the suite needs from the one who runs it, and the few steps that most checks begin with."""
+"""What you provide to run the suite, and the steps that most checks begin with."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# How long a fact may take to come true before its check fails, on a machine that is busy with other things.
+# How many seconds a check waits for a fact before it fails. A machine may be busy with other things.
 PATIENCE_SECONDS = 15
 
-# A wait that only an event may end: it outlasts the patience.
+# A wait that only an event can end in time: it is longer than the patience.
 LONG_WAIT_MS = 60_000
 
 # Short, for real clocks have to wait until they run out. That takes a reclaim, so others need not be longer.
@@ -36,23 +36,23 @@ class Harness(Protocol):
     """A storage under test."""
 
     def make(self) -> Storage:
-        """A storage, not opened yet, over a store that is empty and nobody else's."""
+        """Make a storage, without opening it, over an empty store of its own."""
 
     def now_ms(self) -> int:
-        """Now, by the clock of the store: milliseconds since the epoch."""
+        """The current time of the store's clock, in milliseconds since the epoch."""
 
     async def advance(self, ms: int) -> None:
         """Let at least `ms` milliseconds pass for the store, and let the other tasks of this event loop run.
 
-        With a manual clock this moves the clock; with a real one it waits.
+        This moves a manual clock, and waits for a real one.
         """
 
 
 class SharedHarness(Harness, Protocol):
-    """A storage under test whose store serves several processes at once."""
+    """A storage under test whose store serves several processes."""
 
     def join(self, storage: Storage) -> Storage:
-        """Another handle, not opened yet, onto the store of `storage`."""
+        """Make another storage, without opening it, over the store of `storage`."""
 
 
 @asynccontextmanager
