@@ -1,8 +1,9 @@
 """The conformance suite for storages: checks that any test runner can run.
 
-A check is an ``async def check_...(harness)`` that raises if the storage breaks a promise of ``aqueue.storage.protocol``.
-You provide the harness, which makes the storage under test and lets time pass for it. Every storage must pass `CHECKS`;
-a storage that serves several processes must also pass `SHARED_CHECKS`. With pytest and anyio::
+A check is an ``async def check_...(harness)`` that raises if the storage breaks a promise of
+``aqueue.storage.protocol``. You provide the harness, which makes the storage under test and lets time pass for it.
+Every storage must pass `CHECKS`; a storage that serves several processes must also pass `SHARED_CHECKS`. With pytest
+and anyio::
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_conformance(check):

@@ -1,4 +1,4 @@
-"""What a namespace shares beside its tasks: values, permits that lapse, and limits that are exact."""
+"""Shared state: values, permits that lapse, and exact rate limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .harness import PATIENCE_SECONDS, Harness, SharedHarness, listening, opened
 if TYPE_CHECKING:
     from ...storage.shared import SharedState
 
-# A time to live, or a window, that no check outlives.
+# A time to live, or a window, that is longer than any check.
 _LONG_MS = 10**12
 _SHORT_MS = 200
 _LARGEST = 2**63 - 1
@@ -94,7 +94,7 @@ async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
 
 
 async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
-    """Between a call and its repetition somebody else may have been here."""
+    """A repeated call changes nothing, even if another client changed the value in between."""
     async with opened(harness.make()) as storage:
         shared = storage.shared
         for _ in range(2):
@@ -112,7 +112,7 @@ async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
         assert await shared.get("put") == b"newer"
         assert [await shared.incr("n", 2, token) for token in ("t5", "t6", "t5")] == [2, 4, 2]
         assert await shared.get("n") == b"4"
-        # Not a refusal either: its caller has given up by then.
+        # A repeated pop of an empty key does not take a value that came later.
         assert await shared.pop("empty", "t7") is None
         await shared.put("empty", b"5", next(_tokens))
         assert await shared.pop("empty", "t7") is None
@@ -156,7 +156,7 @@ async def check_a_permit_is_released_by_its_holder_alone(harness: Harness) -> No
 
 
 async def check_a_released_token_acquires_no_more(harness: Harness) -> None:
-    """Or a request that was long under way would take a permit for somebody who has left."""
+    """Otherwise a late request would take a permit for a caller that has left."""
     async with opened(harness.make()) as storage:
         shared = storage.shared
         assert await _is_granted(shared, "lock", "mine")
@@ -319,7 +319,7 @@ async def check_no_sliding_window_admits_more_than_its_limit(harness: Harness) -
 
 
 async def _admitted(harness: Harness, limit: int, per_ms: int, *, sliding: bool) -> list[tuple[int, int]]:
-    """Who asks again when it was told to is admitted: the instants before and after each admission."""
+    """Spend as often as allowed, and wait as long as each refusal says. Returns the instants around each admission."""
     admitted: list[tuple[int, int]] = []
     refused = 0
     async with opened(harness.make()) as storage:
@@ -332,10 +332,10 @@ async def _admitted(harness: Harness, limit: int, per_ms: int, *, sliding: bool)
                 await harness.advance(20)
                 continue
             refused += 1
-            assert refused == 1, "who waits as long as it was told is admitted"
+            assert refused == 1, "a caller that waits as long as the refusal says is admitted"
             begin = began - per_ms if sliding else began - began % per_ms
             assert sum(ended >= begin for _, ended in admitted) >= limit, "only a full window refuses"
-            # Until the fixed window ends, or the earliest of its calls leaves a sliding one.
+            # Wait until the fixed window ends, or until the earliest call leaves the sliding one.
             assert 0 < wait_ms <= (admitted[-limit][1] if sliding else begin) + per_ms - began + 1
             await harness.advance(wait_ms + 1)
     return admitted

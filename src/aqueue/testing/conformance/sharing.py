@@ -1,4 +1,4 @@
-"""Several processes at one store, each with its own handle: for storages that serve more than one."""
+"""Several processes that share one store, each with its own handle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def _two(harness: SharedHarness) -> AsyncIterator[tuple[Storage, Storage]]:
-    """Two open handles onto one new store."""
+    """Open two handles of one new store."""
     async with opened(harness.make()) as first, opened(harness.join(first)) as second:
         yield first, second
 
@@ -131,7 +131,7 @@ async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
 
 
 async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> None:
-    """Four of them push the same tasks and take what they can get: each task is pushed once, lent once, ended once."""
+    """Four processes push the same tasks and pull all they can. Each task is pushed once, lent once and ended once."""
     ids = [f"t{number}" for number in range(200)]
     batches = [[Envelope(task_id, b"", priority=n % 3) for task_id in ids[n * 20 : n * 20 + 20]] for n in range(10)]
     pushed: list[bool] = []
@@ -160,7 +160,7 @@ async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> N
 
 
 async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness) -> None:
-    """Four of them serve one schedule, and each takes every tick that it sees for its own."""
+    """Four processes serve one schedule, and each tries to fire every tick that it sees."""
     ticks = 60
 
     async def serve(storage: Storage, who: int) -> int:
