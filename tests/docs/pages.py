@@ -87,7 +87,7 @@ def tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
     """The head and the rows of each table in `text`."""
     for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE):
         head, _, *lines = found[0].splitlines()
-        yield _cells(head), [_shared(line) for line in lines]
+        yield _cells(head), [_cells(line) for line in lines]
 
 
 def _cells(line: str) -> list[str]:

@@ -124,7 +124,7 @@ async def check_a_task_can_come_back_with_another_payload(harness: Harness) -> N
         assert (await pull_one(storage)).payload == b"\x00other"
 
 
-async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness: Harness) -> None:
+async def check_a_retry_of_a_linked_task_moves_no_node_on(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         nodes = [Node(Envelope(name, b"payload")) for name in ("a", "b")]
         await storage.push_workflow([*nodes, Node(Envelope("c", b"join"), ("a", "b"), Trigger.ENDED)])
@@ -267,7 +267,7 @@ CHECKS = (
     check_only_the_owner_leaves_a_letter,
     check_a_letter_brings_its_task_back,
     check_a_task_can_come_back_with_another_payload,
-    check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited,
+    check_a_retry_of_a_linked_task_moves_no_node_on,
     check_a_letter_is_good_for_one_retry,
     check_a_retry_wakes_a_pull_that_waits,
     check_a_task_fails_again_after_its_retry,

@@ -78,7 +78,7 @@ async def check_a_client_that_watches_is_told_too(harness: Harness) -> None:
         assert await storage.records(["task"], "you") == [Record(State.DONE, b"r", b"1/2")]
 
 
-async def check_who_watches_a_retried_task_is_told_of_its_verdict(harness: Harness) -> None:
+async def check_a_watcher_of_a_retried_task_is_told_its_verdict(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "you") as mailbox:
         delivery = await lend(storage, "task")
         await storage.records(["task"], "you")
@@ -169,7 +169,7 @@ CHECKS = (
     check_only_the_named_client_is_told,
     check_a_verdict_is_told_once,
     check_a_client_that_watches_is_told_too,
-    check_who_watches_a_retried_task_is_told_of_its_verdict,
+    check_a_watcher_of_a_retried_task_is_told_its_verdict,
     check_a_put_back_is_not_told,
     check_a_large_result_is_told_or_can_be_looked_up,
     check_progress_is_kept_and_told,

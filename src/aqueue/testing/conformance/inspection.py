@@ -110,7 +110,7 @@ async def _oldest_ms(storage: Storage) -> int:
     return sum(depth.oldest_ms for depth in await storage.depths())
 
 
-async def check_a_worker_is_known_by_its_signs_of_life(harness: Harness) -> None:
+async def check_a_worker_is_known_by_its_renewals(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         assert await storage.workers() == []
         delivery = await lend(storage, "task")
@@ -164,7 +164,7 @@ CHECKS = (
     check_records_come_in_the_order_of_the_ids,
     check_depths_count_every_live_task_once,
     check_depths_tell_how_long_the_oldest_task_waits,
-    check_a_worker_is_known_by_its_signs_of_life,
+    check_a_worker_is_known_by_its_renewals,
     check_a_retired_worker_is_forgotten,
     check_retiring_a_worker_loses_nothing,
     check_a_storage_describes_itself,

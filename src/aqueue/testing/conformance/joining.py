@@ -282,7 +282,7 @@ async def check_a_verdict_that_nobody_waits_for_is_like_any_other(harness: Harne
 # -- events and records
 
 
-async def check_a_node_is_told_like_any_task(harness: Harness) -> None:
+async def check_a_client_is_told_the_verdict_of_a_node(harness: Harness) -> None:
     async with (
         opened(harness.make()) as storage,
         listening(storage, "me") as mine,
@@ -361,6 +361,6 @@ CHECKS = (
     check_a_verdict_that_is_refused_moves_nothing_on,
     check_a_batch_with_workflows_is_answered_in_its_order,
     check_a_verdict_that_nobody_waits_for_is_like_any_other,
-    check_a_node_is_told_like_any_task,
+    check_a_client_is_told_the_verdict_of_a_node,
     check_any_workflow_ends_as_the_rules_say,
 )

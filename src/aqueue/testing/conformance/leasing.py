@@ -68,7 +68,7 @@ async def _reclaim_while_renewing(harness: Harness, storage: Storage, kept: Deli
     return taken
 
 
-async def check_owners_get_a_lease_to_speak_up_when_reclaiming_begins(harness: Harness) -> None:
+async def check_owners_get_a_lease_to_renew_when_reclaiming_begins(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         alive = await lend(storage, "alive")
         await lend(storage, "vanished")
@@ -77,7 +77,7 @@ async def check_owners_get_a_lease_to_speak_up_when_reclaiming_begins(harness: H
         assert await _reclaim_while_renewing(harness, storage, alive) == {"vanished"}
 
 
-async def check_owners_get_a_lease_to_speak_up_after_a_pause(harness: Harness) -> None:
+async def check_owners_get_a_lease_to_renew_after_a_pause(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await lend(storage, "witness")
         await take_over(harness, storage, "two")
@@ -188,7 +188,7 @@ async def check_renew_names_what_is_lost_and_keeps_the_rest(harness: Harness) ->
         assert set(renew(storage, receipts)) == set(receipts)
 
 
-async def check_a_pulse_beats_while_the_event_loop_stands_still(harness: Harness) -> None:
+async def check_leases_are_renewed_while_the_event_loop_is_blocked(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         keeper = keeper_of(storage)
@@ -266,8 +266,8 @@ async def check_a_consumer_adopts_from_nobody_else(harness: Harness) -> None:
 CHECKS = (
     check_a_running_lease_is_not_taken,
     check_a_renewed_lease_is_not_taken,
-    check_owners_get_a_lease_to_speak_up_when_reclaiming_begins,
-    check_owners_get_a_lease_to_speak_up_after_a_pause,
+    check_owners_get_a_lease_to_renew_when_reclaiming_begins,
+    check_owners_get_a_lease_to_renew_after_a_pause,
     check_reclaim_keeps_to_its_limit_and_queues,
     check_a_taken_over_lease_runs_anew,
     check_each_lease_is_judged_by_its_own_length,
@@ -275,7 +275,7 @@ CHECKS = (
     check_after_a_pause_each_owner_gets_a_lease_of_its_own_length,
     check_suspects_are_taken_over_a_few_at_a_time,
     check_renew_names_what_is_lost_and_keeps_the_rest,
-    check_a_pulse_beats_while_the_event_loop_stands_still,
+    check_leases_are_renewed_while_the_event_loop_is_blocked,
     check_a_consumer_adopts_what_it_is_lent_but_does_not_hold,
     check_what_is_adopted_is_leased_anew,
     check_a_consumer_adopts_from_nobody_else,

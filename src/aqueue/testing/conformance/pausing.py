@@ -113,7 +113,7 @@ async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harnes
                 assert [delivery.id for delivery in deliveries] == [f"task-{len(queues)}"]
 
 
-async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> None:
+async def check_a_resume_wakes_waiting_pulls(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"")])
         await storage.admin.pause("default")
@@ -190,7 +190,7 @@ CHECKS = (
     check_one_queue_stays_paused_while_everything_is,
     check_a_pause_is_told_once,
     check_a_pull_that_waits_gets_nothing_of_a_paused_queue,
-    check_a_resumed_queue_is_told_to_those_who_wait,
+    check_a_resume_wakes_waiting_pulls,
     check_what_is_lent_is_not_disturbed_by_a_pause,
     check_nothing_of_a_paused_queue_is_taken_over,
     check_a_lost_reply_is_adopted_after_the_pause,

@@ -85,7 +85,7 @@ async def check_a_number_grows(harness: Harness) -> None:
         assert set(totals) == set(range(1, 51))
 
 
-async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
+async def check_a_value_that_is_not_a_number_is_not_changed_by_incr(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         for value in (b"", b"1.0", b'"1"', b"null", b" 1", b"%d" % _LARGEST, b"%d" % 10**30):
             await storage.shared.put("n", value, next(_tokens))
@@ -155,7 +155,7 @@ async def check_a_permit_is_released_by_its_holder_alone(harness: Harness) -> No
         assert [await shared.release("lock", "mine") for _ in range(2)] == [True, True], "a repetition"
 
 
-async def check_a_released_token_acquires_no_more(harness: Harness) -> None:
+async def check_a_released_token_cannot_acquire_again(harness: Harness) -> None:
     """Otherwise a late request would take a permit for a caller that has left."""
     async with opened(harness.make()) as storage:
         shared = storage.shared
@@ -224,7 +224,7 @@ async def check_holders_are_known(harness: Harness) -> None:
         assert all(0 < holder.left_ms <= number * _LONG_MS for number, holder in zip((1, 3), some, strict=True))
 
 
-async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
+async def check_a_release_notifies_the_waiter(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         shared = storage.shared
         for name in ("lock", "a b:c"):
@@ -234,7 +234,7 @@ async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
             await mailbox.expect(Freed(name))
 
 
-async def check_a_release_is_told_each_time_that_somebody_was_refused(harness: Harness) -> None:
+async def check_a_release_is_announced_after_every_refusal(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         for number in range(3):
             assert await _is_granted(storage.shared, "lock", f"t{number}")
@@ -364,7 +364,7 @@ async def check_permits_and_limits_hold_between_processes(harness: SharedHarness
         assert (await asyncio.gather(*calls)).count(0) == 5
 
 
-async def check_who_waits_in_another_process_is_told_of_a_release(harness: SharedHarness) -> None:
+async def check_a_release_notifies_waiters_in_other_processes(harness: SharedHarness) -> None:
     async with (
         opened(harness.make()) as one,
         opened(harness.join(one)) as other,
@@ -383,19 +383,19 @@ CHECKS = (
     check_only_an_empty_key_takes_a_value,
     check_a_value_lapses,
     check_a_number_grows,
-    check_what_is_no_number_stays_as_it_is,
+    check_a_value_that_is_not_a_number_is_not_changed_by_incr,
     check_a_repeated_call_changes_nothing,
     check_a_permit_has_one_holder,
     check_a_holder_keeps_its_permit_when_it_asks_again,
     check_a_permit_is_released_by_its_holder_alone,
-    check_a_released_token_acquires_no_more,
+    check_a_released_token_cannot_acquire_again,
     check_a_permit_lapses,
     check_a_lapsed_permit_is_not_renewed_but_granted_anew,
     check_a_permit_that_is_renewed_does_not_lapse,
     check_fences_only_grow,
     check_holders_are_known,
-    check_who_waits_is_told_of_a_release,
-    check_a_release_is_told_each_time_that_somebody_was_refused,
+    check_a_release_notifies_the_waiter,
+    check_a_release_is_announced_after_every_refusal,
     check_a_contended_permit_never_has_two_holders,
     check_a_limit_is_exact_under_concurrency,
     check_a_call_is_spent_once,
@@ -406,5 +406,5 @@ CHECKS = (
 
 SHARED_CHECKS = (
     check_permits_and_limits_hold_between_processes,
-    check_who_waits_in_another_process_is_told_of_a_release,
+    check_a_release_notifies_waiters_in_other_processes,
 )
