@@ -74,7 +74,7 @@ class Process:
         raise FailedError(self.last_words())
 
     def ask(self) -> dict[str, Any]:
-        """What a worker uses at this moment."""
+        """The resources that a worker uses at this moment."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -97,7 +97,7 @@ class Process:
         return lines[-1][:200] if lines else "ended without a word"
 
     def kill(self) -> None:
-        """End it and its children, whatever they do."""
+        """Kill it and its children."""
         self._watchdog.cancel()
         self._end()
         self._process.communicate()
@@ -119,7 +119,7 @@ class Workers:
         self._conditions = [Condition(tuple(command), goal) for command, goal in greetings[0]["settled"]]
 
     def wait_for(self, tasks: int, seconds: float) -> int:
-        """Wait until so many tasks ran or the time is over; returns how many did."""
+        """Wait until `number` tasks have run or the time is over. Returns how many have run."""
         deadline = time.monotonic() + seconds
         while (count := self.board.count()) < tasks and time.monotonic() < deadline:
             for process in self._processes:
@@ -161,7 +161,7 @@ class Bench:
         self._numbers = itertools.count()
 
     def tasks(self, contestant: Contestant, number: int) -> int:
-        """How many tasks this contestant gets where the ordinary one gets `number`."""
+        """How many tasks this contestant gets when an average one gets `number`."""
         return max(int(number * contestant.volume * (0.25 if self.quick else 1)), 100)
 
     def seconds(self, seconds: float) -> float:
@@ -174,7 +174,7 @@ class Bench:
         return Job(action, url, **options)
 
     def clear(self) -> None:
-        """Leave nothing of the measurement before."""
+        """Remove all data of the previous measurement."""
         self.server.flush()
         shutil.rmtree(self._file.parent, ignore_errors=True)
         self._file.parent.mkdir()

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chords`: what a chord costs for each of its members, next to tasks that nobody waits for.
+"""`python -m benchmarks.chords`: what a chord costs for each of its members, compared with independent tasks.
 
 One process, in which a worker runs what it enqueues, on a server of its own, on a file, and in memory. Half a minute.
 """

@@ -1,4 +1,4 @@
-"""Who takes part: what to install, what each can do, and what one should know about it."""
+"""The contestants: what to install, what each can do, and its caveats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One virtual environment per contestant: their pins clash, and none of them belongs into ours."""
+"""One virtual environment per contestant: their pins conflict, and none of them should be in ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the harness asks of a contestant: one JSON document on the command line of `python -m benchmarks.rivals`."""
+"""A job for a contestant: one JSON document on the command line of `python -m benchmarks.rivals`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`python -m benchmarks.layers`: where the microseconds of one no-op task go, layer by layer, without a store.
 
-Each layer is run alone, many times, in this process; the least of several rounds counts. What the layers do not show is
-the event loop between them, the sockets and the server: the drain of `python -m benchmarks` has it all.
+Each layer runs alone, many times, in this process; the fastest of several rounds counts. The layers do not include the
+event loop between them, the sockets and the server; the drain of `python -m benchmarks` includes everything.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Layers:
         self.runner = Runner(self.parts, self.options, SystemClock(), report=_unheard, is_revoked=_never)
 
     def received(self) -> list[Delivery]:
-        """What a reply of the server becomes."""
+        """The deliveries in a reply of the server."""
         reader = hiredis.Reader()
         reader.feed(self.reply)
         return fresh("worker", "default:0", reader.gets())

@@ -36,7 +36,7 @@ RELEASES = ROOT / "benchmarks" / "results" / "releases.json"
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure, and the limit that it is to keep to. Where it is a comparison, it is one with the best rival."""
+    """One figure and its limit. A comparison is with the best rival."""
 
     what: str
     value: float
@@ -52,7 +52,7 @@ class Figure:
 
 
 def figures(session: Session) -> list[Figure]:
-    """What was measured, against what was promised."""
+    """The measured figures, with the promised limits."""
 
     def read(scenario: str, case: str, metric: str, contestant: str = "aqueue") -> float:
         value = session.median(scenario, case, contestant, metric)
@@ -91,12 +91,12 @@ def figures(session: Session) -> list[Figure]:
 
 
 def at_least(limit: float, what: str, value: float) -> Figure:
-    """A figure that is to be high."""
+    """A figure that must not be lower than its limit."""
     return Figure(what, value, limit, value >= limit, ">=")
 
 
 def at_most(limit: float, what: str, value: float) -> Figure:
-    """A figure that is to be low."""
+    """A figure that must not be higher than its limit."""
     return Figure(what, value, limit, value <= limit, "<=")
 
 

@@ -1,4 +1,4 @@
-"""The report: Markdown tables of medians, and what one must know to read them."""
+"""The report: Markdown tables of medians, and the explanations that a reader needs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ DIRECTORY = "BENCH_SCOREBOARD"
 """Environment variable that names the directory of the cards."""
 
 FIRST, LAST, COUNT, CPU_AT_FIRST = range(4)
-"""The shared of a card: first tick (ns), last tick (ns), number of ticks, CPU of the process at the first tick (ns)."""
+"""The cells of a card: first tick (ns), last tick (ns), number of ticks, CPU of the process at the first tick (ns)."""
 
 CARD_BYTES = 4 * 8
 

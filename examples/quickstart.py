@@ -1,4 +1,4 @@
-"""Declare a task, send it, await its result. Start a worker beside it: aqueue worker quickstart:huey"""
+"""Declare a task, send it, await its result. Start a worker in another terminal: aqueue worker quickstart:huey"""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 
 from aqueue import Huey
 
-huey = Huey("quickstart")  # AQUEUE_URL says where the queue is; without it, the file quickstart.db in this directory
+huey = Huey(
+    "quickstart"
+)  # AQUEUE_URL names the store; without it, the store is the file quickstart.db in this directory
 
 
 @huey.task(retries=3, retry_delay=1)

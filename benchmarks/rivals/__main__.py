@@ -46,7 +46,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 def answer() -> None:
-    """The harness wants to know."""
+    """Answer the harness."""
     for _ in questions:
         say({"pid": os.getpid(), "cpu": time.process_time(), "rss": resident()})
 
@@ -67,5 +67,5 @@ def say(document: dict[str, Any]) -> None:
 
 questions, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-os.dup2(2, 1)  # whatever a contestant prints must not get between the lines
+os.dup2(2, 1)  # output of a contestant must not get between the lines
 main(*sys.argv[1:])

@@ -73,7 +73,7 @@ async def latency(adapter: Adapter) -> dict[str, float]:
 
 
 async def load(adapter: Adapter) -> dict[str, float]:
-    """Enqueue `rate` tasks a second for `seconds` seconds, in slices of 10 ms, whatever becomes of them."""
+    """Enqueue `rate` tasks a second for `seconds` seconds, in slices of 10 ms, without waiting for them."""
     job = adapter.job
     sent = 0
     async with adapter.client():

@@ -43,7 +43,7 @@ class Adapter:
             await asyncio.gather(*[self.enqueue(*args) for args in calls])
 
     async def enqueue_in(self, seconds: float, *args: Any) -> None:
-        """Enqueue one task that is due in so many seconds."""
+        """Enqueue one task that is due in `seconds` seconds."""
         raise NotImplementedError
 
     async def wait(self, handle: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Drain: so many tasks are queued, then a worker process starts.  How fast is it, and what does a task cost?"""
+"""Drain: tasks are queued, then a worker process starts.  How fast is it, and what does a task cost?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def drain(
 ) -> dict[str, float]:
     """Fill the queue, start the workers, wait until everything is settled.
 
-    The queue gets exactly `number` tasks, or as many as this contestant gets where the ordinary one gets `tasks`.
+    The queue gets exactly `number` tasks, or as many as this contestant gets when an average one gets `tasks`.
 
     The clock runs from the body of the first task to the moment when the contestant regards the last one as finished,
     the worker's CPU likewise.  The figures of the server include the start of the worker.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def enqueue(bench: Bench, contestant: Contestant, *, width: int, tasks: int = 10_000) -> dict[str, float]:
-    """Enqueue no-ops: one call after the other (width 1), so many in one `gather`, or in bulk (width 0)."""
+    """Enqueue no-ops: one call after the other (width 1), `width` calls in one `gather`, or in bulk (width 0)."""
     bench.clear()
     number = tasks if width == 1 else bench.tasks(contestant, tasks)
     return bench.call(contestant, bench.job(contestant, "enqueue", width=width, tasks=number, seconds=10.0))

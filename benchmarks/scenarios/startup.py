@@ -1,4 +1,4 @@
-"""Start-up: the import, and the time until a new worker runs a task that waits for it."""
+"""Start-up: the import, and the time until a new worker runs a waiting task."""
 
 from __future__ import annotations
 

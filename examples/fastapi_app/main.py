@@ -1,4 +1,4 @@
-"""A request starts a job and answers 202 with its id; another request asks what became of it."""
+"""A request starts a job and answers 202 with its id; another request asks for its outcome."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def order_report(order: Order) -> Job:
 
 @app.get("/jobs/{job_id}")
 async def job(job_id: str, wait: Annotated[float, Query(gt=0, le=60)] = 1) -> Job:
-    """What became of a job. While it is not done, the answer takes up to `wait` seconds."""
+    """The outcome of a job. If it is not done, the answer takes up to `wait` seconds."""
     result = _find(job_id)
     try:
         value = await result.get(timeout=wait)

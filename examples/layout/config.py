@@ -1,4 +1,4 @@
-"""The application object, and nothing else: whatever needs it can import it without a cycle."""
+"""Only the application object, so that every module can import it without a cycle."""
 
 from __future__ import annotations
 

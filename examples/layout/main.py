@@ -1,4 +1,4 @@
-"""The main module imports both, so a worker that is pointed at main:huey knows every task."""
+"""The main module imports the application and all tasks, so a worker that runs main:huey knows every task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decorated functions. A project has as many such modules as it likes."""
+"""The decorated functions. A project can have many such modules."""
 
 from __future__ import annotations
 

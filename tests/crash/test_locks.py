@@ -54,7 +54,7 @@ async def test_what_a_killed_worker_held_can_be_flushed_when_its_lease_is_over(r
     assert not await rig.huey.is_locked("shared")
 
 
-async def test_who_waits_in_another_process_is_woken_by_the_release(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_release_wakes_waiters_in_other_processes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     # Within the life of this test nobody asks again by itself.
     monkeypatch.setattr(permits, "_LONGEST_REFUSAL_MS", _HOUR * 1000)
     worker, result = await _hold(rig, _HOUR)

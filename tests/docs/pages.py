@@ -78,19 +78,19 @@ def section(page: Path, heading: str) -> str:
 
 
 def rows(text: str) -> list[list[str]]:
-    """The shared of the first table in `text`, its two head lines left out."""
+    """The cells of the first table in `text`, without its two head lines."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [_shared(line) for line in lines[2:]]
+    return [_cells(line) for line in lines[2:]]
 
 
 def tables(text: str) -> Iterator[tuple[list[str], list[list[str]]]]:
     """The head and the rows of each table in `text`."""
     for found in re.finditer(r"(?:^\|.*\n)+", text, re.MULTILINE):
         head, _, *lines = found[0].splitlines()
-        yield _shared(head), [_shared(line) for line in lines]
+        yield _cells(head), [_cells(line) for line in lines]
 
 
-def _shared(line: str) -> list[str]:
+def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 

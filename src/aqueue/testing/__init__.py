@@ -1,4 +1,4 @@
-"""Help for those who test their tasks, or a storage: clocks that are moved by hand, and the suite of every storage.
+"""Helpers to test tasks, or a storage: clocks that a test moves by hand, and the conformance suite for storages.
 
 The suite is ``aqueue.testing.conformance``. Nothing here needs a test framework.
 """

@@ -23,10 +23,10 @@ class _Waiter:
 
 
 class ManualClock:
-    """Implements ``aqueue.core.clock.Clock``. Belongs to one event loop at a time.
+    """Implements ``aqueue.core.clock.Clock``. Use it in one event loop at a time.
 
-    What waits on it sleeps until its event is set or until `advance` has moved time far enough, however long that takes
-    in the world outside. `now_ms` is the first instant that it shows, milliseconds since the epoch.
+    A wait on it ends when its event is set or when `advance` has moved the clock far enough, no matter how much real
+    time passes. `now_ms` is the instant at which the clock starts, in milliseconds since the epoch.
     """
 
     def __init__(self, now_ms: int = 1_000_000_000_000) -> None:
@@ -59,7 +59,7 @@ class ManualClock:
             self._waiters.discard(waiter)
 
     def advance(self, seconds: float) -> None:
-        """Move time forward, at once. The waits that are due by then end as soon as the event loop gets to them.
+        """Move the clock forward. The waits that are due by then end as soon as the event loop gets to them.
 
         Raises:
             ValueError: `seconds` is negative.
@@ -72,7 +72,7 @@ class ManualClock:
             waiter.timeout.cancel()
 
     async def wait_for_waiters(self, count: int = 1) -> None:
-        """Return once `count` waits are asleep on this clock: then what is under test has come to rest.
+        """Return once `count` waits sleep on this clock, which means that the code under test has come to rest.
 
         A wait that `advance` or its event has just ended does not count.
         """

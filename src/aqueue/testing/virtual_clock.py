@@ -1,4 +1,4 @@
-"""Time for the tests of an application: whoever moves it runs what becomes due."""
+"""A clock for the tests of an application. Moving it runs the tasks that become due."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[VirtualClock]:
-    """Put `huey` into immediate mode, on an empty store and on a clock that begins now and stands still.
+    """Put `huey` into immediate mode, with an empty store and a clock that starts at the current time and stands still.
 
-    With `periodic`, whoever moves the clock runs periodic tasks, too. At the end of the block `huey` is as it was
-    before.
+    With `periodic`, moving the clock runs periodic tasks, too. After the block `huey` is as it was before.
     """
     clock = ManualClock(SystemClock().now_ms())
     parts = huey._parts
@@ -38,7 +37,7 @@ async def virtual_clock(huey: Huey, *, periodic: bool = False) -> AsyncIterator[
 
 
 class VirtualClock:
-    """The time of an application: of delays, etas, retries and expiry. Made by ``virtual_clock``."""
+    """Controls the time of an application: delays, etas, retries and expiry. Made by ``virtual_clock``."""
 
     def __init__(self, clock: ManualClock, immediate: Immediate, scheduler: Scheduler | None) -> None:
         self._clock = clock
@@ -46,14 +45,14 @@ class VirtualClock:
         self._timekeeper = scheduler
 
     def now(self) -> datetime:
-        """The instant at which it stands, in UTC."""
+        """The current time of this clock, in UTC."""
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
 
     async def advance(self, seconds: float | timedelta) -> None:
-        """Let time pass, and run what becomes due meanwhile, each task at its instant.
+        """Move the clock forward, and run the tasks that become due meanwhile, each at its instant.
 
         Raises:
-            TypeError, ValueError: `seconds` is no span of time.
+            TypeError, ValueError: `seconds` is not a span of time.
         """
         left_ms = span_ms(seconds, "seconds")
         next_ms = await self._run_due()
@@ -64,10 +63,10 @@ class VirtualClock:
             next_ms = await self._run_due()
 
     async def _run_due(self) -> int | None:
-        """Run what is due by now; return in how many milliseconds something is due again, None if nothing is."""
+        """Run what is due by now. Returns the milliseconds until something is due again, or None if nothing is."""
         await self._fire_due()
         next_task_ms = await self._immediate.run_due()
-        # Once more: a task may have changed the schedules.
+        # Fire again, because a task may have changed the schedules.
         next_tick_ms = await self._fire_due()
         return min((wait for wait in (next_task_ms, next_tick_ms) if wait is not None), default=None)
 

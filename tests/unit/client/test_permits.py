@@ -146,7 +146,7 @@ async def test_who_does_not_wait_is_refused_at_once_and_leaves_no_line(bench: Be
     assert bench.listens == 0
 
 
-async def test_who_waits_in_vain_is_refused_in_the_end(bench: Bench) -> None:
+async def test_a_waiter_is_refused_when_its_time_is_over(bench: Bench) -> None:
     held = await bench.take()
     with pytest.raises(TaskLockedException) as caught:
         await bench.take(wait_ms=20)

@@ -68,7 +68,7 @@ async def test_a_semaphore_has_room_for_as_many_as_it_says(huey_on_any_store: Hu
         assert not await huey_on_any_store.is_locked("room")
 
 
-async def test_who_waits_is_woken_by_the_release(huey_on_any_store: Huey, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_release_wakes_the_waiter(huey_on_any_store: Huey, monkeypatch: pytest.MonkeyPatch) -> None:
     huey = huey_on_any_store
     # Nobody who waits asks again by itself within the life of this test.
     monkeypatch.setattr(permits, "_LONGEST_REFUSAL_MS", 3_600_000)

@@ -28,7 +28,7 @@ _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _LONG_LIFE = 60.0
 _LAST_SECONDS = 1.0
-# Exit codes that are no error while stopping: stopped, terminated while it was starting, or without a store.
+# Exit codes that are not errors while stopping: stopped, terminated while it was starting, or without a store.
 _HARMLESS = {0, -signal.SIGTERM, UNAVAILABLE}
 
 

@@ -1,14 +1,15 @@
-"""What makes a store a storage of aqueue: checks that any test runner can run.
+"""The conformance suite for storages: checks that any test runner can run.
 
-A check is an ``async def check_...(harness)`` that raises when a promise of ``aqueue.storage.protocol`` is broken. The
-one who runs it brings the harness: how to make the storage under test, and how to let time pass for it. Every storage
-passes `CHECKS`; one whose store serves several processes also passes `SHARED_CHECKS`. With pytest and anyio::
+A check is an ``async def check_...(harness)`` that raises if the storage breaks a promise of
+``aqueue.storage.protocol``. You provide the harness, which makes the storage under test and lets time pass for it.
+Every storage must pass `CHECKS`; a storage that serves several processes must also pass `SHARED_CHECKS`. With pytest
+and anyio::
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_conformance(check):
         await check(MyHarness())
 
-``pytest.register_assert_rewrite("aqueue.testing.conformance")`` makes a failing check say what it saw.
+With ``pytest.register_assert_rewrite("aqueue.testing.conformance")`` a failing check shows the compared values.
 """
 
 from __future__ import annotations

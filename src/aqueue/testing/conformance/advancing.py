@@ -1,4 +1,4 @@
-"""Schedules: a state that is replaced only by who has seen it, in one step with the tasks that it fires."""
+"""Schedules: a state is replaced only by a caller that knows the current one, in one step with the tasks it fires."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def check_a_step_keeps_its_tasks(harness: Harness) -> None:
 
 
 async def check_a_step_may_be_repeated(harness: Harness) -> None:
-    """Also when the task that it kept has ended and is forgotten: a tick fires once."""
+    """A tick fires once, even if the step is repeated after its task has ended and expired."""
     async with opened(harness.make()) as storage:
         steps = [await storage.advance("hourly", b"", b"one", [Envelope("tick", b"")]) for _ in range(2)]
         assert steps == [Advance.MADE, Advance.KNOWN]
@@ -120,7 +120,7 @@ async def check_a_step_fires_many_tasks(harness: Harness) -> None:
         assert [delivery.id for delivery in await pull(storage, 500)] == ids
 
 
-async def check_of_many_steps_from_one_state_one_is_made(harness: Harness) -> None:
+async def check_only_one_of_many_steps_from_a_state_is_made(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         seen = b""
         for number in range(20):
@@ -135,7 +135,7 @@ async def check_of_many_steps_from_one_state_one_is_made(harness: Harness) -> No
             assert (await pull_one(storage)).id == f"t{seen.decode()}"
 
 
-async def check_a_step_wakes_who_waits_for_tasks(harness: Harness) -> None:
+async def check_a_step_wakes_waiting_pulls(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         seen = b""
         for number, priority in enumerate([0, 7, 7]):
@@ -147,7 +147,7 @@ async def check_a_step_wakes_who_waits_for_tasks(harness: Harness) -> None:
                 seen = state
 
 
-async def check_a_step_that_fires_nothing_is_told(harness: Harness) -> None:
+async def check_a_step_that_fires_nothing_is_announced(harness: Harness) -> None:
     async with (
         opened(harness.make()) as storage,
         listening(storage, "me") as mine,
@@ -183,7 +183,7 @@ CHECKS = (
     check_a_step_may_be_repeated,
     check_a_step_keeps_no_task_that_is_known,
     check_a_step_fires_many_tasks,
-    check_of_many_steps_from_one_state_one_is_made,
-    check_a_step_wakes_who_waits_for_tasks,
-    check_a_step_that_fires_nothing_is_told,
+    check_only_one_of_many_steps_from_a_state_is_made,
+    check_a_step_wakes_waiting_pulls,
+    check_a_step_that_fires_nothing_is_announced,
 )

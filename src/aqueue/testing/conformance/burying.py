@@ -1,4 +1,4 @@
-"""Dead letters: what is kept of tasks that failed or died, and running them again."""
+"""Dead letters: what the storage keeps of failed and dead tasks, and how they run again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def death(
     ttl_ms: int = KEEP_MS,
     dead_ttl_ms: int = KEEP_MS,
 ) -> Settlement:
-    """The end of a task of which a dead letter is kept."""
+    """A settlement that ends a task and leaves a dead letter."""
     return verdict(delivery, error, state=state, ttl_ms=ttl_ms)._replace(dead_ttl_ms=dead_ttl_ms)
 
 
@@ -65,7 +65,7 @@ async def check_what_failed_or_died_leaves_a_letter(harness: Harness) -> None:
         assert (failed.failures, failed.deliveries, failed.result) == (2, 2, b"\xffwhy")
         assert began_ms - 1 <= failed.at_ms <= harness.now_ms() + 1
         assert (dead.id, dead.state, dead.payload, dead.queue) == ("dead", State.DEAD, b"payload of dead", "default")
-        # The record says what it always says.
+        # A dead letter does not change the record.
         assert await storage.records(["failed"]) == [Record(State.FAILED, b"\xffwhy")]
 
 
@@ -124,7 +124,7 @@ async def check_a_task_can_come_back_with_another_payload(harness: Harness) -> N
         assert (await pull_one(storage)).payload == b"\x00other"
 
 
-async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness: Harness) -> None:
+async def check_a_retry_of_a_linked_task_moves_no_node_on(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         nodes = [Node(Envelope(name, b"payload")) for name in ("a", "b")]
         await storage.push_workflow([*nodes, Node(Envelope("c", b"join"), ("a", "b"), Trigger.ENDED)])
@@ -141,7 +141,7 @@ async def check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited(harness:
         inputs = [("failed", b"why"), ("done", b"result")]
         joint = await pull_one(storage)
         assert parted(joint.payload).inputs == inputs
-        # A node comes back with what it was given.
+        # A node comes back with the inputs that it had.
         assert await storage.settle([death(joint)._replace(linked=True)]) == [True]
         assert await _retry(storage, "c")
         assert parted((await pull_one(storage)).payload).inputs == inputs
@@ -267,7 +267,7 @@ CHECKS = (
     check_only_the_owner_leaves_a_letter,
     check_a_letter_brings_its_task_back,
     check_a_task_can_come_back_with_another_payload,
-    check_a_retry_of_a_linked_task_is_no_news_to_those_who_waited,
+    check_a_retry_of_a_linked_task_moves_no_node_on,
     check_a_letter_is_good_for_one_retry,
     check_a_retry_wakes_a_pull_that_waits,
     check_a_task_fails_again_after_its_retry,

@@ -1,4 +1,4 @@
-"""Tasks of workflows that are stopped before they run: cancelled or revoked, wherever they are."""
+"""Stopping tasks of workflows before they run: cancelling and revoking them in each place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _around(middle: Node) -> list[Node]:
 
 
 async def _check_what_follows(storage: Storage) -> None:
-    """The middle one was cancelled: those after it are, unless they take every verdict."""
+    """After the middle node was cancelled, all later nodes are cancelled, except those that take every verdict."""
     assert await storage.records(["middle", "next", "handler"]) == [Record(State.CANCELLED, _WHY)] * 3
     [after_all] = await pull(storage)
     assert (after_all.id, inputs_of(after_all)) == ("after-all", [("cancelled", _WHY)])

@@ -1,4 +1,4 @@
-"""Workflows that do not go well: who is cancelled by a verdict, who handles it, and who goes on all the same."""
+"""Failures in workflows: which nodes a verdict cancels, which handle it, and which run nevertheless."""
 
 from __future__ import annotations
 

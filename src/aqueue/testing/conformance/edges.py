@@ -1,4 +1,4 @@
-"""Sizes, bytes and repetitions that a storage meets sooner or later."""
+"""Unusual sizes, bytes and repetitions."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def check_a_large_batch_of_later_tasks(harness: Harness) -> None:
 
 
 async def _pull_all(storage: Storage, count: int) -> list[Delivery]:
-    """All `count` ready tasks, in as many calls as it takes."""
+    """Pull all `count` ready tasks, in as many calls as it takes."""
     deliveries: list[Delivery] = []
     while some := await pull(storage, count):
         deliveries += some
@@ -111,7 +111,7 @@ async def check_a_payload_is_kept_as_it_is(harness: Harness) -> None:
         await storage.push([Envelope(f"t{number}", payload) for number, payload in enumerate(payloads)])
         deliveries = await _pull_all(storage, len(payloads))
         assert [delivery.payload for delivery in deliveries] == payloads
-        # The way through the schedule, and the one through a retry.
+        # Once through the schedule, and once through a retry.
         await storage.settle([put_back(delivery, delay_ms=1) for delivery in deliveries])
         await promote(harness, storage, len(payloads))
         deliveries = await _pull_all(storage, len(payloads))
@@ -137,7 +137,7 @@ async def check_names_may_use_every_character_they_are_allowed(harness: Harness)
             assert await storage.records([task_id]) == [Record(State.DONE, b"r")]
 
 
-# -- repetitions: what a caller does whose reply was lost
+# -- repetitions: a caller repeats a call if it lost the reply
 
 
 async def check_every_call_may_be_repeated(harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""What a client is told while it listens: verdicts and progress of its tasks, and when a new task is due first."""
+"""What a listening client hears: verdicts and progress of its tasks, and the due time of a task that is due first."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def check_a_client_that_watches_is_told_too(harness: Harness) -> None:
         assert await storage.records(["task"], "you") == [Record(State.DONE, b"r", b"1/2")]
 
 
-async def check_who_watches_a_retried_task_is_told_of_its_verdict(harness: Harness) -> None:
+async def check_a_watcher_of_a_retried_task_is_told_its_verdict(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "you") as mailbox:
         delivery = await lend(storage, "task")
         await storage.records(["task"], "you")
@@ -145,7 +145,7 @@ async def check_a_task_that_is_due_first_is_announced(harness: Harness) -> None:
 
 
 async def _expect_due(mailbox: Mailbox, hours: int) -> None:
-    """The announcement of a task that is due in so many hours, possibly after some that could have been spared."""
+    """Wait for the announcement of a task that is due in `hours` hours. Superfluous ones may come before it."""
     while True:
         event = await mailbox.next()
         assert isinstance(event, Due)
@@ -160,7 +160,7 @@ async def check_a_client_can_listen_again(harness: Harness) -> None:
             async with listening(storage, "me") as mailbox:
                 await storage.settle([verdict(await lend(storage, f"t{number}"), b"r", reply="me")])
                 await mailbox.expect(Settled(f"t{number}", State.DONE, b"r"))
-            # Nobody listens to this one, and it is not kept for later either.
+            # No client listens to this verdict, and the storage does not keep it for a later one.
             await storage.settle([verdict(await lend(storage, f"unheard-{number}"), b"r", reply="me")])
 
 
@@ -169,7 +169,7 @@ CHECKS = (
     check_only_the_named_client_is_told,
     check_a_verdict_is_told_once,
     check_a_client_that_watches_is_told_too,
-    check_who_watches_a_retried_task_is_told_of_its_verdict,
+    check_a_watcher_of_a_retried_task_is_told_its_verdict,
     check_a_put_back_is_not_told,
     check_a_large_result_is_told_or_can_be_looked_up,
     check_progress_is_kept_and_told,

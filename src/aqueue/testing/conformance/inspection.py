@@ -1,4 +1,4 @@
-"""Looking: records, depths, workers and what the storage says of itself."""
+"""Inspection: records, depths, workers, and the storage's description of itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def check_a_record_follows_the_life_of_its_task(harness: Harness) -> None:
         assert await state_of(storage, "task") is State.RETRYING
         delivery = await pull_one(storage)
         assert await state_of(storage, "task") is State.RUNNING
-        # Given back unstarted: what it waits for now is not a retry.
+        # The task is given back unstarted, so it is not waiting for a retry.
         await storage.settle([put_back(delivery)])
         assert await state_of(storage, "task") is State.QUEUED
         await pull_one(storage)
@@ -84,7 +84,7 @@ async def check_depths_count_every_live_task_once(harness: Harness) -> None:
 
 
 async def _counts(storage: Storage, *queues: str) -> list[tuple[int, int, int]]:
-    """Ready, running and scheduled tasks of each queue."""
+    """The numbers of ready, running and scheduled tasks of each queue."""
     depths = {depth.queue: depth for depth in await storage.depths()}
     found = [depths.get(queue, QueueDepth(queue)) for queue in queues]
     return [(depth.ready, depth.running, depth.scheduled) for depth in found]
@@ -97,7 +97,7 @@ async def check_depths_tell_how_long_the_oldest_task_waits(harness: Harness) -> 
         await storage.push([Envelope("young", b"")])
         before = await _oldest_ms(storage)
         await harness.advance(50)
-        # Clocks are read in whole milliseconds, at both ends.
+        # Both clocks are read in whole milliseconds.
         assert await _oldest_ms(storage) >= before + 49
         assert before >= 99
         await pull(storage, 1)
@@ -110,7 +110,7 @@ async def _oldest_ms(storage: Storage) -> int:
     return sum(depth.oldest_ms for depth in await storage.depths())
 
 
-async def check_a_worker_is_known_by_its_signs_of_life(harness: Harness) -> None:
+async def check_a_worker_is_known_by_its_renewals(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         assert await storage.workers() == []
         delivery = await lend(storage, "task")
@@ -164,7 +164,7 @@ CHECKS = (
     check_records_come_in_the_order_of_the_ids,
     check_depths_count_every_live_task_once,
     check_depths_tell_how_long_the_oldest_task_waits,
-    check_a_worker_is_known_by_its_signs_of_life,
+    check_a_worker_is_known_by_its_renewals,
     check_a_retired_worker_is_forgotten,
     check_retiring_a_worker_loses_nothing,
     check_a_storage_describes_itself,

@@ -1,4 +1,4 @@
-"""Workflows: nodes that wait for the verdicts of others, and what follows from each verdict, in the same step."""
+"""Workflows: nodes wait for the verdicts of other tasks, and the step of a verdict also starts or cancels nodes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ...storage.protocol import Storage
 
 
-# -- in
+# -- pushing
 
 
 async def check_a_node_waits_for_those_before_it(harness: Harness) -> None:
@@ -189,7 +189,7 @@ async def check_a_delay_counts_from_the_last_verdict_before(harness: Harness) ->
         assert await state_of(storage, "last") is State.SCHEDULED
         assert await pull(storage) == []
         await promote(harness, storage, 1)
-        # Clocks of different hosts and rounding allow for some milliseconds.
+        # Different clocks and rounding may cause a difference of some milliseconds.
         assert harness.now_ms() - ended_ms >= 90
         last = await pull_one(storage)
         assert inputs_of(last) == [("done", b"1")]
@@ -279,10 +279,10 @@ async def check_a_verdict_that_nobody_waits_for_is_like_any_other(harness: Harne
         assert await storage.records(["task"]) == [Record(State.DONE, b"result")]
 
 
-# -- who is told, and what is left
+# -- events and records
 
 
-async def check_a_node_is_told_like_any_task(harness: Harness) -> None:
+async def check_a_client_is_told_the_verdict_of_a_node(harness: Harness) -> None:
     async with (
         opened(harness.make()) as storage,
         listening(storage, "me") as mine,
@@ -303,7 +303,7 @@ async def check_any_workflow_ends_as_the_rules_say(harness: Harness) -> None:
 
 
 async def _play(storage: Storage, random: Random) -> None:
-    """A random workflow, whose tasks end in a random order in random ways, some of them before they were due."""
+    """Run a random workflow whose tasks end in random order and in random states, some before they are due."""
     nodes: list[Node] = []
     for number in range(30):
         before = (
@@ -335,7 +335,9 @@ async def _play(storage: Storage, random: Random) -> None:
         [record] = await storage.records([task.id])
         states = [fates[each] if each in ran else State.CANCELLED for each in after]
         starts = task.id not in cancelled and all(state in TRIGGERING[trigger] for state in states)
-        assert (task.id in ran) is starts, f"{task.id} starts when those before are {trigger}, and they are {states}"
+        assert (task.id in ran) is starts, (
+            f"{task.id} must start when the tasks before it are {trigger}, but they are {states}"
+        )
         assert record is not None
         assert record.state is (fates[task.id] if starts else State.CANCELLED)
 
@@ -359,6 +361,6 @@ CHECKS = (
     check_a_verdict_that_is_refused_moves_nothing_on,
     check_a_batch_with_workflows_is_answered_in_its_order,
     check_a_verdict_that_nobody_waits_for_is_like_any_other,
-    check_a_node_is_told_like_any_task,
+    check_a_client_is_told_the_verdict_of_a_node,
     check_any_workflow_ends_as_the_rules_say,
 )

@@ -1,4 +1,4 @@
-"""Leases: how long a delivery is lent for, how its owner keeps it, and who gets it when the owner has vanished."""
+"""Leases: how long a delivery is lent, how its owner keeps it, and who takes it over when the owner vanishes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from ...core.message import Delivery
     from ...storage.protocol import Storage
 
-# Never runs out in a check.
+# A lease that never expires during a check.
 _LONG_LEASE_MS = 600_000
 
-# -- running out
+# -- expiry
 
 
 async def check_a_running_lease_is_not_taken(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        # Once a lease has been taken over, no grace protects the next one any more.
+        # After the first take-over no grace protects later leases.
         await lend(storage, "witness")
         await storage.settle([verdict(await take_over(harness, storage, "two"))])
         delivery = await lend(storage, "task")
@@ -49,14 +49,14 @@ async def check_a_renewed_lease_is_not_taken(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         kept, left = await lend(storage, "kept"), await lend(storage, "left")
         assert await _reclaim_while_renewing(harness, storage, kept) == {left.id}
-        # However often it was renewed, it is still the same delivery.
+        # Renewing a lease does not make a new delivery.
         assert await storage.settle([verdict(kept)]) == [True]
 
 
 async def _reclaim_while_renewing(harness: Harness, storage: Storage, kept: Delivery) -> set[str]:
-    """What "two" gets in three leases, and until it gets something, while the owner of `kept` gives signs of life.
+    """Reclaim for "two" during three leases, and until it gets something, while the owner of `kept` renews its lease.
 
-    Should the machine stall for a lease between a sign and the reclaim after it, the grace is what protects the owner.
+    If the machine stalls for a lease between a renewal and the next reclaim, the grace protects the owner.
     """
     taken: set[str] = set()
     for step in range(200):
@@ -68,7 +68,7 @@ async def _reclaim_while_renewing(harness: Harness, storage: Storage, kept: Deli
     return taken
 
 
-async def check_owners_get_a_lease_to_speak_up_when_reclaiming_begins(harness: Harness) -> None:
+async def check_owners_get_a_lease_to_renew_when_reclaiming_begins(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         alive = await lend(storage, "alive")
         await lend(storage, "vanished")
@@ -77,12 +77,12 @@ async def check_owners_get_a_lease_to_speak_up_when_reclaiming_begins(harness: H
         assert await _reclaim_while_renewing(harness, storage, alive) == {"vanished"}
 
 
-async def check_owners_get_a_lease_to_speak_up_after_a_pause(harness: Harness) -> None:
+async def check_owners_get_a_lease_to_renew_after_a_pause(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await lend(storage, "witness")
         await take_over(harness, storage, "two")
         alive = await lend(storage, "alive")
-        # Nobody reclaims and nobody renews, as when every machine was suspended.
+        # No consumer reclaims or renews, as if every machine were suspended.
         await harness.advance(2 * LEASE_MS)
         assert await reclaim(storage, "two", 10) == []
         assert await _reclaim_while_renewing(harness, storage, alive) == {"witness"}
@@ -108,7 +108,7 @@ async def check_a_taken_over_lease_runs_anew(harness: Harness) -> None:
         fences = [(await lend(storage, "task")).fence]
         for consumer in ("two", "three", "two"):
             fences.append((await take_over(harness, storage, consumer)).fence)
-            # The lease of `consumer` has only just begun.
+            # The lease of `consumer` has just begun.
             assert await reclaim(storage, "four", 10) == []
         assert fences == [1, 2, 3, 4]
 
@@ -127,7 +127,7 @@ async def check_each_lease_is_judged_by_its_own_length(harness: Harness) -> None
         assert len(await patient.adopt([pulled.receipt, renewed.receipt])) == 1
         with closing(patient.lease_keeper()) as keeper:
             assert keeper.renew([renewed.receipt], b"").lost == []
-        # One that looks often and one that looks rarely, in turns.
+        # A consumer that reclaims often and one that reclaims rarely take turns.
         for number, looking in enumerate((quick, patient, quick)):
             await lend(storage, f"vanished{number}", consumer="gone")
             taken: list[Delivery] = []
@@ -169,7 +169,7 @@ async def check_after_a_pause_each_owner_gets_a_lease_of_its_own_length(harness:
             assert keeper.renew([delivery.receipt], b"").lost == []
 
 
-# -- signs of life
+# -- renewal
 
 
 async def check_renew_names_what_is_lost_and_keeps_the_rest(harness: Harness) -> None:
@@ -188,12 +188,12 @@ async def check_renew_names_what_is_lost_and_keeps_the_rest(harness: Harness) ->
         assert set(renew(storage, receipts)) == set(receipts)
 
 
-async def check_a_pulse_beats_while_the_event_loop_stands_still(harness: Harness) -> None:
+async def check_leases_are_renewed_while_the_event_loop_is_blocked(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         delivery = await lend(storage, "task")
         keeper = keeper_of(storage)
         with ThreadPoolExecutor(max_workers=1) as thread:
-            # The event loop runs in this thread, which waits here for the other one.
+            # This thread runs the event loop, and blocks here until the other one is done.
             for _ in range(3):
                 renewal = thread.submit(keeper.renew, [delivery.receipt], b"busy").result(PATIENCE_SECONDS)
                 assert renewal.lost == []
@@ -224,7 +224,7 @@ async def check_suspects_are_taken_over_a_few_at_a_time(harness: Harness) -> Non
         assert {item.id for item in first + second} == {"a", "b"}
 
 
-# -- adopting what got lost on its way to its owner
+# -- adopting deliveries that never reached their owner
 
 
 async def check_a_consumer_adopts_what_it_is_lent_but_does_not_hold(harness: Harness) -> None:
@@ -243,7 +243,7 @@ async def check_a_consumer_adopts_what_it_is_lent_but_does_not_hold(harness: Har
 
 async def check_what_is_adopted_is_leased_anew(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        # Once a lease has been taken over, no grace protects the next one any more.
+        # After the first take-over no grace protects later leases.
         await lend(storage, "witness")
         await storage.settle([verdict(await take_over(harness, storage, "two"))])
         delivery = await lend(storage, "task", consumer="me")
@@ -266,8 +266,8 @@ async def check_a_consumer_adopts_from_nobody_else(harness: Harness) -> None:
 CHECKS = (
     check_a_running_lease_is_not_taken,
     check_a_renewed_lease_is_not_taken,
-    check_owners_get_a_lease_to_speak_up_when_reclaiming_begins,
-    check_owners_get_a_lease_to_speak_up_after_a_pause,
+    check_owners_get_a_lease_to_renew_when_reclaiming_begins,
+    check_owners_get_a_lease_to_renew_after_a_pause,
     check_reclaim_keeps_to_its_limit_and_queues,
     check_a_taken_over_lease_runs_anew,
     check_each_lease_is_judged_by_its_own_length,
@@ -275,7 +275,7 @@ CHECKS = (
     check_after_a_pause_each_owner_gets_a_lease_of_its_own_length,
     check_suspects_are_taken_over_a_few_at_a_time,
     check_renew_names_what_is_lost_and_keeps_the_rest,
-    check_a_pulse_beats_while_the_event_loop_stands_still,
+    check_leases_are_renewed_while_the_event_loop_is_blocked,
     check_a_consumer_adopts_what_it_is_lent_but_does_not_hold,
     check_what_is_adopted_is_leased_anew,
     check_a_consumer_adopts_from_nobody_else,

@@ -1,4 +1,4 @@
-"""Looking after a namespace: what is in each place, page by page."""
+"""Administration of a namespace: the tasks in each place, page by page, and flushing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOUR_MS = 3_600_000
 
 
 async def walk(storage: Storage, place: Place, queue: str = "") -> list[StoredTask]:
-    """All that is in `place`."""
+    """List all tasks in `place`."""
     found: list[StoredTask] = []
     async for page in storage.admin.walk(place, queue):
         assert 0 < len(page) <= PAGE
@@ -57,7 +57,7 @@ async def check_a_listed_task_is_told_in_full(harness: Harness) -> None:
         [lent] = await walk(storage, Place.LENT)
         assert lent[:5] == ("task", State.RUNNING, b"\x00payload", "mail", 7)
         assert (lent.deliveries, lent.consumer, lent.failures) == (1, "one", 0)
-        # Clocks are read in whole milliseconds, and a server has a clock of its own.
+        # Both clocks are read in whole milliseconds, and a server has its own.
         assert began_ms - 1 <= lent.at_ms - LEASE_MS <= harness.now_ms() + 1
         await storage.settle([put_back(delivery, State.RETRYING, delay_ms=_HOUR_MS, failures=1)])
         [later] = await walk(storage, Place.SCHEDULED)
@@ -121,7 +121,7 @@ async def check_a_long_list_comes_in_pages(harness: Harness) -> None:
         deliveries = await pull(storage, len(names))
         assert sorted(await ids_in(storage, Place.LENT)) == names
         await storage.settle([verdict(delivery) for delivery in deliveries])
-        # A scan may come by the same record twice.
+        # A scan may return the same record twice.
         assert set(await ids_in(storage, Place.ENDED)) == set(names)
         assert await ids_in(storage, Place.READY) == await ids_in(storage, Place.LENT) == []
 
@@ -154,7 +154,7 @@ async def check_nothing_is_left_of_what_was_flushed(harness: Harness) -> None:
         assert await storage.shared.holders() == []
         assert renew(storage, [running.receipt]) == [running.receipt]
         assert await storage.settle([verdict(running)]) == [False]
-        # And it goes on, with the ids that there were, and nothing revoked.
+        # The namespace works again, the old ids are free, and nothing is revoked.
         assert await storage.push([Envelope("ready", b""), Envelope("running", b"")]) == [True, True]
         again = [*await pull(storage), *await pull(storage)]
         assert [(delivery.id, delivery.may_be_revoked) for delivery in again] == [("ready", False), ("running", False)]

@@ -1,4 +1,4 @@
-"""Who owns a delivery: its receipt, and nothing else, until the next delivery of the task voids it."""
+"""Ownership: only the receipt of the latest delivery of a task counts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def check_a_former_owner_changes_nothing(harness: Harness) -> None:
 
 
 async def check_a_consumer_does_not_inherit_from_itself(harness: Harness) -> None:
-    """A worker that stalls may take its own delivery over; what it did before the stall does not count any more."""
+    """A worker that stalls may take its own delivery over. Then its receipt from before the stall is void."""
     async with opened(harness.make()) as storage:
         before = await lend(storage, "task", consumer="one")
         after = await take_over(harness, storage, "one")
@@ -67,7 +67,7 @@ async def check_a_receipt_does_not_outlast_a_put_back(harness: Harness) -> None:
             if delay_ms:
                 await promote(harness, storage, 1)
             after = await pull_one(storage)
-            # Same task, same consumer, and both are first deliveries of their entry.
+            # Both are first deliveries of their entries, of the same task to the same consumer.
             assert await storage.settle([verdict(before, b"before"), put_back(before)]) == [False, False]
             assert not await storage.report(before.receipt, "task", b"before", "")
             assert renew(storage, [before.receipt]) == [before.receipt]
@@ -89,7 +89,7 @@ async def check_every_part_of_a_receipt_counts(harness: Harness) -> None:
             right._replace(count=2),
             right._replace(count=-1),
         }
-        # A store that tells its entries apart without their place has a genuine one among these.
+        # If a store does not need the place to identify an entry, one of these receipts is genuine.
         for receipt in forged - {right, other.receipt}:
             wrong = delivery._replace(receipt=receipt)
             assert await storage.settle([verdict(wrong), put_back(wrong)]) == [False, False]

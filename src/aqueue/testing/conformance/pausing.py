@@ -1,4 +1,4 @@
-"""Pauses: nothing of a queue is handed out, whoever asks and however."""
+"""Pauses: no call hands out tasks of a paused queue."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def check_nothing_of_a_paused_queue_is_handed_out(harness: Harness) -> Non
         assert sorted(await _pulled(storage, *_BOTH)) == ["b0", "b1"]
         assert await storage.admin.resume("a")
         assert await storage.admin.paused() == set()
-        # In the order in which they came: no turn is lost.
+        # The tasks keep the order in which they came.
         assert await _pulled(storage, *_BOTH) == ["a3", "a1", "a0", "a2"]
 
 
@@ -60,7 +60,7 @@ async def check_a_queue_can_be_paused_before_it_holds_anything(harness: Harness)
         await storage.push([Envelope("low", b""), Envelope("high", b"", priority=7)])
         assert await pull(storage) == []
         await storage.admin.resume("default")
-        # What nobody has read from before may take a second look.
+        # The first pull from a line may return nothing.
         assert await _pulled(storage) + await _pulled(storage) == ["high", "low"]
 
 
@@ -113,7 +113,7 @@ async def check_a_pull_that_waits_gets_nothing_of_a_paused_queue(harness: Harnes
                 assert [delivery.id for delivery in deliveries] == [f"task-{len(queues)}"]
 
 
-async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> None:
+async def check_a_resume_wakes_waiting_pulls(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await storage.push([Envelope("task", b"")])
         await storage.admin.pause("default")
@@ -124,7 +124,7 @@ async def check_a_resumed_queue_is_told_to_those_who_wait(harness: Harness) -> N
 
 
 async def _pull_until_there_is_one(storage: Storage) -> str:
-    """As a worker does it: a pull that was woken may come back without anything."""
+    """Pull in a loop, as a worker does, because a woken pull may return nothing."""
     while True:
         for delivery in await pull(storage, 10, wait_ms=LONG_WAIT_MS):
             return delivery.id
@@ -190,7 +190,7 @@ CHECKS = (
     check_one_queue_stays_paused_while_everything_is,
     check_a_pause_is_told_once,
     check_a_pull_that_waits_gets_nothing_of_a_paused_queue,
-    check_a_resumed_queue_is_told_to_those_who_wait,
+    check_a_resume_wakes_waiting_pulls,
     check_what_is_lent_is_not_disturbed_by_a_pause,
     check_nothing_of_a_paused_queue_is_taken_over,
     check_a_lost_reply_is_adopted_after_the_pause,

@@ -1,4 +1,4 @@
-"""The way out: order, limits, and waits that end when there is something to wait no longer for."""
+"""Pulling: the order of tasks, limits, and waits that end when a task arrives."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def check_the_highest_priority_comes_first(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         priorities = [0, 100, -1, 9, 10, 0, -20, 9]
         await storage.push([Envelope(f"t{n}", b"", priority=priority) for n, priority in enumerate(priorities)])
-        # The limits cut through the levels.
+        # Some limits end in the middle of a lane.
         found = [_ids(await pull(storage, limit)) for limit in (2, 2, 3, 9)]
         assert found == [["t1", "t4"], ["t3", "t7"], ["t0", "t5", "t2"], ["t6"]]
 
@@ -65,7 +65,7 @@ async def check_equal_priorities_come_in_the_order_of_the_queues(harness: Harnes
 
 async def check_only_the_asked_queues_are_pulled(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        # Names of which one is the beginning of the other, also together with a priority.
+        # One name is a prefix of the other, also together with a priority.
         levels = [("q", 11), ("q1", 1), ("q.1", 1), ("q-1", 1), ("Q", 1), ("q_", 1)]
         await storage.push([Envelope(f"{queue}@{priority}", b"", queue, priority) for queue, priority in levels])
         for queue, priority in levels:
@@ -102,7 +102,7 @@ async def check_a_waiting_pull_takes_no_more_than_its_limit(harness: Harness) ->
         for number in range(5):
             async with background(intake.pull(1, LONG_WAIT_MS)) as task:
                 await harness.advance(20)
-                # All of them get in line in one moment.
+                # All of them get in line at the same moment.
                 nodes = [node(f"{queue}{number}", queue=queue) for queue in ("a", "b")]
                 await storage.push_workflow([*nodes, node(f"c{number}", queue="a", priority=7)])
                 found = await outcome(task)
@@ -124,7 +124,7 @@ async def check_an_empty_pull_ends_after_its_wait(harness: Harness) -> None:
             await harness.advance(20)
             if task.done():
                 break
-        assert task.done(), "it waits on"
+        assert task.done(), "the pull goes on waiting"
         assert task.result() == []
 
 
@@ -163,13 +163,13 @@ async def check_a_waiting_pull_can_be_interrupted(harness: Harness) -> None:
 
 
 async def _interrupt(harness: Harness, intake: Intake, task: asyncio.Task[list[Delivery]]) -> None:
-    """End `task`, which is a pull of `intake` that waits, with nothing."""
+    """Interrupt `task`, a waiting pull of `intake`, which must return no tasks."""
     for _ in range(500):
         await intake.interrupt()
         await harness.advance(10)
         if task.done():
             break
-    assert task.done(), "it waits on"
+    assert task.done(), "the pull goes on waiting"
     assert task.result() == []
 
 
@@ -179,7 +179,7 @@ async def check_a_cancelled_pull_loses_nothing(harness: Harness) -> None:
             async with background(intake.pull(5, LONG_WAIT_MS)):
                 await harness.advance(10 * (number % 2))
                 pushing = asyncio.create_task(storage.push([Envelope(f"t{number}", b"")]))
-                # The pull ends at another point of the push each time.
+                # Each time the pull is cancelled at another point of the push.
                 for _ in range(number):
                     await asyncio.sleep(0)
             assert await pushing == [True]
@@ -187,7 +187,7 @@ async def check_a_cancelled_pull_loses_nothing(harness: Harness) -> None:
 
 
 async def _pull_or_adopt(harness: Harness, intake: Intake, count: int) -> list[Delivery]:
-    """What a consumer gets that asks for new tasks and for those whose delivery it missed."""
+    """Pull new tasks, and adopt deliveries that the consumer missed, until there are `count` of them."""
     found: list[Delivery] = []
     for _ in range(200):
         found += await intake.pull(10, 0)

@@ -1,4 +1,4 @@
-"""The way in: a task is kept once, however often it is pushed."""
+"""Pushing: the storage keeps a task once, even if it is pushed repeatedly."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def check_a_known_id_is_the_same_task_at_every_stage(harness: Harness) -> 
 
 
 async def _push_again(storage: Storage, state: State) -> None:
-    """Push the task once more, ready and scheduled, here and into another queue: it stays where it is."""
+    """Push the task again, ready and scheduled, into the same queue and another one. It must stay where it is."""
     copies = [
         Envelope("task", b"second"),
         Envelope("task", b"third", "elsewhere", priority=9),

@@ -1,4 +1,4 @@
-"""What is left of a task: its verdict and result, which everybody may read until they expire."""
+"""Results: any client can read the verdict and the result of a task until they expire."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def check_a_new_task_does_not_inherit_the_expiry_of_its_id(harness: Harnes
 
 async def check_a_task_without_a_verdict_does_not_expire(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
-        # A put-back that names a time to live: it is meant for results.
+        # The time to live in a settlement applies only to results, not to a task that is put back.
         delivery = await lend(storage, "task")
         assert await storage.settle([put_back(delivery, State.RETRYING, failures=1)._replace(ttl_ms=20)]) == [True]
         await harness.advance(100)

@@ -1,4 +1,4 @@
-"""Later: tasks that are due at an instant or after a while, and the call that makes them ready then."""
+"""Scheduling: tasks that are due at an instant or after a delay, and the call that makes them ready."""
 
 from __future__ import annotations
 

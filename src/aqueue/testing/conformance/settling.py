@@ -1,4 +1,4 @@
-"""The way back: a verdict ends a task, everything else puts it back, and either happens once."""
+"""Settling: a verdict ends a task, any other settlement puts it back, and each happens once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def check_a_verdict_ends_its_task(harness: Harness) -> None:
             delivery = await lend(storage, state)
             assert await storage.settle([verdict(delivery, b"result of " + state.encode(), state=state)]) == [True]
             assert await storage.records([state]) == [Record(state, b"result of " + state.encode())]
-        # A lease that were still there would run out, and be taken over before the one of the witness.
+        # If the lease still existed, it would expire and be taken over before the lease of the witness.
         witness = await lend(storage, "witness")
         assert (await take_over(harness, storage, "two")).id == witness.id
         assert await pull(storage) == []

@@ -1,4 +1,4 @@
-"""What a namespace shares beside its tasks: values, permits that lapse, and limits that are exact."""
+"""Shared state: values, permits that lapse, and exact rate limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .harness import PATIENCE_SECONDS, Harness, SharedHarness, listening, opened
 if TYPE_CHECKING:
     from ...storage.shared import SharedState
 
-# A time to live, or a window, that no check outlives.
+# A time to live, or a window, that is longer than any check.
 _LONG_MS = 10**12
 _SHORT_MS = 200
 _LARGEST = 2**63 - 1
@@ -85,7 +85,7 @@ async def check_a_number_grows(harness: Harness) -> None:
         assert set(totals) == set(range(1, 51))
 
 
-async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
+async def check_a_value_that_is_not_a_number_is_not_changed_by_incr(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         for value in (b"", b"1.0", b'"1"', b"null", b" 1", b"%d" % _LARGEST, b"%d" % 10**30):
             await storage.shared.put("n", value, next(_tokens))
@@ -94,7 +94,7 @@ async def check_what_is_no_number_stays_as_it_is(harness: Harness) -> None:
 
 
 async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
-    """Between a call and its repetition somebody else may have been here."""
+    """A repeated call changes nothing, even if another client changed the value in between."""
     async with opened(harness.make()) as storage:
         shared = storage.shared
         for _ in range(2):
@@ -112,7 +112,7 @@ async def check_a_repeated_call_changes_nothing(harness: Harness) -> None:
         assert await shared.get("put") == b"newer"
         assert [await shared.incr("n", 2, token) for token in ("t5", "t6", "t5")] == [2, 4, 2]
         assert await shared.get("n") == b"4"
-        # Not a refusal either: its caller has given up by then.
+        # A repeated pop of an empty key does not take a value that came later.
         assert await shared.pop("empty", "t7") is None
         await shared.put("empty", b"5", next(_tokens))
         assert await shared.pop("empty", "t7") is None
@@ -155,8 +155,8 @@ async def check_a_permit_is_released_by_its_holder_alone(harness: Harness) -> No
         assert [await shared.release("lock", "mine") for _ in range(2)] == [True, True], "a repetition"
 
 
-async def check_a_released_token_acquires_no_more(harness: Harness) -> None:
-    """Or a request that was long under way would take a permit for somebody who has left."""
+async def check_a_released_token_cannot_acquire_again(harness: Harness) -> None:
+    """Otherwise a late request would take a permit for a caller that has left."""
     async with opened(harness.make()) as storage:
         shared = storage.shared
         assert await _is_granted(shared, "lock", "mine")
@@ -224,7 +224,7 @@ async def check_holders_are_known(harness: Harness) -> None:
         assert all(0 < holder.left_ms <= number * _LONG_MS for number, holder in zip((1, 3), some, strict=True))
 
 
-async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
+async def check_a_release_notifies_the_waiter(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         shared = storage.shared
         for name in ("lock", "a b:c"):
@@ -234,7 +234,7 @@ async def check_who_waits_is_told_of_a_release(harness: Harness) -> None:
             await mailbox.expect(Freed(name))
 
 
-async def check_a_release_is_told_each_time_that_somebody_was_refused(harness: Harness) -> None:
+async def check_a_release_is_announced_after_every_refusal(harness: Harness) -> None:
     async with opened(harness.make()) as storage, listening(storage, "me") as mailbox:
         for number in range(3):
             assert await _is_granted(storage.shared, "lock", f"t{number}")
@@ -319,7 +319,7 @@ async def check_no_sliding_window_admits_more_than_its_limit(harness: Harness) -
 
 
 async def _admitted(harness: Harness, limit: int, per_ms: int, *, sliding: bool) -> list[tuple[int, int]]:
-    """Who asks again when it was told to is admitted: the instants before and after each admission."""
+    """Spend as often as allowed, and wait as long as each refusal says. Returns the instants around each admission."""
     admitted: list[tuple[int, int]] = []
     refused = 0
     async with opened(harness.make()) as storage:
@@ -332,10 +332,10 @@ async def _admitted(harness: Harness, limit: int, per_ms: int, *, sliding: bool)
                 await harness.advance(20)
                 continue
             refused += 1
-            assert refused == 1, "who waits as long as it was told is admitted"
+            assert refused == 1, "a caller that waits as long as the refusal says is admitted"
             begin = began - per_ms if sliding else began - began % per_ms
             assert sum(ended >= begin for _, ended in admitted) >= limit, "only a full window refuses"
-            # Until the fixed window ends, or the earliest of its calls leaves a sliding one.
+            # Wait until the fixed window ends, or until the earliest call leaves the sliding one.
             assert 0 < wait_ms <= (admitted[-limit][1] if sliding else begin) + per_ms - began + 1
             await harness.advance(wait_ms + 1)
     return admitted
@@ -364,7 +364,7 @@ async def check_permits_and_limits_hold_between_processes(harness: SharedHarness
         assert (await asyncio.gather(*calls)).count(0) == 5
 
 
-async def check_who_waits_in_another_process_is_told_of_a_release(harness: SharedHarness) -> None:
+async def check_a_release_notifies_waiters_in_other_processes(harness: SharedHarness) -> None:
     async with (
         opened(harness.make()) as one,
         opened(harness.join(one)) as other,
@@ -383,19 +383,19 @@ CHECKS = (
     check_only_an_empty_key_takes_a_value,
     check_a_value_lapses,
     check_a_number_grows,
-    check_what_is_no_number_stays_as_it_is,
+    check_a_value_that_is_not_a_number_is_not_changed_by_incr,
     check_a_repeated_call_changes_nothing,
     check_a_permit_has_one_holder,
     check_a_holder_keeps_its_permit_when_it_asks_again,
     check_a_permit_is_released_by_its_holder_alone,
-    check_a_released_token_acquires_no_more,
+    check_a_released_token_cannot_acquire_again,
     check_a_permit_lapses,
     check_a_lapsed_permit_is_not_renewed_but_granted_anew,
     check_a_permit_that_is_renewed_does_not_lapse,
     check_fences_only_grow,
     check_holders_are_known,
-    check_who_waits_is_told_of_a_release,
-    check_a_release_is_told_each_time_that_somebody_was_refused,
+    check_a_release_notifies_the_waiter,
+    check_a_release_is_announced_after_every_refusal,
     check_a_contended_permit_never_has_two_holders,
     check_a_limit_is_exact_under_concurrency,
     check_a_call_is_spent_once,
@@ -406,5 +406,5 @@ CHECKS = (
 
 SHARED_CHECKS = (
     check_permits_and_limits_hold_between_processes,
-    check_who_waits_in_another_process_is_told_of_a_release,
+    check_a_release_notifies_waiters_in_other_processes,
 )

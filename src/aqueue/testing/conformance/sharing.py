@@ -1,4 +1,4 @@
-"""Several processes at one store, each with its own handle: for storages that serve more than one."""
+"""Several processes that share one store, each with its own handle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def _two(harness: SharedHarness) -> AsyncIterator[tuple[Storage, Storage]]:
-    """Two open handles onto one new store."""
+    """Open two handles of one new store."""
     async with opened(harness.make()) as first, opened(harness.join(first)) as second:
         yield first, second
 
@@ -100,7 +100,7 @@ async def check_events_reach_other_processes(harness: SharedHarness) -> None:
         assert isinstance(await mailbox.next(), Due)
 
 
-async def check_what_is_stopped_elsewhere_is_heard_here(harness: SharedHarness) -> None:
+async def check_a_request_to_stop_reaches_other_processes(harness: SharedHarness) -> None:
     async with _two(harness) as (client, worker), listening(worker, "worker") as mailbox:
         delivery = await lend(worker, "running")
         assert await client.cancel("running", b"", KEEP_MS, "")
@@ -131,7 +131,7 @@ async def check_a_vanished_process_is_replaced(harness: SharedHarness) -> None:
 
 
 async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> None:
-    """Four of them push the same tasks and take what they can get: each task is pushed once, lent once, ended once."""
+    """Four processes push the same tasks and pull all they can. Each task is pushed once, lent once and ended once."""
     ids = [f"t{number}" for number in range(200)]
     batches = [[Envelope(task_id, b"", priority=n % 3) for task_id in ids[n * 20 : n * 20 + 20]] for n in range(10)]
     pushed: list[bool] = []
@@ -160,7 +160,7 @@ async def check_concurrent_processes_share_the_work(harness: SharedHarness) -> N
 
 
 async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness) -> None:
-    """Four of them serve one schedule, and each takes every tick that it sees for its own."""
+    """Four processes serve one schedule, and each tries to fire every tick that it sees."""
     ticks = 60
 
     async def serve(storage: Storage, who: int) -> int:
@@ -180,7 +180,7 @@ async def check_concurrent_processes_fire_each_tick_once(harness: SharedHarness)
         assert sorted(int(task_id.partition(".")[0]) for task_id in fired) == [*range(1, ticks + 1)]
 
 
-async def check_a_changed_schedule_is_told_elsewhere(harness: SharedHarness) -> None:
+async def check_a_changed_schedule_is_announced_to_other_processes(harness: SharedHarness) -> None:
     async with _two(harness) as (client, worker), listening(worker, "me") as mailbox:
         assert await client.advance("hourly", b"", b"one", [])
         await mailbox.expect(ScheduleChanged("hourly"))
@@ -237,11 +237,11 @@ CHECKS = (
     check_a_receipt_holds_at_every_handle,
     check_a_waiting_pull_is_woken_from_elsewhere,
     check_events_reach_other_processes,
-    check_what_is_stopped_elsewhere_is_heard_here,
+    check_a_request_to_stop_reaches_other_processes,
     check_a_vanished_process_is_replaced,
     check_concurrent_processes_share_the_work,
     check_concurrent_processes_fire_each_tick_once,
-    check_a_changed_schedule_is_told_elsewhere,
+    check_a_changed_schedule_is_announced_to_other_processes,
     check_a_workflow_moves_on_between_processes,
     check_members_that_end_in_several_processes_join_once,
     check_closing_one_handle_leaves_the_others_alone,

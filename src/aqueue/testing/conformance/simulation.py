@@ -1,10 +1,9 @@
-"""Histories that no test author would think of, and the promises that must hold in each of them.
+"""Random histories, and the promises that must hold in each of them.
 
 A seeded adversary pushes, pulls, settles, reports, renews, adopts, cancels, pauses and retries in any order and in
-batches of any mix, on behalf of every consumer that ever held a delivery, as often and as late as it likes; leases run
-out in between.
-Beside the store runs a ledger that knows who owns what. It predicts every single answer, so that a settlement that is
-accepted from anyone but the owner is found at once, not by what it destroys later.
+mixed batches, on behalf of every consumer that ever held a delivery, repeatedly and late. Leases expire in between.
+A ledger records who owns which task, and predicts every answer of the store. So if the store accepts a settlement from
+anyone but the owner, the check fails at once, not only when the damage shows.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ...core.message import Delivery, Receipt
     from ...storage.protocol import Intake, Storage
 
-# Short enough to let leases run out all the time, long enough for a sign of life to matter.
+# Short enough that leases expire all the time, long enough that renewals matter.
 _LEASES_MS = {"c0": 25, "c1": 25, "c2": 60}
 _STEPS = 150
 _TASKS = 12
@@ -38,11 +37,10 @@ async def check_an_adversary_breaks_no_promise(harness: Harness) -> None:
 
 
 async def simulate(harness: Harness, seed: int) -> None:
-    """Play the history of `seed` and assert that every promise holds. With a manual clock it replays exactly.
+    """Play the history of `seed` and assert that every promise holds. With a manual clock the history is reproducible.
 
-    Nothing is lost, each task gets exactly one verdict and keeps it with its result, its fence grows with every
-    delivery, whatever a delivery does is accepted from its present owner and from nobody else, and no sign of life
-    changes owners.
+    No task is lost. Each task gets exactly one verdict, and keeps it with its result. Its fence grows with every
+    delivery. The store accepts calls for a delivery only from its current owner. A renewal never changes the owner.
     """
     async with opened(harness.make()) as storage:
         adversary = _Adversary(harness, storage, Random(seed))
@@ -52,7 +50,7 @@ async def simulate(harness: Harness, seed: int) -> None:
 
 
 class _Ledger:
-    """What must be true of the store, from the answers that it gave so far."""
+    """The expected contents of the store, derived from its answers so far."""
 
     def __init__(self) -> None:
         self.pushed: dict[str, bytes] = {}
@@ -66,11 +64,11 @@ class _Ledger:
         self.retrying: set[str] = set()
         self.to_cancel: set[str] = set()
         self.progress: dict[str, bytes] = {}
-        # Every delivery there ever was: a past owner may come back at any time.
+        # All deliveries so far, because a past owner may come back at any time.
         self.deliveries: list[Delivery] = []
 
     def push(self, envelope: Envelope) -> bool:
-        """Whether `envelope` must be kept."""
+        """Whether the store must keep `envelope`."""
         if envelope.id in self.pushed:
             return False
         self.pushed[envelope.id] = envelope.payload
@@ -78,7 +76,7 @@ class _Ledger:
         return True
 
     def lend(self, consumer: str, delivery: Delivery) -> None:
-        """`delivery` was handed out; it must be one that there could be."""
+        """Record `delivery`, and check that the store was allowed to hand it out."""
         assert delivery.id not in self.ended, "an ended task was delivered again"
         assert self.queues[delivery.id] not in self.paused, "a task of a paused queue was handed out"
         assert delivery.payload == self.pushed[delivery.id]
@@ -95,7 +93,7 @@ class _Ledger:
         return self.owned.get(delivery.id) == delivery.receipt
 
     def settle(self, settlement: Settlement) -> bool:
-        """Whether `settlement` must be accepted."""
+        """Whether the store must accept `settlement`."""
         if self.owned.get(settlement.id) != settlement.receipt:
             return False
         del self.owned[settlement.id]
@@ -121,7 +119,7 @@ class _Ledger:
         return True
 
     def retry(self, task_id: str) -> bool:
-        """Whether the task must get in line again."""
+        """Whether a retry must put the task back in line."""
         if task_id not in self.letters:
             return False
         self.letters.discard(task_id)
@@ -131,7 +129,7 @@ class _Ledger:
         return True
 
     def states(self, task_id: str) -> frozenset[State | None]:
-        """What the record of the task may say."""
+        """The states that the record of the task may have."""
         if task_id not in self.pushed:
             return frozenset({None})
         if task_id in self.ended:
@@ -142,7 +140,7 @@ class _Ledger:
 
 
 class _Adversary:
-    """Makes the moves, and holds each answer against the ledger."""
+    """Makes the moves, and compares each answer with the ledger."""
 
     def __init__(self, harness: Harness, storage: Storage, random: Random) -> None:
         self._harness = harness
@@ -172,7 +170,7 @@ class _Adversary:
         await chosen()
 
     async def finish(self) -> None:
-        """Run everything that is left, honestly, and see that it all comes to its end."""
+        """Run all remaining tasks without tricks, and check that each gets its verdict."""
         for queue in sorted(self._ledger.paused):
             assert await self._storage.admin.resume(queue)
         self._ledger.paused.clear()
@@ -317,10 +315,10 @@ class _Adversary:
         waiting = len(self._ledger.pushed) - len(self._ledger.ended) - len(self._ledger.owned)
         assert sum(depth.ready + depth.scheduled for depth in depths) == waiting, "a task is in no place, or in two"
 
-    # -- chances
+    # -- random choices
 
     def _intake(self, consumer: str, queues: tuple[str, ...]) -> Intake:
-        """The one of `consumer` for `queues`, open until the storage is closed."""
+        """The intake of `consumer` for `queues`, which stays open until the storage is closed."""
         if (consumer, queues) not in self._intakes:
             self._intakes[consumer, queues] = self._storage.open_intake(consumer, queues, _LEASES_MS[consumer])
         return self._intakes[consumer, queues]
@@ -329,7 +327,7 @@ class _Adversary:
         return self._random.choice((("a",), ("b",), ("a", "b"), ("b", "a"), ("a", "b")))
 
     def _some_deliveries(self) -> list[Delivery]:
-        """Present owners and past ones, each at most once: within one batch a storage may choose its order."""
+        """Some deliveries of current and past owners, each at most once: a storage may reorder a batch."""
         deliveries = self._ledger.deliveries
         recent = deliveries[-6:] * 2
         chosen = self._random.choices([*deliveries, *recent], k=self._random.randrange(1, 5)) if deliveries else []

@@ -1,4 +1,4 @@
-"""What must not start, and what has to stop: revocations, and cancelling a task wherever it is."""
+"""Stopping: revocations, and cancelling a task in each place."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ async def _revoke(storage: Storage, key: str, *, until_ms: int = 0, once: bool =
 
 
 async def _is_revoked(storage: Storage, task_id: str, kind: str = "") -> bool:
-    """What somebody is told who just looks."""
+    """Whether the task is revoked, asked without acting on it."""
     [answer] = await storage.revoked([(task_id, kind)], False)
     return answer
 
 
 async def _may_start(storage: Storage, task_id: str, kind: str = "") -> bool:
-    """What a worker is told that is about to start the task."""
+    """Whether the task may start, asked by a worker that is about to start it."""
     [revoked] = await storage.revoked([(task_id, kind)], True)
     return not revoked
 
@@ -58,7 +58,7 @@ async def _cancel(storage: Storage, task_id: str, result: bytes = b"", reply: st
 
 
 def _to_cancel(storage: Storage, receipts: Collection[Receipt]) -> list[Receipt]:
-    """Those of `receipts` of which a sign of life says that their tasks have to stop."""
+    """Those of `receipts` whose tasks must stop, according to the reply of a renewal."""
     with closing(keeper_of(storage)) as keeper:
         return keeper.renew(receipts, b"").to_cancel
 
@@ -95,7 +95,7 @@ async def check_a_revocation_of_a_group_that_holds_once_stops_one_task(harness: 
         for _ in range(2):
             assert await storage.revoked([("first", _KIND), ("second", _KIND)], False) == [True, True]
         for _ in range(2):
-            # Asked again, because the first answer was lost: the answer is the same.
+            # A worker that lost the first answer asks again, and gets the same answer.
             assert await storage.revoked([("first", _KIND), ("second", _KIND)], True) == [True, False]
         await storage.settle([verdict(first, state=State.CANCELLED), verdict(second)])
         assert not (await lend(storage, "third")).may_be_revoked
@@ -140,10 +140,10 @@ async def check_a_revocation_ends_with_the_verdict_of_its_task(harness: Harness)
         await promote(harness, storage, 1)
         delivery = await pull_one(storage)
         assert delivery.may_be_revoked
-        assert await _is_revoked(storage, "task"), "the revocation of a task that is there is not forgotten"
+        assert await _is_revoked(storage, "task"), "the revocation of a known task does not expire"
         await storage.settle([verdict(delivery)])
         assert not await _is_revoked(storage, "task")
-        # Nor is it revoked again: nothing would ever remove that revocation.
+        # Revoking it again has no effect, because nothing would ever remove that revocation.
         await _revoke(storage, "task")
         assert not await _is_revoked(storage, "task")
         assert not (await lend(storage, "next")).may_be_revoked
@@ -261,7 +261,7 @@ async def check_a_task_that_was_asked_to_stop_comes_back_at_once(harness: Harnes
             delivery = await pull_one(storage)
             assert delivery.may_be_revoked
             assert not await _may_start(storage, task_id)
-            # In line again it can be cancelled like any other.
+            # Back in line, it can be cancelled like any other task.
             await storage.settle([put_back(delivery)])
             assert await _cancel(storage, task_id)
             assert await state_of(storage, task_id) is State.CANCELLED
@@ -282,7 +282,7 @@ async def check_a_request_to_stop_outlasts_its_owner(harness: Harness) -> None:
 
 
 async def check_a_cancel_and_a_pull_at_once_end_well(harness: Harness) -> None:
-    """Whoever comes first: a task is either cancelled and never lent, or lent, and then its owner is asked."""
+    """Either the cancel comes first and the task is never lent, or the task is lent and its owner is asked to stop."""
     async with opened(harness.make()) as storage:
         ids = [f"t{number}" for number in range(40)]
         await storage.push([Envelope(task_id, b"", delay_ms=number % 2) for number, task_id in enumerate(ids)])
@@ -328,7 +328,7 @@ async def check_a_cancel_and_a_settlement_at_once_end_well(harness: Harness) -> 
         assert not (await lend(storage, "next")).may_be_revoked
 
 
-# -- another one instead
+# -- replacing a task
 
 
 async def check_what_was_pushed_can_be_read_until_the_verdict(harness: Harness) -> None:
@@ -359,7 +359,7 @@ async def check_a_task_is_replaced_in_one_step(harness: Harness) -> None:
         for task_id in ("lent", "queued", "scheduled"):
             instead = Envelope(f"not-{task_id}", b"payload", "mail", 5)
             assert await storage.cancel(task_id, b"", KEEP_MS, "", instead)
-            # A store may let even what is due at once go through the schedule.
+            # A store may put even a task that is due at once into the schedule first.
             await storage.promote(10)
             [delivery] = await pull(storage, queues=["mail"])
             assert (delivery.id, delivery.payload, delivery.fence) == (instead.id, b"payload", 1)

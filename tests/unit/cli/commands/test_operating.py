@@ -157,7 +157,7 @@ def test_a_queue_is_purged_and_everything_flushed(store: Shell) -> None:
     "words",
     [("purge", "app", "--all"), ("flush", "app"), ("dead", "drop", "app", "--all"), ("dead", "drop", "app", "x")],
 )
-def test_what_destroys_needs_a_yes_where_nobody_can_be_asked(here: Here, words: tuple[str, ...]) -> None:
+def test_a_deletion_without_a_terminal_needs_yes(here: Here, words: tuple[str, ...]) -> None:
     ran = here(*words)
     assert (ran.code, ran.out) == (2, "")
     assert "there is no terminal to ask for confirmation: add --yes" in ran.err

@@ -343,7 +343,7 @@ def test_a_worker_outlives_a_restart_of_its_server(shell: Shell, redis_server: S
     assert worker.wait() == 0
 
 
-def test_a_worker_ends_after_so_many_tasks(shell: Shell) -> None:
+def test_a_worker_ends_after_max_tasks(shell: Shell) -> None:
     ids = [shell.enqueue("add", f"[{number}]") for number in range(3)]
     worker = shell.start_worker("--max-tasks", "2")
     assert worker.wait() == 0

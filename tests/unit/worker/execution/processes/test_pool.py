@@ -53,7 +53,7 @@ async def test_a_child_that_died_of_itself_is_replaced(bench: Bench) -> None:
     assert len(bench.pool._idle) == 1
 
 
-async def test_who_waits_for_a_child_can_be_cancelled(bench: Bench, tmp_path: Path) -> None:
+async def test_a_task_that_waits_for_a_child_can_be_cancelled(bench: Bench, tmp_path: Path) -> None:
     busy = [asyncio.create_task(bench.value(jobs.hold, str(tmp_path))) for _ in range(2)]
     await until(lambda: len(pids(tmp_path)) == 2)
     waiting = asyncio.create_task(bench.run(jobs.pid))

@@ -219,7 +219,7 @@ def test_a_task_may_be_in_the_script_that_was_started(tmp_path: Path) -> None:
     assert ran.stdout == "['my-script', 'my-script.work']\n", ran.stderr
 
 
-def test_a_script_that_starts_a_worker_wherever_it_is_imported_is_told_so(tmp_path: Path) -> None:
+def test_a_script_that_starts_a_worker_when_it_is_imported_is_refused(tmp_path: Path) -> None:
     ran = run_script(tmp_path, "script.py", SCRIPT + "asyncio.run(main())\n")
     assert "put that code under if __name__ == '__main__'" in ran.stdout
 
