@@ -110,15 +110,7 @@ class Worker:
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
-        unsubscribe = [
-            client.subscribe(Due, lambda _: promoter.look_again()),
-            client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id)),
-            client.subscribe(ScheduleChanged, lambda _: scheduler.look_again()),
-            # What was told while nobody listened was missed.
-            client.subscribe(Connected, lambda _: promoter.look_again()),
-            client.subscribe(Connected, lambda _: scheduler.look_again()),
-        ]
-        client.start_listening()
+        hearing = _hear(client, promoter, dispatcher, scheduler)
         try:
             async with asyncio.TaskGroup() as serving:
                 services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
@@ -136,8 +128,7 @@ class Worker:
                     service.cancel()
         finally:
             dispatcher.interrupt_all()
-            for end in unsubscribe:
-                end()
+            hearing.close()
             await intake.close()
             await runner.close()
         with contextlib.suppress(HueyException):
@@ -206,3 +197,19 @@ class Worker:
         logger.info("%s", "\n".join(lines))
         for warning in store.warnings:
             logger.warning("%s", warning)
+
+
+def _hear(client: Client, promoter: Promoter, dispatcher: Dispatcher, scheduler: Scheduler) -> contextlib.ExitStack:
+    """Let the parts of a worker hear the events that concern them, until what this returns is closed."""
+    hearing = contextlib.ExitStack()
+    for unsubscribe in (
+        client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id)),
+        client.subscribe(Due, lambda _: promoter.look_again()),
+        client.subscribe(ScheduleChanged, lambda _: scheduler.look_again()),
+        # What was announced while nobody listened was missed.
+        client.subscribe(Connected, lambda _: promoter.look_again()),
+        client.subscribe(Connected, lambda _: scheduler.look_again()),
+    ):
+        hearing.callback(unsubscribe)
+    client.start_listening()
+    return hearing

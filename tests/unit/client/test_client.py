@@ -29,7 +29,7 @@ class LossyStorage(MemoryStorage):
     """A memory storage whose messages can get lost, and which can be out of reach."""
 
     def __init__(self) -> None:
-        super().__init__("shop", 60_000)
+        super().__init__("shop")
         self.loses_messages = False
         self.tells_results = True
         self.is_down = False
@@ -510,7 +510,7 @@ async def test_a_client_that_was_hardly_opened_is_closed_too() -> None:
             closed.append(True)
             await super().close()
 
-    client = Client(Closing("shop", 1_000))
+    client = Client(Closing("shop"))
     await client.open()
     await client.close()
     assert closed == [True]
@@ -525,7 +525,7 @@ def test_a_client_that_is_forgotten_ends_with_its_loop() -> None:
             await super().close()
 
     async def forget() -> None:
-        client = Client(Closing("shop", 1_000))
+        client = Client(Closing("shop"))
         await client.open()
         await client.push(Envelope("a", b""))
 
