@@ -1,7 +1,7 @@
 """Envelopes, nodes and settlements as arguments of scripts, in batches that a server takes in one call.
 
-The other half stands in Lua: ``parts/enter.lua`` reads an envelope, ``push_workflow.lua`` a node, ``settle.lua`` a
-verdict and ``put_back.lua`` a return.
+The other half stands in Lua: ``push.lua`` and ``parts/envelopes.lua`` read envelopes, ``push_workflow.lua`` nodes,
+``settle.lua`` verdicts and ``put_back.lua`` returns.
 """
 
 from __future__ import annotations
@@ -24,11 +24,38 @@ BATCH = 500
 BATCH_BYTES = 8 * 1024 * 1024
 
 
+def pushes(items: Sequence[Envelope]) -> Iterator[tuple[list[int], list[Any]]]:
+    """What to push, one lane at a time: positions in `items` in the order of the answers, and the arguments.
+
+    Of each envelope the arguments have its id and payload, and behind those that are ready its due instant too.
+    """
+    lanes: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
+    for position in _first_positions(items):
+        _, _, queue, priority, delay_ms, eta_ms = items[position]
+        lanes.setdefault((queue, priority), ([], []))[bool(delay_ms or eta_ms)].append(position)
+    for lane, (ready, later) in lanes.items():
+        for batch in _batches_of_payloads(ready + later, items):
+            yield batch, _push(lane_of(*lane), [items[position] for position in batch])
+
+
+def _push(lane: str, items: Iterable[Envelope]) -> list[Any]:
+    arguments: list[Any] = [lane, 0]
+    ready = 0
+    for task_id, payload, _, _, delay_ms, eta_ms in items:
+        if delay_ms or eta_ms:
+            arguments += (task_id, payload, _when(delay_ms, eta_ms))
+        else:
+            arguments += (task_id, payload)
+            ready += 1
+    arguments[1] = ready
+    return arguments
+
+
 def envelopes(items: Iterable[Envelope]) -> list[Any]:
     """Of each envelope its id, payload, lane and due instant."""
     arguments: list[Any] = []
     for task_id, payload, queue, priority, delay_ms, eta_ms in items:
-        arguments += (task_id, payload, f"{queue}:{priority}", _when(delay_ms, eta_ms))
+        arguments += (task_id, payload, lane_of(queue, priority), _when(delay_ms, eta_ms))
     return arguments
 
 
@@ -73,7 +100,7 @@ def batches(items: Sequence[_Item], most: int = BATCH) -> Iterator[Sequence[_Ite
         yield items[start : start + most]
 
 
-def batches_of_payloads(positions: Iterable[int], items: Sequence[Envelope]) -> Iterator[list[int]]:
+def _batches_of_payloads(positions: Iterable[int], items: Sequence[Envelope]) -> Iterator[list[int]]:
     """`positions` in `items`, in batches bounded in number and in bytes."""
     batch: list[int] = []
     size = 0
@@ -84,11 +111,10 @@ def batches_of_payloads(positions: Iterable[int], items: Sequence[Envelope]) -> 
             batch, size = [], 0
         batch.append(position)
         size += length
-    if batch:
-        yield batch
+    yield batch
 
 
-def first_positions(items: Sequence[Envelope]) -> Iterable[int]:
+def _first_positions(items: Sequence[Envelope]) -> Iterable[int]:
     """The position of each id where it stands first: within one batch too, the first of an id is the task."""
     if len({envelope.id for envelope in items}) == len(items):
         return range(len(items))

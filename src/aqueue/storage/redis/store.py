@@ -96,15 +96,12 @@ class RedisStorage:
 
     async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
         kept = [False] * len(envelopes)
-        positions = packing.batches_of_payloads(packing.first_positions(envelopes), envelopes)
-        calls = [(batch, self._push([envelopes[position] for position in batch])) for batch in positions]
-        for (batch, _), reply in zip(calls, await _together([call for _, call in calls]), strict=True):
+        calls = list(packing.pushes(envelopes))
+        replies = await _together([self._server.run(PUSH, *arguments) for _, arguments in calls])
+        for (batch, _), reply in zip(calls, replies, strict=True):
             for position, new in zip(batch, reply, strict=True):
                 kept[position] = bool(new)
         return kept
-
-    async def _push(self, envelopes: list[Envelope]) -> Any:
-        return await self._server.run(PUSH, *packing.envelopes(envelopes))
 
     async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
         return list(map(bool, await self._server.run(PUSH_WORKFLOW, *packing.nodes(nodes))))

@@ -3,7 +3,7 @@
 -- Atomic because a tick that is noted and not fired would be lost, and one that is fired and not noted would be fired
 -- again. The first write is one that a server without memory refuses, while nothing is written yet.
 --
--- Parts: enter.
+-- Parts: envelopes.
 --
 -- ARGV  1 name   2 state that was seen ('' for none)   3 new state ('' to forget it)   then per task: its envelope
 -- Returns 2 (made), 1 (it had the new state already) or 0 (it has another one). Cost: O(log n) per task.

@@ -4,7 +4,7 @@
 -- it is lent, and its worker gets the request. Because a task that is replaced must neither be lost nor run twice. And
 -- because nodes that wait for it would wait for ever.
 --
--- Parts: leases, follow.
+-- Parts: leases, follow, envelopes.
 --
 -- ARGV  1 id   2 result   3 ttl ms   4 client that waits ('' for none)   5 1: also one that is lent, 0: not that
 --       then, if there is one instead: its envelope

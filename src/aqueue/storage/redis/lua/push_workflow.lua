@@ -3,7 +3,7 @@
 -- Atomic because half a workflow would wait for ever for the other half. No write comes before the last check, and the
 -- first is one that a server without memory refuses: then nothing was written.
 --
--- Parts: enter.
+-- Parts: envelopes.
 --
 -- ARGV  per node: its envelope, what it waits for ('' for nothing: trigger, inputs, when it is due after that, client),
 --       which nodes wait for it ('' for none: position and id of each)
@@ -21,9 +21,9 @@ end
 -- Tells this workflow from a later one in which the same ids are used again.
 local stamp = string.format('%.0f ', clock())
 
--- Readers get to know the lane now, so that the inputs of the node find them waiting.
 local function wait(id, payload, lane, join)
-  stream_of(lane)
+  -- Readers get to know the lane now, so that the inputs of the node find them waiting.
+  streams[lane] = prefix.stream .. lane
   redis.call('HSET', prefix.task .. id, 'e', '', 's', 'waiting', 'p', payload, 'l', lane, 'j', stamp .. join)
 end
 

@@ -5,7 +5,6 @@
 -- the same as for one task.
 --
 -- Parts: clock, lanes.
-local ENVELOPE = 4
 local streams, earliest = {}, {}
 
 -- The instant of a `when`: behind a plus it is counted from now. At once is 0, which needs no look at the clock.
@@ -16,27 +15,13 @@ local function instant(when)
   return string.byte(when) == 43 and clock() + when or tonumber(when)
 end
 
--- The stream of a lane, which readers have to know from now on.
-local function stream_of(lane)
-  local stream = streams[lane]
-  if not stream then
-    stream = prefix.stream .. lane
-    streams[lane] = stream
-  end
-  return stream
-end
-
--- The envelope at a position of ARGV, in the order in which enter takes it.
-local function envelope_at(i)
-  return ARGV[i], ARGV[i + 1], ARGV[i + 2], instant(ARGV[i + 3])
-end
-
 -- Puts a task where it belongs. Returns 1, or 0 if it is a new task whose id is in use: then nothing has changed. A
 -- task that is not new has a `state`, and `deliveries` and `failures` if there were any. The first write needs memory,
 -- so a full server refuses it before anything is written, unless the script has freed memory before.
 local function enter(id, payload, lane, due, state, deliveries, failures)
   local record = prefix.task .. id
-  local stream, entry = stream_of(lane), nil
+  local stream, entry = streams[lane] or prefix.stream .. lane, nil
+  streams[lane] = stream
   if due > 0 and due > clock() then
     if not state and redis.call('EXISTS', record) == 1 then
       return 0
