@@ -185,6 +185,43 @@ def test_what_a_task_forks_obeys_signals_as_in_any_program_and_its_worker_goes_o
     assert value_of("fork_in_the_loop") == -signal.SIGTERM
 
 
+CLINGING = """
+import ctypes
+
+from aqueue import Huey
+
+huey = Huey("shop")
+
+
+@huey.task(pool="process", name="cling")
+def cling(seconds):
+    with open("runs", "a") as runs:
+        runs.write("x")
+    # A call of C code that keeps the lock of the interpreter.
+    ctypes.PyDLL(None).sleep(seconds)
+
+
+@huey.task(pool="process", name="cling_too_long", timeout=0.5)
+def cling_too_long():
+    ctypes.PyDLL(None).sleep(600)
+"""
+
+
+def test_c_code_that_holds_the_interpreter_of_a_child_costs_its_worker_no_lease_and_can_be_timed_out(
+    shell: Shell,
+) -> None:
+    shell.write("app.py", CLINGING)
+    lease = 5
+    shell.start_worker("--lease", str(lease))
+    task_id = shell.enqueue("cling", f"[{2 * lease}]")
+    shell.wait_for_file("runs")
+    other = shell.start_worker("--lease", str(lease))
+    assert shell.run("enqueue", "app", "cling_too_long", "--wait", "20s").code == 1
+    assert shell.state(task_id, "--wait") == "done"
+    assert (shell.directory / "runs").read_text() == "x"
+    assert "Took over" not in other.said
+
+
 def test_a_burst_ends_when_nothing_is_left_to_do(shell: Shell) -> None:
     done = [shell.enqueue("add", f"[{number}]") for number in range(3)]
     failed = shell.enqueue("fail")
