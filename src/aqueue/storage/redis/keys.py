@@ -51,11 +51,12 @@ KEYS = {
     "inbox:<id>": Key("hash", "the inputs that a waiting node has got so far, by position, and their `size`"),
     "bell": Key("stream", "an entry wakes a waiting reader because a lane was used for the first time"),
     "watchers": Key(
-        "hash", "by id of a task, the clients that wait for it beside the one that enqueued it. A verdict removes it"
+        "hash",
+        "by id of a task, the clients, other than the one that enqueued it, that wait for it. A verdict removes it",
     ),
     "revocations": Key(
         "zset",
-        "what must not start, by the instant at which the revocation ends: `ever <key>` or, for one task only, "
+        "the revocations, by the instant at which each ends: `ever <key>` or, for one task only, "
         "`once <key>`. The key is the id of a task, or `all <name>` for every task of that name",
     ),
     "to_cancel": Key("set", "ids of running tasks that were asked to stop. A verdict removes them"),
@@ -83,7 +84,7 @@ KEYS = {
     "locks": Key("zset", "names of locks and semaphores that are held, by the instant until which they are at most"),
     "locks:<name>": Key("zset", "the holders of a lock or semaphore, by the instant at which each lapses. Expires"),
     "fences": Key("hash", "the `last` fence"),
-    "fences:<name>": Key("hash", "the fence of each holder; the field '' says that somebody waits. Expires"),
+    "fences:<name>": Key("hash", "the fence of each holder; the field '' says that a client waits. Expires"),
     "rates:<ms>:<name>": Key("zset", "the calls that a rate limit per that many ms has admitted, by instant. Expires"),
 }
 CHANNELS = {
