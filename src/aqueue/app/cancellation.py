@@ -1,4 +1,4 @@
-"""What an application can do to tasks that are on their way: revoke, restore, cancel, reschedule."""
+"""What an application can do to tasks that have not ended: revoke, restore, cancel, reschedule."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ..tasks.outbox import Outbox
     from ..tasks.registry import Registry
 
-# A task stands for all calls of it; the others for one call.
+# A task stands for all its calls, each of the others for one call.
 Revocable: TypeAlias = Task[..., Any] | Result[Any] | TaskRun | str
 Cancellable: TypeAlias = Result[Any] | TaskRun | TaskInfo | str
 
-# How long a revocation waits for a task of an id that the store does not know.
+# How long the store keeps a revocation of an id that it does not know.
 _KEEP_MS = 30 * 24 * 3600 * 1000
 
 
@@ -54,7 +54,7 @@ class Cancellation:
         await (await self._clients.storage()).revoke(_key(what), until_ms, bool(revoke_once), keep_ms)
 
     async def restore(self, what: Revocable) -> bool:
-        """Take a revocation back; True when there was one in force."""
+        """Undo a revocation; True if one was in force."""
         return await (await self._clients.storage()).restore(_key(what))
 
     async def is_revoked(self, what: Revocable) -> bool:
@@ -75,7 +75,7 @@ class Cancellation:
         return await self._end(task_id, await self._message(task_id), "cancelled before it started")
 
     async def cancel_waiting(self, kept: StoredTask, why: str) -> bool:
-        """End a task that was found in a list, unless a worker has it by now; `why` is the text of its verdict."""
+        """End a task that was found in a list, unless a worker has taken it since; `why` is the text of its verdict."""
         try:
             message = read_call(self._codec, kept.id, kept.payload)
         except DecodeError:
@@ -90,7 +90,7 @@ class Cancellation:
         expires: float | timedelta | datetime | None,
         priority: int | None,
     ) -> Result[Any]:
-        """Cancel one call and enqueue it anew, in one step."""
+        """Cancel one call and enqueue it again, in one step."""
         task_id = _id(what)
         delay_ms, eta_ms = due(eta, delay)
         message = await self._message(task_id, _read_to_repeat)
@@ -118,7 +118,7 @@ class Cancellation:
         return await storage.cancel(task_id, error, self._verdict_ttl_ms, reply, instead, if_lent=if_lent)
 
     async def _message(self, task_id: str, read: Callable[[Codec, str, bytes], Message] = read_call) -> Message | None:
-        """The call of this id, unless it has its verdict, is unknown, or makes no sense."""
+        """The call with this id; None if it has its verdict, is unknown, or cannot be read."""
         [envelope] = await (await self._clients.storage()).envelopes([task_id])
         try:
             return None if envelope is None else read(self._codec, task_id, envelope.payload)
@@ -127,7 +127,11 @@ class Cancellation:
 
 
 def _read_to_repeat(codec: Codec, task_id: str, payload: bytes) -> Message:
-    """The call in `payload`, with what it got from others; refused where it cannot do without its id."""
+    """The call in `payload`, with its inputs from other tasks.
+
+    Raises:
+        ValueError: its workflow refers to it by its id, or it still waits for other tasks.
+    """
     terms = terms_of(read_call(codec, task_id, payload))
     if terms.linked or (terms.after and not payload.startswith(JOINED)):
         why = "others wait for it under this id" if terms.linked else "it still waits for others"
@@ -146,7 +150,7 @@ def _id(what: Cancellable) -> str:
 
 
 def _key(what: Revocable) -> str:
-    """What `what` is revoked under."""
+    """The key under which `what` is revoked."""
     return kind_key(what.name) if isinstance(what, Task) else _id(what)
 
 

@@ -1,4 +1,4 @@
-"""Dead letters: tasks that failed for good, to be read, run again or dropped."""
+"""Dead letters: tasks that failed for good; read them, run them again, or drop them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class DeadLetters:
     """``huey.dead``: the tasks that ended as ``failed`` or ``dead``.
 
-    The store keeps a dead letter of each for ``dead_letter_ttl`` after that, whatever becomes of its result; of the
-    latest 10,000 at most. `what` is a dead letter, a result, or the id of a task.
+    The store keeps a dead letter of each for ``dead_letter_ttl``, independently of its result, and at most the latest
+    10,000. `what` is a dead letter, a result, or the id of a task.
     """
 
     def __init__(self, clients: ClientPerLoop, codec: Codec, registry: Registry, outbox: Outbox) -> None:
@@ -42,18 +42,18 @@ class DeadLetters:
         return [dead_letter(self._codec, kept) for kept in found]
 
     async def get(self, what: Result[Any] | DeadLetter | str) -> DeadLetter | None:
-        """The dead letter of one task; None where there is none."""
+        """The dead letter of one task; None if there is none."""
         kept = await self._letter(_id(what))
         return kept and dead_letter(self._codec, kept)
 
     async def retry(self, what: Result[Any] | DeadLetter | str) -> Result[Any]:
-        """Run a task that failed for good again: at once, under its id, and with all its retries.
+        """Run a task that failed for good again: at once, under the same id, and with all its retries.
 
-        Its dead letter and its verdict are gone with that; of several callers who try, one gets it. An ``expires`` that
-        it was enqueued with does not hold any more. Awaiting the handle that this returns gives the new verdict.
+        This removes its dead letter and its verdict; of several concurrent callers, one succeeds. An ``expires`` that
+        the task was enqueued with no longer applies. Awaiting the returned handle gives the new verdict.
 
         Raises:
-            ResultNotFound: there is no dead letter of it, or its id is in use for another task meanwhile.
+            ResultNotFound: there is no dead letter of this task, or its id is in use for another task.
             QueueFull: the store has no room.
         """
         task_id = _id(what)
@@ -67,7 +67,7 @@ class DeadLetters:
         raise ResultNotFound(f"task {task_id!r} cannot be retried: there is no dead letter of it, or its id is in use")
 
     async def drop(self, what: Result[Any] | DeadLetter | str) -> bool:
-        """Forget the dead letter of one task; False where there is none. The result of the task stays."""
+        """Delete the dead letter of one task; False if there is none. The result of the task stays."""
         [dropped] = await (await self._admin()).drop([_id(what)])
         return dropped
 
@@ -79,15 +79,15 @@ class DeadLetters:
         return kept
 
     def _payload(self, kept: StoredTask) -> bytes | None:
-        """The payload to run again, where it has to be another than the one that was kept."""
+        """The payload to run again; None to use the stored one."""
         try:
             return without_expiry(self._codec, kept.id, kept.payload)
         except DecodeError:
-            # The worker will say what is wrong with it.
+            # The worker will report what is wrong with it.
             return None
 
     async def _announce(self, kept: StoredTask) -> None:
-        """Tell the receivers, if the task is declared here and its message makes sense."""
+        """Notify the receivers, if the task is declared here and its message can be read."""
         try:
             message, _ = read_ready(self._codec, kept.id, kept.payload)
             task = self._registry.get(message.task)

@@ -1,4 +1,4 @@
-"""Whether everything is as it should be: proof that no task is lost, and what else somebody should know."""
+"""The doctor: proof that no task is lost, and warnings about tasks that no worker will run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..storage.admin import Finding, StorageAdmin
     from ..storage.protocol import QueueDepth, Storage, WorkerInfo
 
-# Beyond so many findings nobody reads on.
+# Nobody reads a longer list of findings.
 MOST_FINDINGS = 1000
 # What is due is promoted at once wherever a worker runs; a minute means that none does.
 _OVERDUE_MS = 60_000
@@ -24,10 +24,11 @@ _OVERDUE_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What an examination came to.
+    """The result of an examination.
 
-    So many tasks and verdicts were `examined`. Each of the `findings` is a fault of the store: a task that is in no
-    place, or in two. The `warnings` are no faults, one sentence each: tasks that nobody is there to run, say.
+    `examined` is the number of tasks and verdicts that were read. Each of the `findings` is a fault in the store: a
+    task that is in no place, or in two. The `warnings` are not faults; each is one sentence, for example about tasks
+    that no worker will run.
     """
 
     examined: int
@@ -70,7 +71,7 @@ class Doctor:
 
 
 async def _examine(admin: StorageAdmin) -> tuple[int, list[Finding]]:
-    """How many tasks were looked at, and what was found, each finding once."""
+    """The number of examined tasks, and each finding once."""
     examined = 0
     findings: dict[Finding, None] = {}
     async with contextlib.aclosing(admin.examine()) as steps:
@@ -82,19 +83,19 @@ async def _examine(admin: StorageAdmin) -> tuple[int, list[Finding]]:
 
 
 def _attended(workers: list[WorkerInfo]) -> set[str]:
-    """The queues of the workers that gave a sign of life within two leases."""
+    """The queues of the workers whose last heartbeat is at most two leases ago."""
     queues: set[str] = set()
     for worker in workers:
-        # Another version describes itself in its own way.
+        # A worker of another version may describe itself differently.
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = orjson.loads(worker.description)
-            if worker.seen_ms <= 2 * told["lease_ms"]:
-                queues.update(told["queues"])
+            described = orjson.loads(worker.description)
+            if worker.seen_ms <= 2 * described["lease_ms"]:
+                queues.update(described["queues"])
     return queues
 
 
 def _unattended(depth: QueueDepth, attended: set[str], paused: set[str]) -> str:
-    """Why nobody will run what is in line in a queue; '' where somebody will."""
+    """Why no worker will run the ready tasks of a queue; '' if one will."""
     if not depth.ready:
         return ""
     if not paused.isdisjoint((depth.queue, EVERYTHING)):

@@ -1,4 +1,4 @@
-"""Applications on one kind of store, for those who would rather not write a URL."""
+"""Applications on one kind of store, configured by parts instead of a URL."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class SqliteHuey(Huey):
 
 
 class MemoryHuey(Huey):
-    """An application inside this process: for tests, and for work that need not survive it."""
+    """An application inside this process: for tests, and for work that may be lost when the process ends."""
 
     def __init__(self, name: str = "huey", **options: Unpack[HueyKeywords]) -> None:
         super().__init__(name, "memory://", **options)

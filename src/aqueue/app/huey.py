@@ -1,7 +1,7 @@
 """The application object: the table of contents of aqueue.
 
-``Huey`` is a face over parts. Its ``__init__`` is the one place that puts them together; every other method is a line
-over a part, and has the docstring that users read.
+``Huey`` is a face over parts. Its ``__init__`` is the one place that puts them together; every other method calls one
+part, and carries the docstring that users read.
 """
 
 from __future__ import annotations
@@ -100,14 +100,14 @@ class Huey:
     """An application: a namespace in a store, and the tasks that are declared on it.
 
     `name` is the namespace. `url` says where the store is: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:///file``
-    or ``memory://``; without it the environment's ``AQUEUE_URL``, else the file ``<name>.db`` in the current directory.
-    `results` and `result_ttl` (seconds or a timedelta) are the defaults of the tasks. What has failed can be run again
-    for `dead_letter_ttl`; 0 keeps no dead letters. `serializer` says how arguments and results travel; without it, as
-    JSON. `immediate` makes tasks run at once and in this process, for tests and for development; there, with
-    `raise_exceptions`, an enqueue raises what the task raised.
+    or ``memory://``. Its default is the environment variable ``AQUEUE_URL``, and without that the file ``<name>.db`` in
+    the current directory. `results` and `result_ttl` (seconds or a timedelta) are the defaults for the tasks. A failed
+    task can be run again for `dead_letter_ttl`; 0 keeps no dead letters. `serializer` encodes arguments and results;
+    the default is JSON. With `immediate`, tasks run at once and in this process, for tests and for development; there,
+    with `raise_exceptions`, an enqueue raises what the task raised.
 
     Nothing connects before the first use. ``async with huey:`` closes the connections of the running event loop at the
-    end; without it they end with the loop.
+    end; without it they are closed when the loop ends.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Huey:
 
     @property
     def tasks(self) -> Mapping[str, Task[..., Any]]:
-        """The tasks that are declared here, by name: a view, which grows with them."""
+        """The tasks that are declared here, by name: a live view."""
         return self._parts.registry.tasks
 
     # -- declaring
@@ -181,23 +181,23 @@ class Huey:
         """Declare a task, with or without parentheses. Times are seconds or timedeltas.
 
         Args:
-            name: what it is called in messages; default is its module and name. Unique in the application.
+            name: the task's name in messages, unique in the application. Default the function's module and name.
             retries: how often a failed run is repeated. Default 0.
             retry_delay: the wait before the first retry.
-            retry_backoff: each further wait is this many times the one before; 0 keeps it.
+            retry_backoff: the factor by which each wait is longer than the one before; 0 keeps all waits the same.
             retry_jitter: the share of each wait that is drawn at random, 0 to 1.
             retry_max_delay: the longest wait. Default one day.
-            retry_on: the exception class or classes that are worth a retry. Default every ``Exception``.
-            timeout: how long one run may take; a coroutine is cancelled, a thread abandoned, a child process killed.
-                Default no limit.
-            expires: how long after it is due, or until which datetime, it may still start.
-            queue: where it waits. Default ``"default"``.
+            retry_on: the exception class or classes after which the task is retried. Default every ``Exception``.
+            timeout: how long one run may take. After that a coroutine is cancelled, a thread is abandoned, a child
+                process is killed. Default no limit.
+            expires: how long after it is due, or until which datetime, the task may still start.
+            queue: the queue in which the task waits. Default ``"default"``.
             priority: -100 to 100, higher first. Default 0.
-            results: whether to keep what it returns.
-            result_ttl: how long to keep it.
+            results: whether to keep the return value.
+            result_ttl: how long to keep the return value.
             context: whether to pass the current ``TaskRun`` as the argument ``task``.
             pool: where a plain function runs, ``"thread"`` or ``"process"``. Default a thread.
-            settings: a dict of your own, which hooks and receivers find as ``task.settings``.
+            settings: a dict of your own; hooks and receivers find it as ``task.settings``.
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range, or the function cannot be a task.
@@ -228,11 +228,12 @@ class Huey:
     ) -> Any:
         """Declare a task that runs inside `resource`, entered anew for each run.
 
-        `resource` is an async context manager, a sync one, or a callable that returns either. With `as_argument` what
-        entering it gave is the first argument of the function. `name` and `options` are those of ``task``.
+        `resource` is an async context manager, a sync one, or a callable that returns either. With `as_argument`, the
+        value that entering it returns is the first argument of the function. `name` and `options` are those of
+        ``task``.
 
         Raises:
-            ConfigurationError: `resource` is none of these, or can be entered only once.
+            ConfigurationError: `resource` is not a context manager, or can be entered only once.
         """
         declared = self._options(options)
         entered = Resource(resource, as_argument)
@@ -267,15 +268,16 @@ class Huey:
         jitter: Span = 0,
         **options: Unpack[TaskKeywords],
     ) -> TaskDecorator:
-        """Declare a task that is enqueued at each tick, once, however many workers there are.
+        """Declare a task that is enqueued once at each tick, no matter how many workers there are.
 
-        `validate_datetime` is ``crontab(...)``, ``cron(...)`` or ``every(...)``; or a function, sync or async, that is
-        asked once a minute, with the local time as a naive datetime, whether to enqueue the task. `misfire`, `window`,
-        `overlap` and `jitter` are those of ``Policy``. The rest is that of ``task``, and so are the errors. Above
-        another decorator of tasks (``context_task``, say) it repeats that task, which has its options already.
+        `validate_datetime` is ``crontab(...)``, ``cron(...)`` or ``every(...)``; or a function, sync or async, that a
+        worker calls once a minute, with the local time as a naive datetime, and that returns whether to enqueue the
+        task. `misfire`, `window`, `overlap` and `jitter` are those of ``Policy``; `name` and `options` are those of
+        ``task``. Above another decorator that declares a task (``context_task``, say) it makes that task periodic, and
+        takes no options of its own.
 
         Raises:
-            TypeError, ValueError: an argument is of a wrong kind or out of range, or the task needs arguments.
+            TypeError, ValueError: an argument has the wrong type or is out of range, or the task needs arguments.
         """
         from ..tasks.schedule import Policy, check_when, declared_schedule  # not every application repeats something
 
@@ -298,21 +300,21 @@ class Huey:
     # -- sending
 
     async def enqueue(self, item: Sendable[T]) -> T:
-        """Send a call, made with ``task.s(...)``, or a workflow: what its own ``enqueue`` does."""
+        """Send a call, made with ``task.s(...)``, or a workflow; the same as ``item.enqueue()``."""
         return await item.enqueue()
 
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
-        """Send many calls in as few round trips as the store allows, whatever their number.
+        """Send any number of calls in as few round trips as the store allows.
 
-        Raises like ``Task.enqueue``; when a call cannot be encoded nothing was enqueued.
+        Raises like ``Task.enqueue``. If a call cannot be encoded, nothing is enqueued.
         """
         return await self._parts.outbox.send_many(calls)
 
     def result(self, task_id: str) -> Result[Any]:
-        """A handle on the task of this id, whoever enqueued it.
+        """A handle on the task with this id, no matter which process enqueued it.
 
         Raises:
-            TypeError, ValueError: `task_id` can be no id.
+            TypeError, ValueError: `task_id` is not a valid id.
         """
         return Result(check_task_id(task_id), self._parts.outbox.source, created=False)
 
@@ -324,15 +326,15 @@ class Huey:
     # -- stopping tasks
 
     async def revoke(self, what: Revocable, revoke_until: datetime | None = None, revoke_once: bool = False) -> None:
-        """Keep `what` from running, before the datetime `revoke_until` (naive means local time) or until ``restore``.
+        """Keep `what` from running, until the datetime `revoke_until` (naive means local time) or until ``restore``.
 
-        `what` is a task, which stands for all calls of it, a result, a run, or the id of one call. A call that is
-        revoked gets the verdict ``cancelled`` when a worker is about to run it; no hook is called. What runs already is
-        not disturbed; see ``cancel``. With `revoke_once` one call is stopped and the next one runs. A later revocation
-        takes the place of an earlier one. One of an id that was never enqueued lasts for 30 days.
+        `what` is a task, which stands for all its calls, a result, a run, or the id of one call. A revoked call gets
+        the verdict ``cancelled`` when a worker is about to run it; no hook is called. A call that already runs is not
+        disturbed; ``cancel`` stops that. With `revoke_once`, one call is stopped and the next one runs. A later
+        revocation replaces an earlier one. A revocation of an id that was never enqueued lasts for 30 days.
 
         Raises:
-            TypeError, ValueError: `what` can be no task, or `revoke_until` is no datetime.
+            TypeError, ValueError: `what` cannot be revoked, or `revoke_until` is not a datetime.
             QueueUnavailable: the store could not be reached in time.
         """
         await self._cancellation.revoke(what, revoke_until, revoke_once)
@@ -348,7 +350,7 @@ class Huey:
         await self._cancellation.revoke(_checked(task), revoke_until, revoke_once)
 
     async def restore(self, what: Revocable) -> bool:
-        """Take a revocation back; True when there was one in force."""
+        """Undo a revocation; True if one was in force."""
         return await self._cancellation.restore(what)
 
     async def restore_by_id(self, task_id: str) -> bool:
@@ -360,18 +362,18 @@ class Huey:
         return await self._cancellation.restore(_checked(task))
 
     async def is_revoked(self, what: Revocable) -> bool:
-        """Whether `what` would not run now. By its id alone a call does not tell that all of its task are revoked."""
+        """Whether `what` would not run now. An id alone does not say whether the whole task is revoked."""
         return await self._cancellation.is_revoked(what)
 
     async def cancel(self, what: Cancellable) -> bool:
-        """End one call, wherever it is; False when it has its verdict already, or is unknown.
+        """End one call, wherever it is; False if it has its verdict already, or is unknown.
 
-        One that waits gets the verdict ``cancelled`` at once. One that runs is told: its coroutine is cancelled, its
-        thread is abandoned, and then it gets that verdict, unless it returns something in spite of it. In a workflow it
-        is for those after it as if it had cancelled itself; those before it go on.
+        A waiting call gets the verdict ``cancelled`` at once. For a running call, its worker cancels the coroutine or
+        abandons the thread; the call then gets that verdict, unless it returns a value nevertheless. In a workflow, the
+        tasks after it behave as if it had cancelled itself, and the tasks before it go on.
 
         Raises:
-            TypeError, ValueError: `what` can be no call.
+            TypeError, ValueError: `what` is not a result, a run, an entry of a list or an id.
             QueueUnavailable: the store could not be reached in time.
         """
         return await self._cancellation.cancel(what)
@@ -384,14 +386,14 @@ class Huey:
         expires: float | timedelta | datetime | None = None,
         priority: int | None = None,
     ) -> Result[Any]:
-        """Cancel one call and enqueue it anew, under a new id, in one step: due at `eta`, after `delay`, or now.
+        """Cancel one call and enqueue it again under a new id, in one step: due at `eta`, after `delay`, or now.
 
-        The arguments and the options of the call stay. `expires` is that of its task, unless it is given.
+        The call keeps its arguments and options. `expires` defaults to that of its task.
 
         Raises:
-            ResultNotFound: it has its verdict already, or is unknown: nothing is left to be run again.
+            ResultNotFound: the call has its verdict already, or is unknown.
             ConfigurationError: its task is not declared on this application.
-            ValueError: in its workflow others wait for it, under its id, or it waits for others itself.
+            ValueError: the call waits for other tasks of its workflow, or others wait for it under its id.
             TypeError, ValueError: an option is out of range, or both `eta` and `delay` are given.
         """
         return await self._cancellation.reschedule(what, eta, delay, expires, priority)
@@ -399,23 +401,23 @@ class Huey:
     # -- looking
 
     async def pending(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks in line: queue by queue, and within each in the order of their turns.
+        """The tasks that are ready to run: queue by queue, and within each in the order in which they will run.
 
-        Lists hold at most `limit` entries (None: all), of `queue` or of all queues. They are read page by page, so that
-        no step keeps the store from its work, and what moves meanwhile may be missing.
+        The list has at most `limit` entries (None: all), of `queue` or of all queues. It is read page by page, so that
+        the store is never blocked for long; a task that moves meanwhile may be missing.
         """
         return await self._inspection.pending(limit, queue)
 
     async def scheduled(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks that are due later, retries among them: in each queue the first that is due first."""
+        """The tasks that are due later, including retries: queue by queue, and within each by due time."""
         return await self._inspection.scheduled(limit, queue)
 
     async def all_results(self, limit: int | None = LIST_LIMIT) -> list[ResultInfo]:
-        """The verdicts that are kept, in no order."""
+        """The stored verdicts, in no particular order."""
         return await self._inspection.all_results(limit)
 
     async def pending_count(self, *, queue: str | None = None) -> int:
-        """How many tasks are in line."""
+        """How many tasks are ready to run."""
         return await self._inspection.pending_count(queue)
 
     async def scheduled_count(self, *, queue: str | None = None) -> int:
@@ -423,7 +425,7 @@ class Huey:
         return await self._inspection.scheduled_count(queue)
 
     async def result_count(self) -> int:
-        """How many verdicts are kept. They are counted one by one, page by page."""
+        """How many verdicts are stored. This reads them all, page by page."""
         return await self._inspection.result_count()
 
     async def doctor(self) -> Diagnosis:
@@ -435,10 +437,10 @@ class Huey:
         return await self._doctor.examine()
 
     async def flush(self) -> int:
-        """Forget everything of the application: tasks, results, dead letters, revocations, values, locks and limits.
+        """Delete everything of the application: tasks, results, dead letters, revocations, values, locks and limits.
 
-        Returns how many tasks and results that were. Nobody is told: awaiting one of them raises ``ResultNotFound``.
-        What runs goes on, and its result is not kept. Pauses and schedules stay.
+        Returns the number of deleted tasks and results. Waiting callers are not notified; awaiting a deleted task
+        raises ``ResultNotFound``. Running tasks go on, and their results are not kept. Pauses and schedules stay.
         """
         return await flush(self._parts.clients)
 
@@ -451,7 +453,7 @@ class Huey:
 
     @property
     def dead(self) -> DeadLetters:
-        """What failed for good: ``list``, ``get``, ``retry`` and ``drop``."""
+        """The tasks that failed for good: ``list``, ``get``, ``retry`` and ``drop``."""
         return self._dead
 
     @functools.cached_property
@@ -465,15 +467,15 @@ class Huey:
     # -- locks and limits
 
     def lock_task(self, name: str, ttl: float | timedelta | None = None, *, wait: float | timedelta = 0) -> TaskLock:
-        """A lock: of all blocks and tasks under it, in whatever process, one runs at a time.
+        """A lock: of all blocks and tasks under this name, in all processes, one runs at a time.
 
-        Use it as ``async with``, as ``with`` where nothing can be awaited, or as a decorator above or below
-        ``@huey.task``. A caller that does not get it within `wait` gets ``TaskLockedException``. It is renewed as long
-        as it is held, and lapses `ttl` after its holder has died, 60 seconds unless told otherwise. Times are seconds
+        Use it with ``async with``, with ``with`` in code that cannot await, or as a decorator above or below
+        ``@huey.task``. A caller that does not get the lock within `wait` gets ``TaskLockedException``. The lock is
+        renewed as long as it is held; if its holder dies, it lapses after `ttl` (default 60 seconds). Times are seconds
         or timedeltas.
 
         Raises:
-            TypeError, ValueError: `name` is no text of 1 to 200 characters, or a time is out of range.
+            TypeError, ValueError: `name` is not a text of 1 to 200 characters, or a time is out of range.
         """
         return self._locks.lock(name, ttl, wait)
 
@@ -490,17 +492,18 @@ class Huey:
     def rate_limit(
         self, name: str, limit: int, per: float | timedelta, retry: bool = True, *, sliding: bool = False
     ) -> RateLimit:
-        """A limit: of all blocks and tasks under it, in whatever process, `limit` begin within `per`.
+        """A rate limit: of all blocks and tasks under this name, in all processes, at most `limit` start per period.
 
-        Use it as ``async with``, as ``with`` where nothing can be awaited, or as a decorator above or below
+        Use it with ``async with``, with ``with`` in code that cannot await, or as a decorator above or below
         ``@huey.task``. A caller over the limit gets ``RateLimitExceeded``. A task over the limit runs again when the
-        limit admits it, or after its own ``retry_delay``: at no cost with `retry`, else for one of its retries.
+        limit admits it, or after its own ``retry_delay``. With `retry` this costs nothing, else one of its retries.
 
-        `per` is seconds or a timedelta. Windows begin at its multiples, as in Huey, so that twice the limit may begin
-        around the end of one. With `sliding`, no period of length `per` admits more than `limit` calls.
+        `per` is the length of the period, in seconds or as a timedelta. Periods begin at multiples of `per`, as in
+        Huey, so up to twice `limit` may start around the border of two periods. With `sliding`, no period of length
+        `per` admits more than `limit` calls.
 
         Raises:
-            TypeError, ValueError: an argument is of a wrong kind or out of range.
+            TypeError, ValueError: an argument has the wrong type or is out of range.
         """
         return self._rate_limits.limit(name, limit, per, retry=retry, sliding=sliding)
 
@@ -509,41 +512,41 @@ class Huey:
         return await self._locks.is_locked(name)
 
     async def flush_locks(self, *names: str, force: bool = False) -> set[str]:
-        """Free what is held by workers that are not alive, of locks of these `names`, or of any; return their names.
+        """Free the locks of these `names`, or all locks, that dead workers hold; return the names of the freed ones.
 
-        What a live worker holds stays, and so does what is held outside of a worker: that lapses by itself. With
-        `force` everything is freed, whoever holds it.
+        Locks of live workers stay, and so do locks held outside of workers, which lapse by themselves. With `force` all
+        are freed, no matter who holds them.
         """
         return await self._locks.flush(*names, force=force)
 
     # -- values
 
     async def put(self, key: str, value: Any, ttl: float | timedelta | None = None) -> None:
-        """Keep `value` under `key`, in place of any other; `ttl` (seconds or a timedelta) says for how long.
+        """Store `value` under `key`, replacing any other, for `ttl` (seconds or a timedelta) or forever.
 
-        A key is any text of 1 to 200 characters, a value what can be an argument of a task.
+        A key is any text of 1 to 200 characters. A value is anything that can be an argument of a task.
 
         Raises:
             TypeError, ValueError: `key` or `ttl` is out of range.
-            EncodeError: `value` cannot travel.
+            EncodeError: `value` cannot be encoded.
             QueueFull: the store has no room.
         """
         await self._values.put(key, value, ttl)
 
     async def put_if_empty(self, key: str, value: Any, ttl: float | timedelta | None = None) -> bool:
-        """Like ``put`` where there is no value yet; False where there is one. Of many who try, one gets True."""
+        """``put``, unless `key` has a value; False if it has one. Of several concurrent callers, one gets True."""
         return await self._values.put(key, value, ttl, only_if_empty=True)
 
     async def get(self, key: str, default: Any = None, *, pop: bool = False) -> Any:
-        """The value of `key`, or `default`; with `pop` it is taken away, as in Huey."""
+        """The value of `key`, or `default`. With `pop` the value is removed, as in Huey."""
         return await self._values.get(key, default, pop=pop)
 
     async def delete(self, key: str) -> bool:
-        """Empty `key`; False when it was."""
+        """Remove the value of `key`; False if there was none."""
         return await self._values.delete(key)
 
     async def incr(self, key: str, amount: int = 1) -> int:
-        """Add `amount` to the int of `key`, 0 where there is none, and return the sum. A time to live stays.
+        """Add `amount` to the int under `key` (0 if there is none) and return the sum. A time to live stays.
 
         Raises:
             TypeError: `amount` is not an int, or the stored value or the sum does not fit in a signed 64-bit integer.
@@ -563,36 +566,36 @@ class Huey:
     def pre_enqueue(self, name: str | None = None) -> Callable[[H], H]:
         """Register a handler, sync or async, that gets each task before it is sent, in the process that sends it.
 
-        ``CancelExecution`` keeps the task from being sent, and the caller who enqueues it gets the exception.
+        If a handler raises ``CancelExecution``, the task is not sent, and the caller of ``enqueue`` gets the exception.
         """
         return Hooks.register(self._parts.hooks.pre_enqueue, name)
 
     def pre_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task before it runs. ``CancelExecution`` cancels it."""
+        """Register a handler, sync or async, that gets each task before it runs, and may raise ``CancelExecution``."""
         return Hooks.register(self._parts.hooks.pre_execute, name)
 
     def post_execute(self, name: str | None = None) -> Callable[[H], H]:
-        """Register a handler, sync or async, that gets each task after it ran, its value and its exception."""
+        """Register a handler, sync or async, that gets each task after its run, with its value and its exception."""
         return Hooks.register(self._parts.hooks.post_execute, name)
 
     def unregister_on_startup(self, name_or_handler: str | Handler) -> bool:
-        """Remove a handler of ``on_startup``, by its name or by itself; False when there was none."""
+        """Remove a handler of ``on_startup``, given itself or its name; False if there was none."""
         return Hooks.unregister(self._parts.hooks.startup, name_or_handler)
 
     def unregister_on_shutdown(self, name_or_handler: str | Handler) -> bool:
-        """Remove a handler of ``on_shutdown``, by its name or by itself; False when there was none."""
+        """Remove a handler of ``on_shutdown``, given itself or its name; False if there was none."""
         return Hooks.unregister(self._parts.hooks.shutdown, name_or_handler)
 
     def unregister_pre_enqueue(self, name_or_handler: str | Handler) -> bool:
-        """Remove a handler of ``pre_enqueue``, by its name or by itself; False when there was none."""
+        """Remove a handler of ``pre_enqueue``, given itself or its name; False if there was none."""
         return Hooks.unregister(self._parts.hooks.pre_enqueue, name_or_handler)
 
     def unregister_pre_execute(self, name_or_handler: str | Handler) -> bool:
-        """Remove a handler of ``pre_execute``, by its name or by itself; False when there was none."""
+        """Remove a handler of ``pre_execute``, given itself or its name; False if there was none."""
         return Hooks.unregister(self._parts.hooks.pre_execute, name_or_handler)
 
     def unregister_post_execute(self, name_or_handler: str | Handler) -> bool:
-        """Remove a handler of ``post_execute``, by its name or by itself; False when there was none."""
+        """Remove a handler of ``post_execute``, given itself or its name; False if there was none."""
         return Hooks.unregister(self._parts.hooks.post_execute, name_or_handler)
 
     def signal(self, *signals: SignalName) -> Callable[[H], H]:
@@ -624,7 +627,7 @@ class Huey:
 
         Raises:
             TypeError, ValueError: an option is unknown or out of range; see ``WorkerOptions``.
-            ConfigurationError: the application is in immediate mode, or gevent or eventlet has replaced the threads of
+            ConfigurationError: the application is in immediate mode, or gevent or eventlet has patched the threads of
                 this process.
         """
         if self.immediate:
@@ -640,7 +643,7 @@ class Huey:
     def immediate(self) -> bool:
         """Whether tasks run at once and in this process; may be set at any time.
 
-        Setting it closes all connections. True begins with an empty memory store, False goes back to the store of the
+        Setting it closes all connections. True starts with an empty memory store, False returns to the store of the
         URL.
         """
         return self._immediate is not None
@@ -666,7 +669,7 @@ class Huey:
             self._immediate.raise_exceptions = raise_exceptions
 
     def _switch(self, immediate: Immediate | None) -> Immediate | None:
-        """Let `immediate` run the tasks, or workers where it is None; returns what was in force."""
+        """Let `immediate` run the tasks, or workers if it is None; returns the previous one."""
         clients, outbox = self._parts.clients, self._parts.outbox
         if immediate is None:
             clients.switch(self._take_storage, SystemClock())

@@ -1,4 +1,4 @@
-"""What an application can say about its tasks: lists and counts, read from what a store keeps."""
+"""Lists and counts of the tasks of an application, read from its store."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from ..storage.admin import StorageAdmin, StoredTask
     from ..storage.protocol import QueueDepth
 
-# A list that nobody limited is no longer than this: it is for people, and a queue may hold millions.
+# The default length of a list: people read it, and a queue may hold millions of tasks.
 LIST_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """One task that has no verdict yet, as it was when somebody looked.
+    """One task that has no verdict yet, as it was when the store was read.
 
-    `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; where the message
-    cannot be read they are empty, and `problem` says why. Of the instants (UTC) one is set: `since` when it has been in
-    line, `due` when it gets in line, `lease_until` when others take it over from its `worker` unless that gives a sign
-    of life. `attempt` is 1 for the first run.
+    `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; if the message cannot
+    be read they are empty, and `problem` says why. At most one of the instants (UTC) is set: `since` is when the task
+    became ready, `due` is when it becomes ready, and at `lease_until` other workers take it over, unless its `worker`
+    has renewed the lease. `attempt` is 1 for the first run.
     """
 
     id: str
@@ -52,9 +52,9 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class ResultInfo:
-    """The verdict on one task, while it is kept: its `value` if it is done, else the `metadata` of its failure.
+    """The stored verdict on one task: its `value` if it is done, else the `metadata` of its failure.
 
-    Where they cannot be read `problem` says why.
+    If they cannot be read, `problem` says why.
     """
 
     id: str
@@ -66,11 +66,11 @@ class ResultInfo:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One task that is ``failed`` or ``dead``, with all that it takes to run it again.
+    """One task that is ``failed`` or ``dead``, with everything needed to run it again.
 
-    `name`, `args` and `kwargs` are those of the call, `metadata` is that of the ``TaskException`` which awaiting its
-    result raises; where they cannot be read they are empty, and `problem` says why. It `died` at that instant (UTC) in
-    run number `attempt`.
+    `name`, `args` and `kwargs` are those of the call. `metadata` is that of the ``TaskException`` that awaiting its
+    result raises. What cannot be read is empty, and `problem` says why. `died` is the instant (UTC) of the failure, and
+    `attempt` the number of the run that failed.
     """
 
     id: str
@@ -89,8 +89,8 @@ class DeadLetter:
 class Inspection:
     """Lists and counts the tasks of an application; see ``Huey.pending``.
 
-    A list is read page by page, so that no step keeps the store from its work, and may miss what moves meanwhile. Tasks
-    that are not declared here are listed like any other.
+    A list is read page by page, so that the store is never blocked for long; it may miss tasks that move meanwhile.
+    Tasks that are not declared here are listed like any other.
     """
 
     def __init__(self, clients: ClientPerLoop, codec: Codec) -> None:
@@ -98,7 +98,7 @@ class Inspection:
         self._codec = codec
 
     async def pending(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
-        """The tasks in line."""
+        """The tasks that are ready to run."""
         return [task_info(self._codec, kept, "since") for kept in await self._listed(Place.READY, limit, queue)]
 
     async def scheduled(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
@@ -106,7 +106,7 @@ class Inspection:
         return [task_info(self._codec, kept, "due") for kept in await self._listed(Place.SCHEDULED, limit, queue)]
 
     async def waiting(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
-        """The tasks of workflows that wait for others."""
+        """The tasks that wait for others of their workflow."""
         return [task_info(self._codec, kept) for kept in await self._listed(Place.WAITING, limit, queue)]
 
     async def running(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
@@ -114,11 +114,11 @@ class Inspection:
         return [task_info(self._codec, kept, "lease_until") for kept in await self._listed(Place.LENT, limit, queue)]
 
     async def all_results(self, limit: int | None) -> list[ResultInfo]:
-        """The verdicts that are kept."""
+        """The stored verdicts."""
         return [result_info(self._codec, kept) for kept in await self._listed(Place.ENDED, limit, None)]
 
     async def pending_count(self, queue: str | None) -> int:
-        """How many tasks are in line."""
+        """How many tasks are ready to run."""
         return sum(depth.ready for depth in await self._depths(queue))
 
     async def scheduled_count(self, queue: str | None) -> int:
@@ -126,7 +126,7 @@ class Inspection:
         return sum(depth.scheduled for depth in await self._depths(queue))
 
     async def result_count(self) -> int:
-        """How many verdicts are kept, counted one by one."""
+        """How many verdicts are stored, counted one by one."""
         return len(await self._listed(Place.ENDED, None, None))
 
     async def _listed(self, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
@@ -140,15 +140,15 @@ class Inspection:
 class _Call(NamedTuple):
     name: str = ""
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}  # noqa: RUF012  # nobody writes to it
+    kwargs: dict[str, Any] = {}  # noqa: RUF012  # never written to
     problem: str = ""
 
 
 async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
-    """What is in `place`, each task once, as it was last seen; at most `limit` of them.
+    """At most `limit` of the tasks in `place`, each once and as it was last seen.
 
     Raises:
-        ValueError: `limit` is no number of tasks, or `queue` no name of one.
+        TypeError, ValueError: `limit` is not a non-negative int, or `queue` is not a valid name.
     """
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
         raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
@@ -162,16 +162,16 @@ async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: st
 
 
 def queue_as_asked(queue: str | None) -> str:
-    """The name of a queue as a store is asked for it: '' for all of them.
+    """The name of a queue as a store expects it: '' for all queues.
 
     Raises:
-        TypeError, ValueError: it can be no name.
+        TypeError, ValueError: it is not a valid name.
     """
     return "" if queue is None else check_name(queue, "the name of a queue")
 
 
 def task_info(codec: Codec, kept: StoredTask, instant: str = "") -> TaskInfo:
-    """A task that waits or runs; `instant` is the field that its instant belongs to, if it has one."""
+    """A task that waits or runs; `instant` names the field for its instant, if it has one."""
     name, args, kwargs, problem = _call(codec, kept)
     where = (kept.queue, kept.priority, kept.failures + 1, kept.consumer)
     when: dict[str, Any] = {instant: _instant(kept)} if instant else {}
@@ -191,15 +191,15 @@ def result_info(codec: Codec, kept: StoredTask) -> ResultInfo:
 
 
 def dead_letter(codec: Codec, kept: StoredTask) -> DeadLetter:
-    """What was kept of a task that failed or died."""
+    """A task that failed or died."""
     name, args, kwargs, problem = _call(codec, kept)
-    told = result_info(codec, kept)
+    failure = result_info(codec, kept)
     where = (kept.queue, kept.priority, kept.failures + 1, _instant(kept))
-    return DeadLetter(kept.id, kept.state, name, args, kwargs, *where, told.metadata, problem or told.problem)
+    return DeadLetter(kept.id, kept.state, name, args, kwargs, *where, failure.metadata, problem or failure.problem)
 
 
 def _call(codec: Codec, kept: StoredTask) -> _Call:
-    # Of one that waits for others its own arguments are known.
+    # A task that waits for others has only its own arguments so far.
     read = read_call if kept.state is State.WAITING else _read_with_inputs
     try:
         message = read(codec, kept.id, kept.payload)

@@ -1,4 +1,4 @@
-"""Whole queues: what is in them and who reads them; pause them, empty them, forget everything."""
+"""Whole queues: what is in them and which workers read them; pause them, empty them, delete everything."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Queues:
-    """``huey.queues``: how full the queues are, who works on them, and what can be done to each as a whole.
+    """``huey.queues``: how full the queues are, which workers serve them, and what can be done to each as a whole.
 
-    Lists are those of ``huey.pending``: at most `limit` entries (None: all), of `queue` or of all queues.
+    Like ``huey.pending``, a list has at most `limit` entries (None: all), of `queue` or of all queues.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Queues:
     # -- looking
 
     async def depths(self) -> list[QueueDepth]:
-        """How many tasks of each queue are in line, due later, and running."""
+        """How many tasks of each queue are ready, due later, and running."""
         return await (await self._clients.storage()).depths()
 
     async def workers(self) -> list[WorkerInfo]:
-        """The workers that gave a sign of life lately, and what each says about itself."""
+        """The live workers, with what each says about itself: those whose last heartbeat is recent."""
         return await (await self._clients.storage()).workers()
 
     async def running(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
@@ -48,7 +48,7 @@ class Queues:
         return await self._inspection.running(limit, queue)
 
     async def waiting(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks of workflows that wait for others, in no order. They are not in line yet."""
+        """The tasks that wait for others of their workflow, in no particular order. They are not ready to run yet."""
         return await self._inspection.waiting(limit, queue)
 
     async def paused(self) -> set[str]:
@@ -58,30 +58,31 @@ class Queues:
     # -- acting
 
     async def pause(self, queue: str | None = None) -> bool:
-        """Let no worker start another task of `queue`, or any task, until ``resume``; False when it is so already.
+        """Stop handing out tasks of `queue`, or of every queue, until ``resume``; False if it was paused already.
 
-        What runs goes on, and tasks may be enqueued as ever. It holds at once and in every process, and outlasts them.
+        Running tasks go on, and tasks can still be enqueued. The pause takes effect at once in every process, and stays
+        when they end.
 
         Raises:
-            TypeError, ValueError: `queue` can be no name.
+            TypeError, ValueError: `queue` is not a valid name.
         """
         return await (await self._admin()).pause(_named(queue))
 
     async def resume(self, queue: str | None = None) -> bool:
-        """End the pause of `queue`, or the one of everything; False when there is none.
+        """End the pause of `queue`, or the pause of everything; False if there is none.
 
-        A queue that was paused by name stays so when the pause of everything ends, and the other way round.
+        The two are independent: ending the pause of everything does not resume a queue that was paused by name.
         """
         resumed = await (await self._admin()).resume(_named(queue))
-        # In immediate mode, what has waited runs now.
+        # In immediate mode, the tasks that waited for the resume run now.
         await self._outbox.run_created([])
         return resumed
 
     async def purge(self, queue: str | None) -> int:
-        """Cancel what waits in `queue`, or in all of them (None), in line and for its time; how many tasks that were.
+        """Cancel the tasks in `queue`, or in every queue (None), that are ready or due later; return their number.
 
-        Each gets the verdict ``cancelled``, which whoever awaits it gets at once. What runs goes on. Tasks that are
-        enqueued while this is under way may be spared.
+        Each gets the verdict ``cancelled``, and callers that await it get that at once. Running tasks go on. Tasks that
+        are enqueued during the purge may remain.
         """
         name = "" if queue is None else _named(queue)
         left = sum(depth.ready + depth.scheduled for depth in await self.depths() if name in {"", depth.queue})
@@ -92,7 +93,7 @@ class Queues:
         return cancelled
 
     async def _purge(self, name: str) -> int:
-        """One pass over all that waits; there may be more, for what is cancelled makes lists shorter."""
+        """One pass over all waiting tasks. It may miss some, because cancelling shortens the lists that it reads."""
         cancelled = 0
         for place in (Place.SCHEDULED, Place.READY):
             async with aclosing((await self._admin()).walk(place, name)) as pages:
@@ -108,7 +109,7 @@ class Queues:
 
 
 async def flush(clients: ClientPerLoop) -> int:
-    """Forget everything of an application; see ``Huey.flush``."""
+    """Delete everything of an application; see ``Huey.flush``."""
     forgotten = 0
     async with aclosing((await clients.storage()).admin.flush()) as steps:
         async for step in steps:
@@ -117,5 +118,5 @@ async def flush(clients: ClientPerLoop) -> int:
 
 
 def _named(queue: str | None) -> str:
-    """The name of a queue as the store takes it."""
+    """The name of a queue as the store expects it."""
     return EVERYTHING if queue is None else check_name(queue, "the name of a queue")

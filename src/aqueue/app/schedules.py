@@ -1,7 +1,7 @@
-"""Schedules at run time: what there is, and what is changed by hand.
+"""Schedules at run time: list them, pause and resume them, run, add and remove them.
 
-The state of a schedule is replaced only by who has seen it. So whoever changes one looks, and looks again when somebody
-else was faster. Workers are told that something changed.
+The store replaces the state of a schedule only if the caller names the state that it replaces. So each change reads the
+state, and reads it again if another process was faster. The store notifies the workers about each change.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class ScheduleInfo:
     """One schedule.
 
-    `when` reads as it was written, and `tz` names the time zone in which it counts, ``"local"`` for that of the
-    workers' machines. `last` is the instant that its last run was for, `next` that of its next tick, both in UTC; None
-    where there is none, or where only a function knows.
+    `when` is the text as it was written, and `tz` names its time zone, ``"local"`` for that of the workers' machines.
+    `last` is the instant of its last run, `next` that of its next tick, both in UTC; None if there is none, or if a
+    function decides.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ScheduleInfo:
 
 
 class Schedules:
-    """``huey.schedules``: those that the code declares with ``@huey.periodic_task``, and those added at run time."""
+    """``huey.schedules``: schedules declared with ``@huey.periodic_task``, and schedules added at run time."""
 
     def __init__(self, clients: ClientPerLoop, codec: Codec, registry: Registry, outbox: Outbox) -> None:
         self._clients = clients
@@ -58,13 +58,13 @@ class Schedules:
         self._outbox = outbox
 
     async def list(self) -> Sequence[ScheduleInfo]:
-        """All schedules, by name; also those that this application does not know."""
+        """All schedules, sorted by name, including those that this application does not know."""
         kept = await (await self._clients.storage()).schedules()
         names = sorted({*self._registry.schedules, *kept})
         return [self._info(name, kept.get(name, b"")) for name in names]
 
     async def pause(self, name: str) -> None:
-        """Fire none of its ticks until it is resumed.
+        """Enqueue nothing for this schedule until ``resume``.
 
         Raises:
             ValueError: there is no such schedule.
@@ -72,7 +72,7 @@ class Schedules:
         await self._change(name, lambda state: self._known(name, state)._replace(paused=True))
 
     async def resume(self, name: str) -> None:
-        """Fire its ticks again, from now on: those that the pause left out are not made up for.
+        """End a pause. The ticks that were missed during the pause are not made up for.
 
         Raises:
             ValueError: there is no such schedule.
@@ -85,7 +85,7 @@ class Schedules:
         await self._change(name, resumed)
 
     async def run(self, name: str) -> Result[Any]:
-        """Fire it now, beside its ticks, even while it is paused or runs.
+        """Enqueue its task now, in addition to its ticks, even if the schedule is paused or its task runs.
 
         Raises:
             ValueError: there is no such schedule, or its task is not known here.
@@ -118,22 +118,22 @@ class Schedules:
         overlap: Overlap = "skip",
         jitter: Span = 0,
     ) -> None:
-        """Keep a schedule in the store: every worker that knows the task of `call` serves it.
+        """Store a schedule; every worker that knows the task of `call` serves it.
 
         `when` is a ``crontab``, a ``cron`` or an ``every``, `call` is made with ``task.s(...)``, and the rest is that
-        of ``@huey.periodic_task``. Adding the same again changes nothing, so an application may do it whenever it
-        starts; adding something else under a known name replaces that, from now on.
+        of ``@huey.periodic_task``. Adding the same schedule again changes nothing, so an application may do it each
+        time it starts; adding another one under a known name replaces that one, from now on.
 
         Raises:
             TypeError, ValueError: an argument is out of range, `when` is a function, or the code declares the name.
-            EncodeError: an argument of the call cannot travel.
+            EncodeError: an argument of the call cannot be encoded.
         """
         policy = Policy(misfire=misfire, window=window, overlap=overlap, jitter=jitter)
         described = Schedule(name, when, call, policy).described()
         if name in self._registry.schedules:
             raise ValueError(f"{name!r} is a periodic task that the code declares: add it under another name")
         if self._registry.get(call.task.name) is None:
-            raise ValueError(f"{call.task!r} is no task of this application")
+            raise ValueError(f"{call.task!r} is not a task of this application")
 
         def added(state: ScheduleState | None) -> ScheduleState:
             now_ms = self._clients.clock.now_ms()
@@ -144,10 +144,10 @@ class Schedules:
         await self._change(name, added)
 
     async def remove(self, name: str) -> bool:
-        """Forget a schedule that was added, or one that the code does not declare any more; False if there is none.
+        """Delete an added schedule, or one that the code no longer declares; False if there is none.
 
         Raises:
-            ValueError: the code declares it.
+            ValueError: the code declares this schedule.
         """
         if name in self._registry.schedules:
             raise ValueError(f"{name!r} is a periodic task that the code declares: pause it")
@@ -174,9 +174,9 @@ class Schedules:
                 return
 
     def _known(self, name: str, state: ScheduleState | None) -> ScheduleState:
-        """The state of a schedule that may not have been served yet."""
+        """The state of a schedule, which may not have been served yet."""
         if state is None and name not in self._registry.schedules:
-            raise ValueError(f"there is no schedule {name!r}: huey.schedules.list() tells which there are")
+            raise ValueError(f"there is no schedule {name!r}: huey.schedules.list() shows which there are")
         return state or ScheduleState(self._clients.clock.now_ms())
 
     def _info(self, name: str, kept: bytes) -> ScheduleInfo:

@@ -1,27 +1,27 @@
-"""One event loop's line to the store: enqueues that share round trips, and results that are pushed.
+"""One event loop's line to the store: enqueues share round trips, and the store pushes results.
 
-Its loops belong to one task group: one commits what is enqueued, one answers looks, one listens for events, and one
-looks again at tasks that were waited for long, because a pushed message is a hint that can get lost.
+Its loops belong to one task group: one sends what is enqueued, some answer look-ups, one listens for events, and one
+looks again at tasks with long waits, because a pushed message is a hint that can get lost.
 
 **What is shared.** All code of one event loop shares one client: callers that enqueue and wait, workers, the permits of
 locks. Nothing awaits between reading a collection and writing it, so there is no lock. Another event loop has a client
 of its own and shares nothing but the store.
 
-**Who waits.** `_waiters` has the futures of those who wait for a verdict, by task id, in the order in which the tasks
-were last looked at; `_followers` has the queues of those who read progress. The listener and the looks resolve them; a
-caller that gives up removes its own. `_to_look_at` names those of the waiters that must be looked at without delay.
+**What guards what.** `_waiters` has the futures of callers that wait for a verdict, by task id, the least recently
+looked-up task first; `_followers` has the queues of callers that read progress. The listener and the look-ups resolve
+them; a caller that gives up removes its own. `_to_look_at` has the ids of waiters that need a look-up without delay.
 
 **Which races there are.**
 
-* A verdict comes before anyone waits for it. Most results are awaited right after the enqueue, and a look would be a
-  second round trip. So `_recent` has the tasks that were enqueued here last, and the verdicts of those that have one:
-  a task that is in there without a verdict will be announced. It takes in only what is enqueued while we listen.
-* A verdict comes between a look and the wait. So a waiter is in `_waiters` before the look leaves: either the look or
-  the announcement finds it, and the second of the two changes nothing.
-* An announcement is lost, with its connection or because its result is too large for one. `Connected` empties `_recent`
-  and has every waiter looked at, and so does time, the one that was not looked at for longest first.
-* A verdict overtakes the last report of progress. So a follower looks once more when it has the verdict.
-* A receiver unsubscribes another one, or itself, while an event is passed on: see ``subscribers``.
+* A verdict comes before anyone waits for it. Callers await most results right after the enqueue, and a look-up would be
+  a second round trip. So `_recent` has the tasks that this client enqueued last, with their verdicts so far. A task
+  without a verdict in there will still be announced, because the client adds a task only while it listens.
+* A verdict comes between a look-up and the wait. So a waiter is in `_waiters` before the look-up starts: either the
+  look-up or the announcement resolves it, and the second of the two changes nothing.
+* An announcement is lost with its connection, or comes without its result because that is too large. `Connected`
+  clears `_recent` and makes the client look at every waiter; a timer does the same, in the order of `_waiters`.
+* A verdict overtakes the last progress report. So a follower looks once more when it has the verdict.
+* A receiver unsubscribes itself, or another receiver, while an event is passed on: see ``subscribers``.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _MOST_RECENT = 1000
 
 
 class Client:
-    """Pushes for, and delivers results to, everyone in one event loop.
+    """Enqueues tasks and delivers results for all code of one event loop.
 
-    `token` names it to the workers, `entered` counts the ``async with`` blocks that it is open for.
+    `token` is its address for workers that announce a verdict; `entered` counts the open ``async with`` blocks.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -65,7 +65,7 @@ class Client:
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
         self._starts: GroupCommit[tuple[str, str], bool] = GroupCommit(self._ask_before_start)
-        # In the order of their last look, so that every waiter has its turn however many there are.
+        # In the order of their last look-up, so that each waiter has its turn even when there are many.
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
         self._to_look_at: set[str] = set()
@@ -87,7 +87,7 @@ class Client:
         await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Stop the loops and disconnect. Whoever still waits gets ``QueueUnavailable``."""
+        """Stop the loops and disconnect. Callers that still wait get ``QueueUnavailable``."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait([self._running])
@@ -106,40 +106,40 @@ class Client:
         finally:
             for task_id in list(self._waiters):
                 self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
-            # Here and not in `close`: a script that forgets to close ends with its loop, which cancels this task.
+            # Here and not in `close`: if a script forgets to close, the end of its loop cancels this task.
             await self.storage.close()
 
     # -- enqueueing
 
     @property
     def is_full(self) -> bool:
-        """Whether so many envelopes wait that the next caller should ``wait_for_room`` before it makes another."""
+        """Whether the send buffer is full; if so, await ``wait_for_room()`` before creating another envelope."""
         return self._pushes.is_full
 
     async def wait_for_room(self) -> None:
-        """Wait until it is not full."""
+        """Wait until the send buffer is not full."""
         await self._pushes.wait_for_room()
 
     def push(self, envelope: Envelope) -> Awaitable[bool]:
-        """Keep `envelope` in the store; gives False when its id was known."""
+        """Add `envelope` to the store; the result is False if its id was known."""
         if self._listening.is_set():
             self._recent.add(envelope.id)
         return self._pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
-        """Keep all `envelopes`, in as few steps as the store allows."""
+        """Add all `envelopes` to the store, in as few steps as it allows."""
         return await self.storage.push(envelopes)
 
     async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
-        """Keep all `nodes` or none; see ``Storage.push_workflow``."""
+        """Add all `nodes` to the store, or none; see ``Storage.push_workflow``."""
         return await self.storage.push_workflow(nodes)
 
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
-        """Tell how far a running task is; see ``Storage.report``."""
+        """Publish the progress of a running task; see ``Storage.report``."""
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
 
     async def must_not_start(self, task_id: str, task: str) -> bool:
-        """Whether a task that is about to start was revoked, itself or every task of its name, or cancelled."""
+        """Whether a task that is about to start was cancelled, or revoked by its id or by its name."""
         return await self._starts.submit((task_id, kind_key(task)))
 
     async def _ask_before_start(self, keys: list[tuple[str, str]]) -> list[bool]:
@@ -148,14 +148,14 @@ class Client:
     # -- results
 
     async def look(self, task_id: str) -> Record | None:
-        """What the store knows of a task now."""
+        """The store's record of a task now; None if it has none."""
         return await self._looks.submit(task_id)
 
     async def wait_all(self, task_ids: list[str], timeout: float | None, foreign: bool) -> list[Record]:
-        """The verdicts of `task_ids`, once each has one; `foreign` when someone else may have enqueued the tasks.
+        """Wait for the verdicts of `task_ids`; `foreign` if another client may have enqueued the tasks.
 
         Raises:
-            ResultTimeout: not every verdict was there within `timeout` seconds.
+            ResultTimeout: a verdict did not arrive within `timeout` seconds.
             ResultNotFound: the store does not know one of the tasks.
         """
         if timeout is not None and span_ms(timeout, "timeout") == 0:
@@ -166,7 +166,7 @@ class Client:
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
-                await self._look_at(task_ids if foreign else self._untold(task_ids), foreign)
+                await self._look_at(task_ids if foreign else self._missed(task_ids), foreign)
                 return [await future for _, future in waits]
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
@@ -177,15 +177,15 @@ class Client:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
 
-    def _untold(self, task_ids: list[str]) -> list[str]:
-        """Those of `task_ids` that must be looked at, because word of their verdicts may have passed us by."""
-        untold = []
+    def _missed(self, task_ids: list[str]) -> list[str]:
+        """Those of `task_ids` that need a look-up, because this client may have missed their announcements."""
+        missed = []
         for task_id in task_ids:
             if task_id not in self._recent:
-                untold.append(task_id)
+                missed.append(task_id)
             elif (record := self._recent.pop(task_id)) is not None:
                 self._learn(task_id, record)
-        return untold
+        return missed
 
     async def _look_once(self, task_ids: list[str]) -> list[Record]:
         records = []
@@ -198,7 +198,7 @@ class Client:
         return records
 
     async def follow(self, task_id: str, foreign: bool) -> AsyncIterator[bytes]:
-        """Each progress report of a task, the last one so far first, until its verdict."""
+        """The progress reports of a task: the last one so far, and each further one until its verdict."""
         self.start_listening()
         await self._listening.wait()
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -210,14 +210,14 @@ class Client:
             if record is not None and record.progress:
                 queue.put_nowait(record.progress)
             self._learn(task_id, record)
-            told = b""
+            last = b""
             while (progress := await queue.get()) is not None:
-                told = progress
+                last = progress
                 yield progress
             verdict.result()
             # The verdict may have overtaken the last report.
             record = await self._looks.submit(task_id)
-            if record is not None and record.progress not in {b"", told}:
+            if record is not None and record.progress not in {b"", last}:
                 yield record.progress
         finally:
             self._stop_waiting(task_id, verdict)
@@ -228,14 +228,14 @@ class Client:
     # -- the loops
 
     def start_listening(self) -> None:
-        """Most producers never wait for a result, so listening starts with the first who does."""
+        """Start to listen for events, if that has not started yet: most producers never wait for a result."""
         self._listening_wanted.set()
 
     def subscribe(self, kind: type[E], receiver: Callable[[E], None]) -> Callable[[], None]:
-        """Call `receiver` with each event of `kind` that the store tells everyone, until what this returns is called.
+        """Call `receiver` with each event of `kind`; returns a function that ends the subscription.
 
-        `kind` is any but ``Settled`` and ``Progressed``, which are for the one who waits for a result. Nothing is heard
-        before somebody has called ``start_listening``. A receiver that raises is logged.
+        `kind` is any event but ``Settled`` and ``Progressed``, which go to the callers that wait for a result. Events
+        arrive only after a call of ``start_listening``. An exception of a receiver is logged.
         """
         return self._subscribers.add(kind, receiver)
 
@@ -269,7 +269,7 @@ class Client:
             self._look_now.set()
 
     async def _keep_looking(self) -> None:
-        """Look where a message said so, at once; every few seconds, look at those who wait longest without a look."""
+        """Look up tasks at once when a message asks for it, and every few seconds those with the oldest look-up."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SECOND_LOOK_SECONDS):
@@ -277,12 +277,12 @@ class Client:
             self._look_now.clear()
             task_ids = [task_id for task_id in self._to_look_at if task_id in self._waiters]
             self._to_look_at.clear()
-            # An outage: the next round comes by itself.
+            # During an outage the next round tries again.
             with contextlib.suppress(QueueUnavailable):
                 await self._look_at(task_ids or list(self._waiters)[:_MOST_LOOKED_AT])
 
     async def _look_at(self, task_ids: list[str], foreign: bool = False) -> None:
-        """Learn what the store knows; of tasks that someone else enqueued, ask it to tell us too."""
+        """Read the records of tasks; `foreign` also asks the store to announce their verdicts to this client."""
         if len(task_ids) == 1:
             looks = self._watches if foreign else self._looks
             self._learn(task_ids[0], await looks.submit(task_ids[0]))
@@ -294,7 +294,7 @@ class Client:
     async def _watch(self, task_ids: list[str]) -> list[Record | None]:
         return await self.storage.records(task_ids, self.token)
 
-    # -- who waits for what
+    # -- waiters
 
     def _wait(self, task_id: str) -> asyncio.Future[Record]:
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
@@ -310,7 +310,7 @@ class Client:
                 del self._waiters[task_id]
 
     def _learn(self, task_id: str, record: Record | None) -> None:
-        """A look or a message told of a task: wake its waiters if that was a verdict, or if there will never be one."""
+        """Take in the record of a task: wake its waiters if it has a verdict, or if it is unknown and never will."""
         if record is None:
             self._fail(task_id, _unknown(task_id))
         elif record.state in VERDICTS:
@@ -324,15 +324,14 @@ class Client:
         for future in self._waiters.pop(task_id, ()):
             if not future.done():
                 future.set_exception(error)
-                # Its waiter may have gone meanwhile, which is no reason for a warning.
+                # Marks the exception as retrieved: asyncio must not warn if the waiter has gone meanwhile.
                 future.exception()
 
 
 class Recent:
-    """The tasks that were enqueued here last, while we listened: word of their verdicts is kept here, or is to come.
+    """The tasks that this client enqueued last while it listened: it has their verdicts, or will hear them.
 
-    So whoever awaits one of them need not look. Most results are awaited at once, and a look would be a second round
-    trip beside that of the enqueue.
+    So a caller that awaits one of them needs no look-up, which would be a second round trip after that of the enqueue.
     """
 
     def __init__(self) -> None:
@@ -342,13 +341,13 @@ class Recent:
         return task_id in self._verdicts
 
     def add(self, task_id: str) -> None:
-        """It is about to be enqueued."""
+        """Add a task that is about to be enqueued."""
         self._verdicts[task_id] = None
         if len(self._verdicts) > _MOST_RECENT:
             del self._verdicts[next(iter(self._verdicts))]
 
     def hear(self, task_id: str, verdict: Record | None) -> None:
-        """It has its verdict; None where that was too large to be told."""
+        """Store the verdict of a task; None means that it was too large to be announced, so a look-up is needed."""
         if task_id in self._verdicts:
             if verdict is None:
                 del self._verdicts[task_id]
@@ -356,13 +355,13 @@ class Recent:
                 self._verdicts[task_id] = verdict
 
     def pop(self, task_id: str) -> Record | None:
-        """Its verdict, if it was told; it is none of these any more."""
+        """Remove a task and return its verdict, if that was announced."""
         return self._verdicts.pop(task_id)
 
     def clear(self) -> None:
-        """Something may have been missed."""
+        """Remove all tasks, since their announcements may have been lost."""
         self._verdicts.clear()
 
 
 def _unknown(task_id: str) -> ResultNotFound:
-    return ResultNotFound(f"the store knows no task {task_id!r}: it was never enqueued here, or its result has expired")
+    return ResultNotFound(f"task {task_id!r} is unknown to the store: never enqueued there, or its result has expired")

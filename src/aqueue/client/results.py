@@ -1,6 +1,6 @@
-"""What the caller of a task holds: a handle on a result that may still be on its way.
+"""What the caller of a task holds: a handle on a result that may not exist yet.
 
-Reading a result does not destroy it. Waiting is one subscription of the whole process, whatever the number of waiters.
+Reading a result does not destroy it. All waiters of an event loop share one subscription to the store.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Progress(NamedTuple):
-    """How far a running task is, as it said itself; `total` is None where the end is not known."""
+    """How far a running task is, as it reported; `total` is None if it is not known."""
 
     done: float
     total: float | None = None
@@ -36,13 +36,13 @@ class Progress(NamedTuple):
 
 
 class Sendable(Protocol[R_co]):
-    """What can be enqueued: a call or a workflow. `R_co` is the handle that this gives."""
+    """What can be enqueued: a call or a workflow. `R_co` is the type of the handle that ``enqueue`` returns."""
 
     def enqueue(self) -> Coroutine[Any, Any, R_co]: ...
 
 
 class Owner(Protocol):
-    """What the handles that a user holds ask of the application that made them: ``Huey`` itself."""
+    """The methods that handles call on the application that made them, which is ``Huey``."""
 
     def result(self, task_id: str) -> Result[Any]: ...
 
@@ -69,7 +69,7 @@ class Owner(Protocol):
 
 
 class ResultSource(NamedTuple):
-    """What the results of one application share: how to reach the store, to read values, and to wait in a thread."""
+    """What the results of one application share: access to the store, the codec, and a way to wait in a thread."""
 
     clients: ClientPerLoop
     codec: Codec
@@ -78,9 +78,9 @@ class ResultSource(NamedTuple):
 
 
 class Result(Generic[R_co]):
-    """A handle on one task. Awaiting it gives what the task returned.
+    """A handle on one task. Awaiting it gives the task's return value.
 
-    `created` is False when this handle did not create the task: it was known already, or is looked up by its id.
+    `created` is False if this handle did not create the task: the id was known already, or was only looked up.
     """
 
     __slots__ = ("_source", "_verdict", "created", "id")
@@ -110,16 +110,16 @@ class Result(Generic[R_co]):
     async def get(
         self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
     ) -> R_co | None:
-        """What the task returned. Waits for it, at most `timeout` seconds (None: as long as it takes; 0: not at all).
+        """The task's return value. Waits for it, at most `timeout` seconds (None: without limit; 0: not at all).
 
-        With ``blocking=False`` a task that has no verdict yet gives None, at once. With `revoke_on_timeout` a task
-        whose verdict nobody waits for any longer is revoked.
+        With ``blocking=False``, returns None at once if the task has no verdict yet. With `revoke_on_timeout`, a
+        timeout also revokes the task.
 
         Raises:
             TaskException: the task failed, was cancelled, expired or is dead.
-            ResultTimeout: there was no verdict in time. It is a ``TimeoutError`` too.
-            ResultNotFound: the store does not know the task (any more).
-            DecodeError: the store has bytes that the serializer here cannot read.
+            ResultTimeout: there was no verdict in time. It is also a ``TimeoutError``.
+            ResultNotFound: the store does not know the task, or no longer does.
+            DecodeError: the serializer here cannot read the stored bytes.
         """
         record = self._verdict
         if record is None:
@@ -142,14 +142,14 @@ class Result(Generic[R_co]):
     async def get_raw_result(
         self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False
     ) -> R_co | Error | None:
-        """``get``, with an ``Error`` in the place of the ``TaskException`` where the task did not end well."""
+        """Like ``get``, but return an ``Error`` where ``get`` would raise ``TaskException``."""
         try:
             return await self.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
         except TaskException as error:
             return Error(error.metadata)
 
     def reset(self) -> None:
-        """Forget the verdict that this handle has seen: the task may have been run again since, or have expired."""
+        """Forget the verdict that this handle has read: the task may have run again since, or its result expired."""
         self._verdict = None
 
     async def status(self) -> State:
@@ -161,32 +161,32 @@ class Result(Generic[R_co]):
         return State.UNKNOWN if record is None else record.state
 
     async def is_ready(self) -> bool:
-        """Whether there is a verdict, so that ``get`` will not wait."""
+        """Whether there is a verdict; if so, ``get`` does not wait."""
         return await self.status() in VERDICTS
 
     async def progress(self) -> AsyncIterator[Progress]:
-        """What the task tells of its progress, from now until its verdict."""
+        """The progress reports of the task: its last one so far, and each further one until its verdict."""
         client = await self._source.clients.open()
         async for report in client.follow(self.id, not self.created):
-            told = self._decoded(report, "progress")
-            if not isinstance(told, (list, tuple)) or len(told) != len(Progress._fields):
-                raise DecodeError(f"a progress report of task {self.id} is none")
-            yield Progress(*told)
+            fields = self._decoded(report, "progress")
+            if not isinstance(fields, (list, tuple)) or len(fields) != len(Progress._fields):
+                raise DecodeError(f"a progress report of task {self.id} is malformed")
+            yield Progress(*fields)
 
     async def revoke(self, revoke_once: bool = True) -> None:
-        """Keep the task from running, unless it does already; see ``Huey.revoke``."""
+        """Keep the task from running, unless it runs already; see ``Huey.revoke``."""
         await self._source.owner.revoke(self, None, revoke_once)
 
     async def restore(self) -> bool:
-        """Take a revocation of this task back; True when there was one in force."""
+        """Undo a revocation of this task; True if one was in force."""
         return await self._source.owner.restore(self)
 
     async def is_revoked(self) -> bool:
-        """Whether the task would not run now, because it or all of its kind are revoked."""
+        """Whether the task would not run now, because this call or the whole task is revoked."""
         return await self._source.owner.is_revoked(self)
 
     async def cancel(self) -> bool:
-        """End the task, wherever it is; False when it has its verdict already. See ``Huey.cancel``."""
+        """End the task, wherever it is; False if it has its verdict already. See ``Huey.cancel``."""
         return await self._source.owner.cancel(self)
 
     async def reschedule(
@@ -196,7 +196,7 @@ class Result(Generic[R_co]):
         expires: float | timedelta | datetime | None = None,
         priority: int | None = None,
     ) -> Result[R_co]:
-        """Cancel the task and enqueue it anew, under a new id; see ``Huey.reschedule``."""
+        """Cancel the task and enqueue it again under a new id; see ``Huey.reschedule``."""
         return await self._source.owner.reschedule(self, eta, delay, expires, priority)
 
     async def _look(self) -> Record | None:
@@ -204,7 +204,7 @@ class Result(Generic[R_co]):
 
     def _value(self, record: Record) -> R_co:
         if record.state == State.DONE:
-            # A task declared with results=False keeps its verdict and no value.
+            # For a task declared with results=False the store keeps the verdict, but no value.
             return cast("R_co", self._decoded(record.result, "result") if record.result else None)
         metadata = read_error(self._source.codec, self.id, record.result)
         raise TaskException({**metadata, "state": str(record.state)})
@@ -214,7 +214,7 @@ class Result(Generic[R_co]):
 
 
 class ResultGroup(Generic[R_co]):
-    """Handles of tasks that were enqueued together, in that order. Awaiting it gives the list of what they returned."""
+    """Handles of tasks that were enqueued together, in order. Awaiting it gives the list of their return values."""
 
     def __init__(self, results: Iterable[Result[R_co]]) -> None:
         self._results = list(results)
@@ -235,11 +235,11 @@ class ResultGroup(Generic[R_co]):
         return self.get().__await__()
 
     async def get(self, *, timeout: float | None = None) -> list[R_co]:
-        """What the tasks returned, in order; `timeout` in seconds is one deadline for all of them.
+        """The return values of the tasks, in order; `timeout` in seconds is one deadline for all of them.
 
         Raises:
-            TaskException: a task did not end well (the first one in order).
-            ResultTimeout: not every verdict was there in time.
+            TaskException: a task has no return value; the exception is that of the first such task in order.
+            ResultTimeout: a verdict did not arrive in time.
         """
         if not self._results:
             return []
@@ -256,12 +256,12 @@ class ResultGroup(Generic[R_co]):
         """The handles, each as soon as its task has a verdict; awaiting one gives its value without waiting.
 
         Raises:
-            ResultTimeout: not every verdict was there within `timeout` seconds.
+            ResultTimeout: a verdict did not arrive within `timeout` seconds.
         """
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + span_ms(timeout, "timeout") / 1000
         waits = [loop.create_task(_verdict_of(result)) for result in self._results]
-        # Not asyncio.wait() in a loop, which looks at every task again for each that is done.
+        # asyncio.wait() in a loop would visit every task again each time that one is done.
         ended: asyncio.Queue[asyncio.Task[Result[R_co]]] = asyncio.Queue()
         for wait in waits:
             wait.add_done_callback(ended.put_nowait)
@@ -276,14 +276,14 @@ class ResultGroup(Generic[R_co]):
         finally:
             for wait in waits:
                 wait.cancel()
-            # Retrieves the errors of those that nobody came for.
+            # Retrieves the errors of waits that the caller did not consume, so that asyncio does not warn.
             await asyncio.gather(*waits, return_exceptions=True)
 
 
 class ChordResult(Generic[R_co]):
-    """Handles of a chord: `results` of its members, and `callback`. Awaiting it gives what the callback returned.
+    """Handles of a chord: `results` of its members, and `callback`. Awaiting it gives the callback's return value.
 
-    `pipeline_results` has the callback and what follows it, if anything does.
+    `pipeline_results` has the callback and the tasks that follow it, if any.
     """
 
     def __init__(self, results: ResultGroup[Any], pipeline_results: ResultGroup[Any]) -> None:
@@ -301,12 +301,12 @@ class ChordResult(Generic[R_co]):
         return self.callback.__await__()
 
     async def get(self, *, timeout: float | None = None) -> R_co:
-        """What the callback returned; raises like ``Result.get``."""
+        """The callback's return value; raises like ``Result.get``."""
         return await self.callback.get(timeout=timeout)
 
 
 async def _verdict_of(result: Result[R_co]) -> Result[R_co]:
-    # One that cannot be had is given too: who awaits it gets the error.
+    # A result with an error is yielded too: the caller gets the error when it awaits it.
     with contextlib.suppress(TaskException, DecodeError):
         await result.get()
     return result

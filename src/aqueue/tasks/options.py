@@ -1,4 +1,4 @@
-"""The options of a task, validated once: when it is declared, and again where a call changes them."""
+"""The options of a task, validated when it is declared and when a call changes them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Span = float | timedelta
 Pool = Literal["thread", "process"]
 RetryOn = type[BaseException] | tuple[type[BaseException], ...]
 
-# What a worker needs to know of a call that differs from the declaration: these travel in the message.
+# If a call changes one of these, the message carries the value, because the worker needs it.
 _TRAVELLING = (
     *("retries", "retry_delay", "retry_backoff", "retry_jitter", "retry_max_delay"),
     *("timeout", "queue", "priority", "results", "result_ttl"),
@@ -49,10 +49,10 @@ class TaskKeywords(TypedDict, total=False):
 
 
 class CallKeywords(TypedDict, total=False):
-    """Those that a call may change; None leaves an option as it is.
+    """The options that a call may change; None leaves an option as it is.
 
-    The rest belongs to the declaration: a class cannot travel, a function takes its run or does not, a child process
-    can import it or cannot, and settings may be anything.
+    The others belong to the declaration: `retry_on` is a class, which a message cannot carry; `context` and `pool`
+    depend on the function; and `settings` may be anything.
     """
 
     retries: int | None
@@ -109,7 +109,7 @@ class TaskOptions:
         if self.result_ttl is not None:
             span_ms(self.result_ttl, "result_ttl")
         object.__setattr__(self, "policy", self._policy())
-        # Huey's rule: a timeout of 0 switches the task's own timeout off.
+        # As in Huey, a timeout of 0 means none.
         timeout_ms = None if self.timeout is None else span_ms(self.timeout, "timeout")
         object.__setattr__(self, "timeout_s", timeout_ms / 1000 if timeout_ms else None)
 
@@ -126,7 +126,7 @@ class TaskOptions:
         return dataclasses.replace(self, **overrides) if overrides else self
 
     def travelling(self, declared: TaskOptions) -> dict[str, Any]:
-        """The options that differ from `declared` and that the worker has to know, as plain data."""
+        """The options that differ from `declared` and that the worker needs, as plain data."""
         if self is declared:
             return {}
         differing = {}
@@ -154,7 +154,7 @@ _NAMES = [item.name for item in dataclasses.fields(TaskOptions) if item.init]
 
 
 def check_known(names: Iterable[str]) -> None:
-    """Raise TypeError, with the nearest match, for the first of `names` that is no option."""
+    """Raise TypeError, with the nearest match, for the first of `names` that is not an option."""
     for name in names:
         if name not in _NAMES:
             import difflib  # only where something is wrong

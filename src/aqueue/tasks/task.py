@@ -1,4 +1,4 @@
-"""A declared task: a function with a name and options, and the ways to run it here or send it away."""
+"""A declared task: a function with a name and options, and the ways to run it here or to enqueue it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Call(Generic[R_co]):
-    """A task with its arguments, not sent yet. Due after `delay_ms` or at `eta_ms`; 0 and 0 mean at once."""
+    """A task with its arguments, not sent yet. It is due after `delay_ms` or at `eta_ms`; 0 and 0 mean at once."""
 
     __slots__ = ("args", "delay_ms", "eta_ms", "id", "kwargs", "options", "task")
 
@@ -59,26 +59,26 @@ class Call(Generic[R_co]):
         return self.task._outbox.send(self)
 
     def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
-        """A pipeline: this, and then `target` with `args` and what this returned; see ``Pipeline.then``."""
+        """A pipeline: this, then `target` with `args` and the return value of this; see ``Pipeline.then``."""
         return self._step().then(target, *args, **kwargs)
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Step[R_co]:
-        """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``."""
+        """This, with a handler: if it fails, `handler` runs with `args` and the ``TaskException``."""
         return self._step().error(handler, *args, **kwargs)
 
     def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
-        """What follows something else in a workflow, with more arguments."""
+        """This call with more arguments, as a part of a workflow that follows another part."""
         return self._step()._as_pipeline(args, kwargs)
 
     def _as_member(self) -> Pipeline[R_co]:
-        """What stands beside others in a workflow."""
+        """This call as a member of a group or chord."""
         return self._step()._as_member()
 
     def _extended(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R_co]:
-        """This call with more arguments; those that are still missing come from what it follows.
+        """This call with more arguments; missing ones will come from the task before it in the workflow.
 
         Raises:
-            TypeError: the function does not take so many, or not these.
+            TypeError: the function does not take these arguments.
         """
         args, kwargs = self.args + args, {**self.kwargs, **kwargs}
         try:
@@ -98,7 +98,7 @@ class Call(Generic[R_co]):
 
 
 class Outlet(Protocol):
-    """What a task is sent with: the outbox, which is made of calls and so lies above them."""
+    """How a task is sent: the outbox, which imports this module and so cannot be imported here."""
 
     @property
     def source(self) -> ResultSource: ...
@@ -136,7 +136,7 @@ class Task(Generic[P, R]):
         self.declared = options
         self._resource: Resource | None = resource
         self._check_arguments = arguments_checker(function, self._injected())
-        # What stands on the function stays there: it is not to take the place of what stands here.
+        # updated=(): attributes of the function must not overwrite those of the task.
         functools.update_wrapper(self, function, updated=())
 
     def __repr__(self) -> str:
@@ -148,7 +148,7 @@ class Task(Generic[P, R]):
         return inspect.iscoroutinefunction(self.func)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
-        """Run the function here and now, inside its resource; no queue, no hooks, no retries."""
+        """Run the function here and now, inside its resource, without queue, hooks or retries."""
         if self._resource is None:
             return self.func(*args, **kwargs)
         if self.is_coroutine:
@@ -160,13 +160,13 @@ class Task(Generic[P, R]):
         return self(*args, **kwargs)
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Result[R]]:
-        """Send the task to a worker. Every argument goes to the function.
+        """Send the task to a worker. All arguments go to the function.
 
-        To be awaited: when that returns, the store has the task.
+        Await it; when it returns, the task is in the store.
 
         Raises:
             TypeError: the arguments do not fit the function.
-            EncodeError: an argument cannot travel.
+            EncodeError: an argument cannot be encoded.
             QueueUnavailable: the store could not be reached in time.
             QueueFull: the store has no room.
         """
@@ -181,7 +181,7 @@ class Task(Generic[P, R]):
         return SyncResult(result)
 
     def s(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
-        """The task with these arguments, to be sent later: with ``.enqueue()`` of this, or ``enqueue_many``."""
+        """The task with these arguments, to be sent later with its ``enqueue`` or with ``huey.enqueue_many``."""
         self._check_arguments(*args, **kwargs)
         return Call(self, args, kwargs, self.declared)
 
@@ -193,10 +193,11 @@ class Task(Generic[P, R]):
         delay: float | timedelta | None = None,
         **overrides: Unpack[CallKeywords],
     ) -> ConfiguredTask[P, R]:
-        """This task with other options, for the calls made through what this returns.
+        """This task with other options, which apply to calls made through the returned object.
 
-        `eta` (a datetime; naive means local time) or `delay` (seconds or a timedelta) says when it is due, `id` names
-        it: enqueueing an id that the store knows gives the known task. The rest are options of ``@huey.task``.
+        `eta` (a datetime; naive means local time) or `delay` (seconds or a timedelta) says when the call is due. `id`
+        is its id; enqueueing an id that the store knows gives a handle on the known task. The rest are options of
+        ``@huey.task``.
 
         Raises:
             TypeError, ValueError: an option is unknown, out of range, or both `eta` and `delay` are given.
@@ -211,18 +212,18 @@ class Task(Generic[P, R]):
         )
 
     def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
-        """This task after others, for the calls made through what this returns; each result is one more argument.
+        """This task, run after `members`; the result of each member is one more argument.
 
-        `members` are calls, steps, pipelines and chords. Where one of them stands in the same workflow, this is after
-        that run; else it is brought along. `on_failure` is that of ``chord``.
+        `members` are calls, steps, pipelines and chords. A member that is part of the same workflow runs once; any
+        other is added to the workflow. `on_failure` is that of ``chord``.
 
         Raises:
-            TypeError, ValueError: there are no `members`, one of them is none of these, or `on_failure` is unknown.
+            TypeError, ValueError: there are no `members`, one has the wrong type, or `on_failure` is unknown.
         """
         return self.options().after(*members, on_failure=on_failure)
 
     def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
-        """What follows something else in a workflow, with these arguments and those that it gets from there."""
+        """This task as a part of a workflow that follows another part, with `args` and the results from there."""
         return self.options()._as_pipeline(args, kwargs)
 
     async def schedule(
@@ -236,12 +237,12 @@ class Task(Generic[P, R]):
         id: str | None = None,  # noqa: A002 - Huey's name
         **overrides: Unpack[CallKeywords],
     ) -> Result[R]:
-        """Huey's spelling of a delayed call: the arguments as a tuple and a dict, due at `eta` or after `delay`.
+        """Huey's spelling of a delayed call: arguments as a tuple and a dict, due at `eta` or after `delay`.
 
         A naive `eta` is local time; with ``convert_utc=False`` it is UTC.
 
         Raises:
-            TypeError: `args` is no tuple, `kwargs` no dict, or they do not fit the function.
+            TypeError: `args` is not a tuple, `kwargs` is not a dict, or they do not fit the function.
             ValueError: neither or both of `eta` and `delay` are given.
         """
         if not isinstance(args, tuple):
@@ -265,12 +266,12 @@ class Task(Generic[P, R]):
         )
 
     async def map(self, items: Iterable[Any]) -> ResultGroup[R]:
-        """Enqueue one call per item, all in one step. A tuple is the arguments of a call, anything else its only one.
+        """Enqueue one call per item, in one step. A tuple holds all arguments of a call, any other item its only one.
 
         Raises:
-            TypeError: an item does not fit the function; nothing was enqueued.
+            TypeError: an item does not fit the function; nothing is enqueued.
         """
-        # The signature says nothing about tuples of arguments; `check_arguments` does, call by call.
+        # Type checkers cannot check a tuple against the signature; `_check_arguments` does, call by call.
         make = cast("Callable[..., Call[R]]", self.s)
         return await self._outbox.send_many([make(*item) if isinstance(item, tuple) else make(item) for item in items])
 
@@ -279,7 +280,7 @@ class Task(Generic[P, R]):
         await self._owner.revoke(self, revoke_until, revoke_once)
 
     async def restore(self) -> bool:
-        """Take a revocation of the task back; True when there was one in force."""
+        """Undo a revocation of the task; True if one was in force."""
         return await self._owner.restore(self)
 
     async def is_revoked(self) -> bool:
@@ -287,7 +288,7 @@ class Task(Generic[P, R]):
         return await self._owner.is_revoked(self)
 
     def _injected(self) -> frozenset[str]:
-        """Parameters of the function that the worker fills in, so that no caller passes them."""
+        """The parameters of the function that the worker fills in; callers do not pass them."""
         injected = set()
         parameters = list(inspect.signature(self.func).parameters.values())
         if self.declared.context:
@@ -324,7 +325,7 @@ class SyncTask(Task[P, R]):
 if TYPE_CHECKING:
 
     class TaskDecorator(Protocol):
-        """The type of ``huey.task(...)`` with parentheses: it tells coroutine functions from plain ones."""
+        """The type of ``huey.task(...)`` with parentheses: it distinguishes coroutine functions from plain ones."""
 
         @overload
         def __call__(  # type: ignore[overload-overlap]  # a coroutine function is the narrower case
@@ -335,7 +336,7 @@ if TYPE_CHECKING:
 
 
 class ConfiguredTask(Generic[P, R]):
-    """A task with other options than it was declared with; made by ``Task.options``."""
+    """A task with options that differ from its declaration; made by ``Task.options``."""
 
     __slots__ = ("_delay_ms", "_eta_ms", "_id", "_options", "_task")
 
@@ -356,13 +357,13 @@ class ConfiguredTask(Generic[P, R]):
         return self._call(args, kwargs)
 
     def after(self, /, *members: Any, on_failure: OnFailure = "fail_fast") -> JoinedTask[R]:
-        """This task, with these options, after others; see ``Task.after``."""
+        """This task, with these options, run after others; see ``Task.after``."""
         from .workflow.steps import JoinedTask
 
         return JoinedTask(self._call((), {}), members, on_failure)
 
     def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R]:
-        """What follows something else in a workflow, with these options; see ``Task.as_pipeline``."""
+        """This task, with these options, as a part of a workflow that follows another part."""
         return self._call((), {})._extended(args, kwargs)._as_pipeline((), {})
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call[R]:
@@ -370,10 +371,10 @@ class ConfiguredTask(Generic[P, R]):
 
 
 def due(eta: datetime | None, delay: float | timedelta | None, *, convert_utc: bool = True) -> tuple[int, int]:
-    """When a call is due, as (delay ms, instant ms): at most one of them is not 0.
+    """When a call is due, as (delay in ms, instant in ms); at most one of them is not 0.
 
     Raises:
-        ValueError: both are given, or one is out of range.
+        ValueError: both `eta` and `delay` are given, or one is out of range.
     """
     if eta is not None and delay is not None:
         raise ValueError("give eta= or delay=, not both")

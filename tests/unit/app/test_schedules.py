@@ -262,7 +262,7 @@ async def test_what_cannot_be_a_schedule_is_refused_at_once(huey: Huey, greet: A
         await add("greeting", every(hours=1), greet)
     with pytest.raises(ValueError, match=r"^misfire must be one of latest, all, skip, not 'never'$"):
         await add("greeting", every(hours=1), greet.s("you"), misfire="never")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^<Task stranger> is no task of this application$"):
+    with pytest.raises(ValueError, match=r"^<Task stranger> is not a task of this application$"):
         await add("greeting", every(hours=1), MemoryHuey("other").task(name="stranger")(print).s("you"))
     with pytest.raises(EncodeError, match="object"):
         await add("greeting", every(hours=1), greet.s(object()))

@@ -209,7 +209,7 @@ async def test_one_waiter_can_wait_for_many_tasks(client: Client, storage: Lossy
 
 
 async def test_an_unknown_task_is_an_error_at_once(client: Client) -> None:
-    with pytest.raises(ResultNotFound, match="the store knows no task 'nobody': it was never enqueued here"):
+    with pytest.raises(ResultNotFound, match="task 'nobody' is unknown to the store: never enqueued there"):
         await client.wait_all(["nobody"], None, False)
     await client.push(Envelope("a", b""))
     with pytest.raises(ResultNotFound, match="'nobody'"):
