@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.lifecycle import Settlement, State
 from .connections.leases import RedisLeaseKeeper
-from .connections.reader import Reader, delivery_of, marked_if
+from .connections.reader import Reader, delivery_of, flagged_if
 from .packing import BATCH
 from .scripts import ADOPT, RECLAIM
 
@@ -75,12 +75,12 @@ class RedisIntake:
         await self._reader.close()
 
     def _deliveries(self, lanes: list[str], reply: list[Any]) -> list[Delivery]:
-        marks, *found = reply
+        revocations, *found = reply
         deliveries = [
             delivery_of(self._borrower.consumer, lanes[number - 1], entry, count, fields)
             for number, entry, count, fields in found
         ]
-        return marked_if(marks, deliveries)
+        return flagged_if(revocations, deliveries)
 
 
 def _untouched(delivery: Delivery) -> Settlement:

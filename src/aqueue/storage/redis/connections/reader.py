@@ -97,15 +97,15 @@ class Reader:
 
     async def _read_in_order(self, lanes: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several lanes, highest priority first."""
-        marks, is_new, *found = await self._run_pull(lanes, limit)
+        revocations, is_new, *found = await self._run_pull(lanes, limit)
         if is_new:
             await self._join()
             left = limit - sum(len(entries) for _, entries in found)
-            marks, _, *more = await self._run_pull(lanes, left) if left > 0 else (marks, 0)
+            revocations, _, *more = await self._run_pull(lanes, left) if left > 0 else (revocations, 0)
             found += more
         consumer = self._borrower.consumer
         deliveries = [each for number, entries in found for each in fresh(consumer, lanes[number - 1], entries)]
-        return marked_if(marks, deliveries)
+        return flagged_if(revocations, deliveries)
 
     async def _run_pull(self, lanes: list[str], limit: int) -> Any:
         by_digest, by_source = PULL.commands(self._keys.prefix, self._borrower.consumer, limit, *lanes)
@@ -125,7 +125,7 @@ class Reader:
         command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
         self._waiting = wait_ms > 0
         try:
-            reply, marks = await self._call_and_count_marks(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
+            reply, revocations = await self._call_and_count_revocations(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
         finally:
             self._waiting = self._interrupted = False
         deliveries: list[Delivery] = []
@@ -137,7 +137,7 @@ class Reader:
             else:
                 lane = stream[len(self._keys.streams) :].decode()
                 deliveries += fresh(consumer, lane, entries)
-        return marked_if(marks, deliveries), rung
+        return flagged_if(revocations, deliveries), rung
 
     async def _silence(self, entries: list[bytes]) -> None:
         await self._call("XACK", self._keys.bell, GROUP, *entries)
@@ -148,7 +148,7 @@ class Reader:
             await self._send(command)
             return await self._connection.read_response()
 
-    async def _call_and_count_marks(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
+    async def _call_and_count_revocations(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
         """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
         async with asyncio.timeout(seconds):
             await self._send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
@@ -187,9 +187,9 @@ def fresh(consumer: str, lane: str, entries: Iterable[Any]) -> list[Delivery]:
     return deliveries
 
 
-def marked_if(marks: int, deliveries: list[Delivery]) -> list[Delivery]:
-    """`deliveries`, marked when there were any marks."""
-    return [delivery._replace(may_be_revoked=True) for delivery in deliveries] if marks else deliveries
+def flagged_if(revocations: int, deliveries: list[Delivery]) -> list[Delivery]:
+    """`deliveries`, each with the flag that it may be revoked when anything is."""
+    return [delivery._replace(may_be_revoked=True) for delivery in deliveries] if revocations else deliveries
 
 
 def delivery_of(consumer: str, lane: str, entry: bytes, count: int, fields: list[bytes]) -> Delivery:
