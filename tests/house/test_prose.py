@@ -29,8 +29,6 @@ TEXTS = sorted(
     ]
 )
 
-# Not rewritten yet: files, and directories with all that is in them. The list only gets shorter.
-
 
 def hard_to_read(text: str) -> list[tuple[int, str]]:
     """Each place that reads badly, with its line."""

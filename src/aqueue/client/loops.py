@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
-    """Open clients by event loop. `take_storage` gives the storage of a new one, and `clock` is what it counts by."""
+    """Open clients by event loop. `take_storage` returns the storage for a new client, and `clock` is its clock."""
 
     def __init__(self, take_storage: Callable[[], Storage], clock: Clock) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
             async with self._opening.setdefault(loop, asyncio.Lock()):
                 client = self.get(loop)
                 if client is None:
-                    # Imported on use: a module that only declares tasks has a fraction to load.
+                    # Imported on use: a module that only declares tasks loads much less.
                     from .client import Client
 
                     self._forget_closed_loops()
@@ -55,7 +55,7 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
             await client.close()
 
     def switch(self, take_storage: Callable[[], Storage], clock: Clock) -> None:
-        """Have every client closed, each in its own event loop, and open new ones on other storages."""
+        """Close every client, each in its own event loop; new clients use `take_storage` and `clock`."""
         self._take_storage = take_storage
         self.clock = clock
         self._forget_closed_loops()

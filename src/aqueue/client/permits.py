@@ -1,24 +1,24 @@
-"""The permits of locks and semaphores that one event loop holds, and the lines of those who wait for one.
+"""The permits of locks and semaphores that one event loop holds, and the callers that wait in line for one.
 
-What is held is renewed by one loop, long before it lapses. Of those who wait for one name only the first asks the
-store: at once, when a release is announced, and every few seconds, because an announcement can get lost.
+One loop renews all held permits, long before they lapse. Of the callers that wait for one name, only the first asks the
+store: at once, after the announcement of a release, and every few seconds, because an announcement can get lost.
 
-**What is shared.** `_held` has the permits to renew, `_lines` has a line for each name that somebody waits for, and
-`_releases` keeps the releases that are under way alive. All of it belongs to one event loop, and nothing awaits between
-reading a collection and writing it. A permit alone may be given back in another event loop than it was taken in: that
-sets `_ended`, and the loop that renews drops the permit when it comes across it.
+**What is shared.** `_held` has the permits to renew, `_lines` has a line for each name with waiting callers, and
+`_releases` keeps references to the running releases. All of it belongs to one event loop, and nothing awaits between
+reading a collection and writing it. Only a permit itself may be given back in another event loop than the one that took
+it: this sets `_ended`, and the renewing loop drops such a permit when it is due.
 
 **Which races there are.**
 
 * A caller gives up (it is cancelled, its time is over, the store does not answer) while the store grants its permit.
-  Nobody would renew or release that one, so each request that ends without an answer is followed by a release.
-* A caller is cancelled while it gives back. The release runs as a task of its own, which `_releases` keeps.
-* A release is announced before the first in line sleeps. It clears `moved` before it asks: an announcement after the
-  clearing ends the sleep at once, and one before it was answered by the request.
-* A renewal is answered late, or by a new permit of the same token. A fence that has changed says that the permit lapsed
-  in between, when another holder may have been inside, so it is lost even if it is ours again.
-* A permit is taken that must be renewed before all others: `_renew_earlier` wakes the loop that sleeps until the first
-  renewal is due (`_renewal_at`).
+  Nobody would renew or release that permit, so a request that ends without an answer is followed by a release.
+* A caller is cancelled while it gives a permit back. The release runs as a task of its own, which `_releases` keeps.
+* A release is announced before the first caller in line sleeps. The caller clears `moved` before it asks the store: a
+  later announcement ends its sleep at once, and the answer of the store takes account of any earlier release.
+* The answer to a renewal comes late, after the permit lapsed and was granted anew. A changed fence says so. Another
+  holder may have been inside in between, so the permit counts as lost even though this process holds it again.
+* A new permit must be renewed before all others: `_renew_earlier` wakes the loop, which sleeps until the first renewal
+  is due (`_renewal_at`).
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _clock = SystemClock()
 
 
 class Permit:
-    """One permit of a lock or a semaphore, in the hands of this process.
+    """One permit of a lock or a semaphore, held by this process.
 
-    `fence` is higher than that of every permit before it: write it beside a side effect, and refuse a lower one.
+    `fence` is higher than that of every earlier permit: store it with a side effect, and refuse a lower one.
     """
 
     __slots__ = ("_ended", "_lapses_at", "_renew_at", "fence", "name", "permits", "token", "ttl_ms")
@@ -71,17 +71,17 @@ class Permit:
 
     @property
     def is_held(self) -> bool:
-        """Whether nobody else can have it: it was neither released nor lost."""
+        """Whether the permit is still held, neither released nor lost, so that no other holder can have it."""
         return not self._ended and _clock.monotonic() < self._lapses_at
 
     def _extend(self, asked_at: float) -> None:
-        """The store gave it at `asked_at` or later."""
+        """Count the time to live from `asked_at`; the store granted the permit then or later."""
         self._renew_at = asked_at + self.ttl_ms / 3000
         self._lapses_at = asked_at + self.ttl_ms / 1000
 
 
 class _Line:
-    """Those who wait for a permit of one name, in the order in which they came."""
+    """The callers that wait for a permit of one name, in order of arrival."""
 
     def __init__(self) -> None:
         self.length = 0
@@ -90,7 +90,7 @@ class _Line:
 
 
 class Permits:
-    """Takes, renews and gives back. `listen` makes the store announce releases to the `subscribers`."""
+    """Takes, renews and gives back permits. `listen` makes the store announce releases to the `subscribers`."""
 
     def __init__(self, storage: Storage, subscribers: Subscribers, listen: Callable[[], None]) -> None:
         self._storage = storage
@@ -102,16 +102,16 @@ class Permits:
         self._renew_earlier = asyncio.Event()
         self._closed = False
         subscribers.add(Freed, lambda freed: self._look_again(freed.name))
-        # What was released while nobody listened was missed.
+        # Announcements are missed while there is no connection.
         subscribers.add(Connected, lambda _: self._look_again())
 
     # -- taking and giving back
 
     async def take(self, permit: Permit, wait_ms: int) -> None:
-        """Hold `permit`, which may take up to `wait_ms`.
+        """Take `permit`, waiting up to `wait_ms` for it.
 
         Raises:
-            TaskLockedException: none was free in time.
+            TaskLockedException: no permit was free in time.
             QueueUnavailable: the store could not be reached.
         """
         refused_ms = await (self._wait_in_line(permit, wait_ms) if wait_ms else self._ask(permit))
@@ -119,13 +119,13 @@ class Permits:
             raise TaskLockedException(f"unable to acquire lock {permit.name}", refused_ms / 1000)
 
     async def give_back(self, permit: Permit) -> bool:
-        """Release `permit`; False when it was lost before. It is released even if the caller is cancelled meanwhile."""
+        """Release `permit`, even if the caller is cancelled meanwhile; False if it was lost before."""
         was_held = permit.is_held
         permit._ended = True
         return await asyncio.shield(self._release_soon(permit)) and was_held
 
     def _look_again(self, name: str | None = None) -> None:
-        """A permit of `name` may be free, or of any name."""
+        """Wake the first caller in line for `name`, or for every name: a permit may be free."""
         for waited_for, line in self._lines.items():
             if name is None or name == waited_for:
                 line.moved.set()
@@ -142,7 +142,7 @@ class Permits:
                     if not refused_ms:
                         return 0
                     self._listen()
-                    # A little later than it lapses, and a thousand processes not in step.
+                    # A little after the permit lapses, and at random, so that processes do not all ask at once.
                     await _clock.wait(line.moved, refused_ms / 1000 * (1 + random.random() / 10))
         except TimeoutError:
             return refused_ms
@@ -152,14 +152,14 @@ class Permits:
                 del self._lines[permit.name]
 
     async def _ask(self, permit: Permit) -> int:
-        """0 when `permit` is held now, else in how many ms it is worth asking again."""
+        """Ask the store for `permit`; 0 if it is held now, else the ms after which to ask again."""
         if self._closed:
             raise QueueUnavailable("the application was closed while a lock was awaited")
         asked_at = _clock.monotonic()
         try:
             grant = await self._storage.shared.acquire(permit.name, permit.token, permit.permits, permit.ttl_ms)
         except (HueyException, asyncio.CancelledError):
-            # It may have been granted all the same, to somebody who is not waiting any more.
+            # The store may have granted it nevertheless, and the caller no longer waits for it.
             self._release_soon(permit)
             raise
         if not grant.fence:
@@ -186,13 +186,13 @@ class Permits:
     def _released(self, release: asyncio.Task[bool]) -> None:
         self._releases.discard(release)
         if not release.cancelled():
-            # Its caller may have gone meanwhile, which is no reason for a warning.
+            # Marks the exception as retrieved: asyncio must not warn if the caller has gone meanwhile.
             release.exception()
 
     # -- renewing
 
     async def run(self) -> None:
-        """Renew what is held, each permit when a third of its time has passed, until cancelled."""
+        """Renew each held permit when a third of its time to live has passed, until cancelled."""
         try:
             while True:
                 await self._wait_for_renewal()
@@ -217,7 +217,7 @@ class Permits:
 
     async def _renew(self, permit: Permit) -> None:
         if permit._ended:
-            # In another event loop than the one that took it.
+            # It was given back in another event loop.
             self._held.discard(permit)
             return
         asked_at = _clock.monotonic()
@@ -230,10 +230,10 @@ class Permits:
         if grant.fence == permit.fence:
             permit._extend(asked_at)
         elif not permit._ended:
-            # Also when it is ours again: in between it was free, and somebody may have been inside.
+            # Lost even if this answer granted it anew: in between another holder may have been inside.
             permit._ended = True
             logger.warning(
-                "Lock %s was lost: it was not renewed within %g s. What runs under it may run elsewhere too.",
+                "Lock %s was lost: it was not renewed within %g s. Another process may hold it now.",
                 permit.name,
                 permit.ttl_ms / 1000,
             )

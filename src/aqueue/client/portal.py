@@ -39,7 +39,7 @@ class Portal:
         try:
             return future.result()
         finally:
-            # Whoever is interrupted waits no longer: it must not get a lock, say, that nobody will release.
+            # An interrupted caller no longer waits. It must not acquire a lock, for example, that it will not release.
             future.cancel()
 
     def close(self, coroutine: Coroutine[Any, Any, None]) -> None:
@@ -57,7 +57,7 @@ class Portal:
             if self._loop is None or self._pid != os.getpid():
                 loop = self._loop = asyncio.new_event_loop()
                 self._pid = os.getpid()
-                # A daemon: a script that never closes still ends.
+                # A daemon, so that a script that never calls `close` still ends.
                 threading.Thread(target=_run_until_stopped, args=(loop,), name="aqueue-sync", daemon=True).start()
             return self._loop
 

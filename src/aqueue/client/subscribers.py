@@ -1,4 +1,4 @@
-"""Who hears the events that the store tells everyone."""
+"""The receivers of the events that a store sends to all of its listeners."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Subscribers:
         self._by_kind: dict[type, dict[object, Callable[[Any], None]]] = {}
 
     def add(self, kind: type[E], receiver: Callable[[E], None]) -> Callable[[], None]:
-        """Call `receiver` with each event of `kind`, until what this returns is called."""
+        """Call `receiver` with each event of `kind`; returns a function that ends the subscription."""
         receivers = self._by_kind.setdefault(kind, {})
         subscription = object()
         receivers[subscription] = receiver
@@ -33,7 +33,7 @@ class Subscribers:
         return unsubscribe
 
     def tell(self, event: Event) -> None:
-        """Let everyone hear `event` who subscribed to its kind. A receiver that raises is logged."""
+        """Call each receiver of this kind of event. An exception of a receiver is logged."""
         receivers = self._by_kind.get(type(event), {})
         for subscription, receiver in list(receivers.items()):
             # An earlier receiver may have unsubscribed this one.

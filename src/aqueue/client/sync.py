@@ -1,6 +1,6 @@
-"""The application from code that cannot await: Flask and Django views, scripts, threads, plain functions as tasks.
+"""The application for code that cannot await: Flask and Django views, scripts, threads, plain functions as tasks.
 
-There are no twin implementations: each call here runs its async counterpart in the event loop of the ``Portal``.
+Each call here runs its async counterpart in the event loop of the ``Portal``; there is no second implementation.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SyncResult(Generic[R]):
     def get(self, *, timeout: float | None = None, blocking: bool, revoke_on_timeout: bool = False) -> R | None: ...
 
     def get(self, *, timeout: float | None = None, blocking: bool = True, revoke_on_timeout: bool = False) -> R | None:
-        """What the task returned; raises like ``Result.get``."""
+        """The task's return value; raises like ``Result.get``."""
         got = self._result.get(timeout=timeout, blocking=blocking, revoke_on_timeout=revoke_on_timeout)
         return self._portal.call(got)
 
@@ -67,7 +67,7 @@ class SyncResult(Generic[R]):
         self._portal.call(self._result.revoke(revoke_once))
 
     def restore(self) -> bool:
-        """Take a revocation back; see ``Result.restore``."""
+        """Undo a revocation; see ``Result.restore``."""
         return self._portal.call(self._result.restore())
 
     def is_revoked(self) -> bool:
@@ -81,7 +81,7 @@ class SyncResult(Generic[R]):
         expires: float | timedelta | datetime | None = None,
         priority: int | None = None,
     ) -> SyncResult[R]:
-        """Cancel the task and enqueue it anew; see ``Result.reschedule``."""
+        """Cancel the task and enqueue it again; see ``Result.reschedule``."""
         again = self._portal.call(self._result.reschedule(eta, delay, expires, priority))
         return SyncResult(again)
 
@@ -99,12 +99,12 @@ class SyncChordResult(Generic[R]):
         self.callback: SyncResult[R] = SyncResult(result.callback)
 
     def get(self, *, timeout: float | None = None) -> R:
-        """What the callback returned; raises like ``Result.get``."""
+        """The callback's return value; raises like ``Result.get``."""
         return self.callback.get(timeout=timeout)
 
 
 class SyncHuey:
-    """``huey.sync``: the application's calls, each of which waits for its end."""
+    """``huey.sync``: calls of the application that block until they are done."""
 
     def __init__(self, owner: Owner, portal: Portal) -> None:
         self._owner = owner
@@ -134,11 +134,11 @@ class SyncHuey:
         return [SyncResult(result) for result in group]
 
     def result(self, task_id: str) -> SyncResult[Any]:
-        """A handle on the task of this id, whoever enqueued it."""
+        """A handle on the task with this id, no matter which process enqueued it."""
         return SyncResult(self._owner.result(task_id))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Await any other call of the application, ``huey.put("key", 1)`` say, and return what it gives."""
+        """Run any other call of the application, for example ``huey.put("key", 1)``, and return its result."""
         return self._portal.call(coroutine)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What may stand around a block of code or around a task: locks and rate limits are made of this."""
+"""The base class of locks and rate limits, which guard a block of code or a task."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class Guard(ABC, Generic[T]):
-    """To be used as ``async with``; as ``with``, where nothing can be awaited; and as a decorator.
+    """Used with ``async with``, with ``with`` in code that cannot await, or as a decorator.
 
-    It decorates coroutine functions, plain ones, and tasks: it may stand above ``@huey.task`` or below. One guard may
-    be entered many times at once.
+    It decorates coroutine functions, plain functions, and tasks, above or below ``@huey.task``. One guard may be
+    entered many times at once.
     """
 
     def __init__(self, clients: ClientPerLoop, portal: Portal) -> None:
@@ -37,11 +37,11 @@ class Guard(ABC, Generic[T]):
 
     @abstractmethod
     async def _enter(self) -> T:
-        """Begin what is guarded; what this returns is given to ``_leave``."""
+        """Enter the guard; ``_leave`` gets the returned value."""
 
     @abstractmethod
     async def _leave(self, entered: T) -> None:
-        """End what ``_enter`` began."""
+        """Leave the guard; `entered` is what ``_enter`` returned."""
 
     async def __aenter__(self) -> T:
         return self._push(await self._enter())
@@ -63,7 +63,7 @@ class Guard(ABC, Generic[T]):
         """Guard each call of `function`, which may be a task.
 
         Raises:
-            TypeError: it is no function, or a generator.
+            TypeError: `function` is not a function, or is a generator function.
         """
         if isinstance(function, Task):
             function.func = self(function.func)
@@ -97,7 +97,7 @@ class Guard(ABC, Generic[T]):
         return entered
 
     def _pop(self) -> T:
-        """What the caller entered last; if it entered in another task than it leaves in, what anybody entered last."""
+        """The value of the caller's last entry; if it entered in another task or thread, that of the last entry."""
         caller = _caller()
         if caller not in self._entered:
             caller = next(reversed(self._entered))
@@ -109,7 +109,7 @@ class Guard(ABC, Generic[T]):
 
 
 def _caller() -> object:
-    """The running asyncio task, or the thread where there is none."""
+    """The running asyncio task, or the thread if there is none."""
     try:
         return asyncio.current_task() or threading.get_ident()
     except RuntimeError:

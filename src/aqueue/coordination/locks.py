@@ -1,7 +1,7 @@
-"""Locks and semaphores that hold between processes: at most so many blocks or tasks of one name run at a time.
+"""Locks and semaphores across processes: of the blocks and tasks under one name, a limited number runs at a time.
 
-Whoever holds a permit is its owner, by a token of its own, and renews it as long as it holds it. A holder that dies
-renews nothing, and its permit lapses.
+Each holder of a permit has a token of its own, and renews the permit as long as it holds it. If the holder dies, its
+permit lapses.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _MOST_PERMITS = 1_000_000
 class TaskLock(Guard["Permit"]):
     """A lock, or a semaphore of several permits; made by ``huey.lock_task`` and ``huey.semaphore``.
 
-    ``async with lock as permit:`` tells by ``permit.is_held`` whether it was lost meanwhile, and by ``permit.fence``
-    which of two holders came later. A lock is not reentrant.
+    In ``async with lock as permit:``, ``permit.is_held`` says whether the permit is still held, and the later of two
+    holders has the higher ``permit.fence``. A lock is not reentrant.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class TaskLock(Guard["Permit"]):
         return f"<TaskLock {self.name}>"
 
     async def acquire(self) -> Permit:
-        """Take a permit, to be given back with ``release``.
+        """Take a permit; give it back with ``release``.
 
         Raises:
-            TaskLockedException: none was free in time.
+            TaskLockedException: no permit was free in time.
             QueueUnavailable: the store could not be reached.
         """
         return await self.__aenter__()
 
     async def release(self) -> bool:
-        """Give back the permit that was taken last, by the caller if it took any; False when that was lost, or none."""
+        """Give back the caller's last permit, or the last one of any caller; False if it was lost, or there is none."""
         return bool(self._entered) and await self._give_back(self._pop())
 
     async def is_locked(self) -> bool:
@@ -80,8 +80,8 @@ class TaskLock(Guard["Permit"]):
         try:
             await self._give_back(permit)
         except HueyException as error:
-            # What ran under the lock has ended all the same.
-            logger.warning("Lock %s is free within %g s: %s", self.name, self._ttl_ms / 1000, error)
+            # The guarded code has ended, so its result counts; the permit lapses by itself.
+            logger.warning("Lock %s will be free within %g s: %s", self.name, self._ttl_ms / 1000, error)
 
     async def _give_back(self, permit: Permit) -> bool:
         return await (await self._clients.open()).permits.give_back(permit)
@@ -112,7 +112,7 @@ class Locks:
         return bool(await storage.shared.holders(check_key(name, "the name of a lock")))
 
     async def flush(self, *names: str, force: bool) -> set[str]:
-        """Free what dead workers hold; see ``Huey.flush_locks``."""
+        """Free the locks that dead workers hold; see ``Huey.flush_locks``."""
         storage = await self._clients.storage()
         alive = {worker.consumer for worker in await storage.workers() if _is_alive(worker)}
         flushed = set()
@@ -125,7 +125,7 @@ class Locks:
 
 
 def _new_token() -> str:
-    """A name for one holder: the worker in which it runs, if any, and an id."""
+    """A token for one holder: the worker in which it runs, if any, and an id."""
     from ..tasks.context import current_task
 
     run = current_task()
@@ -138,7 +138,7 @@ def _consumer_of(token: str) -> str:
 
 
 def _is_alive(worker: WorkerInfo) -> bool:
-    """Whether it gave a sign of life within its own lease, or does not say how long that is."""
+    """Whether the worker's last heartbeat is within its lease, or the length of its lease is unknown."""
     try:
         return worker.seen_ms <= int(orjson.loads(worker.description)["lease_ms"])
     except (ValueError, TypeError, LookupError):

@@ -1,4 +1,4 @@
-"""Rate limits that hold between processes: so many blocks or tasks of one name begin within a span of time."""
+"""Rate limits across processes: of the blocks and tasks under one name, at most `limit` start per period."""
 
 from __future__ import annotations
 
@@ -55,19 +55,19 @@ class RateLimit(Guard[None]):
             raise RateLimitExceeded(self.name, wait_ms / 1000, self._retry)
 
     async def current_usage(self) -> int:
-        """How many calls the present window has admitted."""
+        """How many calls the current period has admitted."""
         shared = (await self._clients.storage()).shared
         return await shared.usage(self.name, self._per_ms, sliding=self._sliding)
 
     async def reset(self) -> None:
-        """Forget what was admitted."""
+        """Forget the calls that were admitted so far."""
         await (await self._clients.storage()).shared.reset(self.name, self._per_ms)
 
     async def _enter(self) -> None:
         await self.acquire()
 
     async def _leave(self, entered: None) -> None:
-        """A call that began stays counted."""
+        """Do nothing: an admitted call stays counted after its end."""
 
 
 class RateLimits:

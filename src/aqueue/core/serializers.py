@@ -94,8 +94,8 @@ class PickleSerializer(Serializer):
         super().__init__(keys=keys, compress_from=compress_from)
         if not self._keys:
             raise ConfigurationError(
-                "PickleSerializer needs keys=[...]: without a signature, whoever can write to the store could run code "
-                "in every worker"
+                "PickleSerializer needs keys=[...]: without a signature, anybody who can write to the store could run "
+                "code in every worker"
             )
 
     def dumps(self, value: Any) -> bytes:

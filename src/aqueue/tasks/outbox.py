@@ -1,6 +1,6 @@
-"""The way out of an application: from calls and workflows to envelopes in the store, and to handles for the caller.
+"""How an application sends: it turns calls and workflows into envelopes in the store, and into handles for the caller.
 
-A message is encoded once and not decoded here: what hooks and receivers see is made of the message itself.
+A message is encoded once and never decoded here: hooks and receivers see a view of the message itself.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class Outbox:
-    """Sends calls and workflows. `source` is what the results it returns are made with.
+    """Sends calls and workflows; the results that it returns share `source`.
 
-    `on_created`, where it is set, is awaited with the ids of the tasks that the store has just got. Immediate mode runs
-    them there, before the enqueue returns.
+    If `on_created` is set, it is awaited with the ids of the tasks that were just added to the store. Immediate mode
+    uses it to run them before the enqueue returns.
     """
 
     def __init__(self, source: ResultSource, hooks: Hooks) -> None:
@@ -98,12 +98,12 @@ class Outbox:
             await self.run_created([node.id for node in nodes])
         return plan.handle(lambda task_id: Result(task_id, self.source, created))
 
-    # -- for what puts envelopes into the store in another way
+    # -- for parts that add envelopes to the store in other ways
 
     def write(self, call: Call[Any], reply: str = "", node: list[Any] | None = None) -> tuple[Message, Envelope]:
         """The message of `call`, and its envelope.
 
-        `reply` names the client that waits for the result, and `node` is what makes the call a part of a workflow.
+        `reply` names the client that waits for the result, and `node` describes the call's place in a workflow.
         """
         options = call.options
         message = Message(call.id or new_task_id(), call.task.name, call.args, call.kwargs, reply)
@@ -116,10 +116,10 @@ class Outbox:
         return message, Envelope(message.id, payload, options.queue, options.priority, call.delay_ms, call.eta_ms)
 
     async def prepare(self, call: Call[Any]) -> tuple[TaskView, Envelope]:
-        """What hooks see of `call`, once the pre-enqueue handlers have agreed to it, and its envelope.
+        """Call the pre-enqueue handlers; return what hooks see of `call`, and its envelope.
 
         Raises:
-            CancelExecution: a handler refuses the call.
+            CancelExecution: a handler refused the call.
         """
         message, envelope = self.write(call)
         task = TaskView(message, call.options)
@@ -127,7 +127,7 @@ class Outbox:
         return task, envelope
 
     async def announce(self, task: TaskView, call: Call[Any]) -> None:
-        """Tell the receivers about the task that was made of `call`, now that the store has it."""
+        """Notify the receivers about the task of `call`, which has just been added to the store."""
         signals = self._hooks.signals
         if signals.receivers:
             await signals.send(SIGNAL_ENQUEUED, task)
@@ -135,16 +135,16 @@ class Outbox:
                 await signals.send(SIGNAL_SCHEDULED, task)
 
     async def run_created(self, task_ids: Sequence[str]) -> None:
-        """In immediate mode, run what is ready, and the tasks `task_ids` to their end."""
+        """In immediate mode, run all ready tasks, and wait for the end of the tasks `task_ids`."""
         if self.on_created is not None:
             await self.on_created(task_ids)
 
     # -- for many calls at once
 
     async def _ask(self, calls: Sequence[Call[Any]], messages: Sequence[Message]) -> list[TaskView]:
-        """Call the pre-enqueue handlers; ``CancelExecution`` from one keeps all of `calls` from being sent.
+        """Call the pre-enqueue handlers; if one raises ``CancelExecution``, none of `calls` is sent.
 
-        Returns what receivers will see; nothing where there are neither handlers nor receivers.
+        Returns what receivers will see; nothing if there are neither handlers nor receivers.
         """
         if not (self._hooks.pre_enqueue or self._hooks.signals.receivers):
             return []
@@ -159,7 +159,7 @@ class Outbox:
                 await self.announce(task, call)
 
     def _expires_ms(self, expires: float | timedelta | datetime, call: Call[Any]) -> int:
-        """The instant after which the call must not start: a span counts from when it is due."""
+        """The instant after which the call must not start; a span counts from its due time."""
         due_ms = call.eta_ms or self._clients.clock.now_ms() + call.delay_ms
         if not isinstance(expires, datetime):
             return due_ms + span_ms(expires, "expires")

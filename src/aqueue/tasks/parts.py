@@ -1,4 +1,4 @@
-"""What an application is made of below its face, as one value for its workers, immediate mode and front ends."""
+"""The parts of an application as one value, for its workers, immediate mode and front ends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Parts:
     """The parts of one application; ``Huey.__init__`` makes them.
 
-    `name` is the namespace in the store. `result_ttl_ms` and `dead_ttl_ms` say how long results, unless a task says
-    otherwise, and dead letters are kept.
+    `name` is the namespace in the store. `result_ttl_ms` is how long results are kept, unless a task says otherwise,
+    and `dead_ttl_ms` is how long dead letters are kept.
     """
 
     name: str

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """Names and tasks. A message names its task; only what stands here can be run, nothing is imported by name.
+    """Tasks and schedules by name. A message names its task; a worker runs only tasks registered here.
 
-    `tasks` is a view of all of them, by name; `schedules` are those that the code declares.
+    `tasks` is a read-only view of all tasks; `schedules` has the schedules that the code declares.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Registry:
         return len(self._tasks)
 
     def add(self, task: Task[..., Any]) -> None:
-        """Register `task`. The same function again (a reloaded module) replaces itself.
+        """Register `task`. If a reloaded module declares the same function again, the new task replaces the old one.
 
         Raises:
             ValueError: another function has the name.
@@ -46,10 +46,10 @@ class Registry:
         return self._tasks.get(name)
 
     def schedule(self, name: str, state: ScheduleState | None) -> Schedule | None:
-        """The schedule that is declared under `name`, else the one that was added, if its task is known here.
+        """The schedule declared under `name`, else the one that was added at run time, if its task is known here.
 
         Raises:
-            KeyError, TypeError, ValueError: it was added in a way that is not understood here.
+            KeyError, TypeError, ValueError: the added schedule cannot be read here.
         """
         declared = self.schedules.get(name)
         if declared is not None or state is None or state.added is None:

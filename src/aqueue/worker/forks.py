@@ -1,4 +1,4 @@
-"""Signals in what a task forks, with multiprocessing say: they do there what they do in any program."""
+"""Signals in processes that a task forks, with multiprocessing for example: they work there as in any program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def leave_signals_in_forks(
     handler: Callable[[int, FrameType | None], None], before: Mapping[signal.Signals, Any]
 ) -> None:
-    """In every process that this one forks, replace `handler` by what handled each of these signals `before`.
+    """In every process that this one forks, restore the handlers of these signals from `before`, in place of `handler`.
 
     Otherwise ``Process.terminate()`` would do nothing, and the end of ``with Pool()`` would wait for ever.
     """

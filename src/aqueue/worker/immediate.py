@@ -1,7 +1,7 @@
 """Immediate mode: tasks run where they are enqueued, before the enqueue returns.
 
-They take the path that they take in a worker: the same runner, dispatcher and settler, over a memory storage. What is
-missing are the services that wait for something; whoever enqueues, or moves the clock, runs what is ready.
+They run as they do in a worker, with the same runner, dispatcher and settler, over a memory storage. The services that
+wait for something are missing: the call that enqueues a task, or moves the clock, runs all ready tasks.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from .execution.report import RunReport
 
 _CONSUMER = "immediate"
-# Each delivery has a dispatcher of its own. Nothing crashes here without its process, so each one is the last.
+# Each delivery has a dispatcher of its own. A crash here ends the whole process, so no delivery follows one.
 _OPTIONS = WorkerOptions(concurrency=1, max_crashes=1)
 
 
 class Immediate:
-    """Runs the tasks of one application in whichever event loop asks. Times are those of `clock`.
+    """Runs the tasks of one application in the event loop of the caller, by the time of `clock`.
 
-    While `raise_exceptions` is set, an enqueue raises what the task raised.
+    While `raise_exceptions` is set, an enqueue raises the exception of its task.
     """
 
     def __init__(self, parts: Parts, clock: Clock) -> None:
@@ -48,9 +48,9 @@ class Immediate:
         self._exceptions: dict[str, BaseException | None] = {}
 
     async def run_ready(self, task_ids: Sequence[str] = ()) -> None:
-        """Run what is ready until nothing is, and until the tasks `task_ids` have come to rest.
+        """Run ready tasks until none is left, and until none of the tasks `task_ids` is running.
 
-        With `raise_exceptions` this raises what the first of `task_ids` that failed has raised.
+        With `raise_exceptions` this raises the exception of the first of `task_ids` that failed.
         """
         self._exceptions.update(dict.fromkeys(task_ids))
         try:
@@ -63,16 +63,16 @@ class Immediate:
                 self._exceptions.pop(task_id, None)
 
     async def run_due(self) -> int | None:
-        """Run what is ready or due by now; return in how many milliseconds the next task is due, if any."""
+        """Run all tasks that are ready or due; return the milliseconds until the next task is due, if any."""
         await self.run_ready()
         while (promotion := await self.storage.promote(LARGEST_STEP)).moved:
             await self.run_ready()
         return promotion.next_ms
 
     async def _run_all(self) -> bool:
-        """Run what is ready now, all at once; False when there was nothing."""
+        """Run the tasks that are ready now, concurrently; False if there are none."""
         queues = [depth.queue for depth in await self.storage.depths()]
-        # No lease runs out: there is no reclaimer here.
+        # There is no reclaimer here, so it does not matter when a lease runs out.
         intake = self.storage.open_intake(_CONSUMER, queues, _OPTIONS.lease_ms)
         deliveries = await intake.pull(LARGEST_STEP, 0)
         client = await self._parts.clients.open()
@@ -87,7 +87,7 @@ class Immediate:
         return bool(deliveries)
 
     async def _wait_for_others(self, task_ids: Sequence[str]) -> bool:
-        """Wait for those of `task_ids` that somebody else runs in this event loop; False when there are none."""
+        """Wait for those of `task_ids` that another caller runs in this event loop; False if there are none."""
         loop = asyncio.get_running_loop()
         turns = [self._turns[task_id] for task_id in task_ids if task_id in self._turns]
         turns = [turn for turn in turns if turn.get_loop() is loop]
@@ -106,7 +106,7 @@ class Immediate:
                 self._exceptions[delivery.id] = report.run.exception
             return report
 
-        # One of its own, which can be waited for: a task may enqueue others, and wait for them.
+        # A dispatcher per delivery, so that each can be awaited alone: a task may enqueue others and await them.
         dispatcher = Dispatcher(run, settler, self._parts, _OPTIONS, held)
         unsubscribe = client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id))
         settling = asyncio.create_task(settler.run())

@@ -37,13 +37,13 @@ class WorkerKeywords(TypedDict, total=False):
 class WorkerOptions:
     """The options of one worker process. Times are seconds or timedeltas.
 
-    `concurrency` is how many tasks run at once, `threads` how many of them may be plain functions, `children` how many
-    may be plain functions in child processes (None: one per CPU), `queues` which queues are read (None: those of the
-    registered tasks), `burst` whether to stop when nothing is left to do, `lease` how long a task stays with a worker
-    that gives no sign of life, `shutdown_timeout` how long running tasks may go on after the worker was asked to stop,
-    `max_crashes` how many deliveries of one task may end without a verdict,
-    `periodic` whether to enqueue periodic tasks when they are due, `max_tasks` after how many tasks to stop (None:
-    never).
+    `concurrency` is how many tasks run at once, `threads` how many of them may be plain functions in threads, and
+    `children` how many may be plain functions in child processes (None: one per CPU). `queues` names the queues to read
+    (None: those of the registered tasks). With `burst` the worker stops when no task is left. `lease` is how long a
+    task stays with a worker that does not renew its lease. `shutdown_timeout` is how long running tasks may go on after
+    the worker was asked to stop. `max_crashes` is how many deliveries of one task may end without a verdict. `periodic`
+    is whether to enqueue periodic tasks when they are due, and `max_tasks` is the number of tasks after which to stop
+    (None: never).
     """
 
     concurrency: int = 100

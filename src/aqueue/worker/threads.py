@@ -11,10 +11,10 @@ _REPLACERS = {"gevent", "eventlet"}
 
 
 def check_threads() -> None:
-    """Refuse to start a worker where threads are no threads.
+    """Refuse to start a worker in a process without real threads.
 
     Raises:
-        ConfigurationError: a library has put greenlets in their place, which stand still while our event loop waits.
+        ConfigurationError: a library has replaced threads by greenlets, which cannot run while the event loop waits.
     """
     for needed in (_thread.start_new_thread, queue.SimpleQueue):
         replacer = (needed.__module__ or "").partition(".")[0]

@@ -1,7 +1,8 @@
 """One worker: its services, and the order in which they start and stop.
 
-Pulling, promoting, reclaiming and firing bring work in; they stop first. Settling and the heartbeat serve the work that
-is still running; they stop last. They meet in the store, in the dispatcher's deliveries and in the settler's batches.
+The fetcher, the promoter, the reclaimer and the scheduler bring work in; they stop first. The settler and the heartbeat
+serve the work that still runs; they stop last. They meet in the store, in the dispatcher's deliveries and in the
+settler's batches.
 """
 
 from __future__ import annotations
@@ -64,14 +65,14 @@ class Worker:
 
     @property
     def queues(self) -> tuple[str, ...]:
-        """The queues that it reads: those of its options, else those of the registered tasks."""
+        """The queues that this worker reads: those of its options, else those of the registered tasks."""
         if self.options.queues is not None:
             return tuple(self.options.queues)
         declared = sorted({task.declared.queue for task in self._parts.registry} - {DEFAULT_QUEUE})
         return (DEFAULT_QUEUE, *declared)
 
     async def stop(self) -> None:
-        """Pull nothing more, let running tasks finish, then return from ``run``."""
+        """Pull no more tasks and let running ones finish; then ``run`` returns."""
         self._stopping = True
         if self._fetcher is not None:
             await self._fetcher.stop()
@@ -86,7 +87,7 @@ class Worker:
 
         Raises:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
-            ConfigurationError: a task with ``pool="process"`` is not where a child process could find it.
+            ConfigurationError: a child process could not import a task with ``pool="process"``.
         """
         check_processes(self._parts.registry)
         client = await self._parts.clients.open()
@@ -135,7 +136,7 @@ class Worker:
             await storage.retire(self.consumer)
 
     async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
-        """Give back what waits, let what runs come to its end, or to the end of our patience, and settle it all."""
+        """Give back waiting tasks, let running ones finish within `shutdown_timeout`, and settle them all."""
         dispatcher.give_back_waiting()
         finished = asyncio.ensure_future(dispatcher.wait_until_idle())
         interrupted = asyncio.ensure_future(self._interrupting.wait())
@@ -162,7 +163,7 @@ class Worker:
             logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
 
     def _describe_self(self) -> bytes:
-        """What ``aqueue info`` shows of this worker."""
+        """What ``aqueue info`` shows about this worker."""
         return orjson.dumps(
             {
                 "host": socket.gethostname(),
@@ -176,7 +177,7 @@ class Worker:
         )
 
     def _when(self, name: str) -> str:
-        """What the banner says of when a periodic task is fired."""
+        """The part of the banner that says when a periodic task is due."""
         schedule = self._parts.registry.schedules.get(name) if self.options.periodic else None
         return "" if schedule is None else f"  {schedule.text}"
 

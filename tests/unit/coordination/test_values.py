@@ -71,7 +71,7 @@ async def test_concurrent_sums_lose_nothing(huey_on_any_store: Huey) -> None:
 async def test_what_is_no_number_is_not_added_to(value: Any) -> None:
     async with MemoryHuey("shop") as huey:
         await huey.put("key", value)
-        with pytest.raises(TypeError, match="the value of 'key' and the sum must be ints of 64 bits"):
+        with pytest.raises(TypeError, match="the value of 'key' and the sum must be signed 64-bit integers"):
             await huey.incr("key")
         assert await huey.get("key") == value
 

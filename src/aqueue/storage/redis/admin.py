@@ -1,4 +1,4 @@
-"""A namespace on Redis for those who look after it: pages of what is in each place, one script each."""
+"""The administration of a namespace on Redis: each page of a place is read by one script."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .scripts import Script
     from .server_info import ServerInfo
 
-# A scan looks at this many keys in one step, also those of others.
+# How many keys a scan visits in one step, including keys of other applications.
 _SCANNED = 500
 
 
@@ -108,7 +108,7 @@ class RedisAdmin:
                 for part in (task_id, int(payload is not None), b"" if payload is None else payload)
             ]
             answers, repeated = await self._server.run_noting_repeats(RETRY, *arguments)
-            # In line on a repetition: it was this very call, whose reply was lost, that put it there.
+            # If a repeated call finds the task in line, the first try put it there and its reply was lost.
             revived += [answer == 1 or (repeated and answer == -1) for answer in answers]
         return revived
 
@@ -153,7 +153,7 @@ class RedisAdmin:
     # -- steps
 
     async def _scan(self, prefix: str) -> AsyncGenerator[list[bytes], None]:
-        """The keys that begin with `prefix`, at most some hundred at a time."""
+        """The keys that begin with `prefix`, some hundred at a time."""
         cursor = b"0"
         while True:
             cursor, names = await self._server.call("SCAN", cursor, "MATCH", f"{prefix}*", "COUNT", _SCANNED)

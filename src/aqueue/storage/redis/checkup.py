@@ -1,4 +1,4 @@
-"""Whether every task of a namespace on Redis is in exactly one place, looked at from both ends.
+"""Whether every task of a namespace on Redis is in exactly one place, checked in both directions.
 
 Each record is held against the place that it names, and whatever stands in a place against its record. One script looks
 at up to a hundred of them, so nothing moves between the two looks, and the server is never held up.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .connections.server import Server
     from .keys import Keys
 
-# What a script found, in the word for it that a script of the user's can rely on, and in a sentence.
+# For each answer of a script: the kind of finding, which a user's script can rely on, and a sentence.
 _SENTENCES = {
     "no entry": ("lost", "is in line at {more} by its record, and no entry there is its"),
     "other entry": ("lost", "is in line by its record, and its entry {more} is that of another task"),
@@ -45,7 +45,7 @@ _SENTENCES = {
 
 
 class Checkup:
-    """One look at everything."""
+    """One examination of a whole namespace."""
 
     def __init__(self, server: Server, keys: Keys) -> None:
         self._server = server
@@ -54,7 +54,7 @@ class Checkup:
         self._queues: set[str] = set()
 
     async def run(self, scan: AsyncGenerator[list[bytes], None]) -> AsyncGenerator[Examined, None]:
-        """What is found; `scan` gives the keys of the namespace, some hundred at a time."""
+        """The findings, step by step; `scan` yields the keys of the namespace, some hundred at a time."""
         keys = self._keys
         async for names in scan:
             sound, findings = await self._sorted(names)
@@ -77,7 +77,7 @@ class Checkup:
         yield Examined(0, await self._leftovers("request", requests))
 
     async def _sorted(self, names: list[bytes]) -> tuple[list[str], list[Finding]]:
-        """Those of `names` that are of the type that they are to be, and what is wrong with the others."""
+        """Those of `names` that have the right type, and findings about the others."""
         keys = [name.decode("utf-8", "backslashreplace") for name in names]
         types = await asyncio.gather(*(self._server.call("TYPE", name) for name in names))
         sound, findings = [], []
@@ -98,7 +98,7 @@ class Checkup:
         return findings
 
     async def _unread(self) -> list[Finding]:
-        """Lanes and schedules that workers do not know of."""
+        """Findings about lanes and queues with tasks that workers do not know."""
         known = {lane.decode() for lane in await self._server.call("SMEMBERS", self._keys.lanes)}
         findings = []
         for lane in sorted(self._lanes - known):
@@ -128,7 +128,7 @@ class Checkup:
 
 
 def _behind(prefix: str, names: Sequence[str]) -> list[str]:
-    """What stands behind `prefix` in those of `names` that begin with it."""
+    """The rest after `prefix` of those `names` that begin with it."""
     return [name[len(prefix) :] for name in names if name.startswith(prefix)]
 
 

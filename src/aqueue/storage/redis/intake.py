@@ -1,4 +1,4 @@
-"""One worker's way to its tasks: new ones over a reader of its own, lent ones over the command connection."""
+"""How one worker gets its tasks: new ones over a reader of its own, lent ones over the command connection."""
 
 from __future__ import annotations
 
@@ -84,5 +84,5 @@ class RedisIntake:
 
 
 def _untouched(delivery: Delivery) -> Settlement:
-    """The return of a delivery that nobody began."""
+    """The settlement that returns a delivery that no worker began."""
     return Settlement(delivery.receipt, delivery.id, State.QUEUED, failures=delivery.failures)

@@ -1,4 +1,4 @@
-"""Every key and channel of a namespace: its name, its type, and what stands in it.
+"""Every key and channel of a namespace: its name, its type, and its content.
 
 All of them begin with the same hash tag, so that one script may touch any of them on a cluster. ``docs/redis-keys.md``
 shows the tables below. Scripts get only the prefix of the namespace and derive the keys from it: see ``scripts``.
@@ -27,7 +27,7 @@ class Key(NamedTuple):
     text: str
 
 
-# By name, as it stands behind the prefix of the namespace.
+# By name, without the prefix of the namespace.
 KEYS = {
     "layout": Key(
         "hash",
@@ -112,7 +112,7 @@ NAMED = frozenset(name.partition(":")[0] for name in (*KEYS, *CHANNELS) if ":" i
 
 
 class Keys:
-    """The keys of one namespace, as far as they are named outside of scripts."""
+    """The keys of one namespace that are used outside of scripts."""
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
@@ -183,7 +183,7 @@ class Lanes:
         asked = tuple(queues)
         ordered = self._ordered.get(asked)
         if ordered is None:
-            # The default lane is read before it holds anything, so that the first task of all finds a reader.
+            # The default lane is read even while it is empty, so that a worker already waits for the very first task.
             lanes = {lane_of(queue, 0) for queue in asked} | {x for x in self._known if queue_of(x) in asked}
             ordered = sorted(lanes, key=lambda lane: (-priority_of(lane), asked.index(queue_of(lane))))
             self._ordered[asked] = ordered
@@ -191,10 +191,10 @@ class Lanes:
 
     @property
     def queues(self) -> list[str]:
-        """Every queue that ever held a task."""
+        """Every queue that has ever held a task."""
         return sorted({queue_of(lane) for lane in self._known})
 
     @property
     def all(self) -> list[str]:
-        """Every lane that ever held a task."""
+        """Every lane that has ever held a task."""
         return sorted(self._known)

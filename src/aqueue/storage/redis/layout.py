@@ -23,7 +23,7 @@ _FIELDS = ("layout", "oldest_reader", "written_by")
 
 
 async def check(server: Server, address: Address, keys: Keys) -> None:
-    """Read the note; write it where there is none, or where an older version did and this one knows more.
+    """Read the note; write it if there is none, or if an older version with a lower layout wrote it.
 
     Raises:
         ConfigurationError: the namespace needs a process that knows a later layout, or the note is damaged.
@@ -46,7 +46,7 @@ async def check(server: Server, address: Address, keys: Keys) -> None:
 
 
 def _layout_of(note: list[bytes | None]) -> float:
-    """The layout that `note` states, 0 for no note; beyond every layout for a damaged one, which nobody overwrites."""
+    """The layout that `note` states; 0 without a note, infinity for a damaged one, so that it is never overwritten."""
     if note == [None] * len(_FIELDS):
         return 0
     return int(note[0]) if note[0] and note[0].isdigit() else float("inf")

@@ -37,7 +37,7 @@ _PLAIN = frozenset(string.ascii_letters + string.digits + " .,:;-_")
 
 
 class Script:
-    """What the server runs for one Lua file, and the digest by which a server that has seen it knows it."""
+    """The source that the server runs for one Lua file, and the digest by which a server finds it in its cache."""
 
     __slots__ = ("digest", "name", "source")
 
@@ -48,7 +48,7 @@ class Script:
         self.digest = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
     def commands(self, prefix: str, *arguments: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """The command that runs it by its digest, and the one for a server that does not know that."""
+        """The command that runs the script by its digest, and the one for a server without it in its cache."""
         tail = (1, prefix, *arguments)
         return ("EVALSHA", self.digest, *tail), ("EVAL", self.source, *tail)
 
@@ -59,7 +59,7 @@ def _read(name: str) -> str:
 
 
 def _with_parts(*names: str) -> list[str]:
-    """The files `names`, each behind the parts that it needs."""
+    """The files `names`, each after the parts that it needs."""
     found: list[str] = []
     for name in names:
         needed = re.search(r"^-- Parts: (.+)\.$", _read(name), re.MULTILINE)
@@ -75,7 +75,7 @@ def _constants(text: str) -> str:
 
 
 def _with_keys(text: str) -> str:
-    """`text` with an expression for each key: a table of all of them would have to be made in every call."""
+    """`text` with an expression in place of each key. A table of all keys would have to be built in every call."""
     text = re.sub(r"\bkey\.(\w+)", lambda found: f"(KEYS[1] .. '{_known(found[1], SINGLE)}')", text)
     return re.sub(r"\bprefix\.(\w+)", lambda found: f"KEYS[1] .. '{_known(found[1], NAMED)}:'", text)
 

@@ -1,4 +1,4 @@
-"""What a Redis store can say of itself: its settings, its queues, its workers. Nothing here is on a hot path."""
+"""Facts about a Redis store: its settings, its queues, its workers. Nothing here is on a hot path."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ServerInfo:
         return Lanes(await self._server.call("SMEMBERS", self._keys.lanes))
 
     async def check(self) -> None:
-        """Refuse a server that cannot keep tasks.
+        """Refuse a server that is not safe for tasks.
 
         Raises:
             ConfigurationError: it is too old, or evicts keys that have no expiry.
@@ -101,7 +101,7 @@ class ServerInfo:
         return QueueDepth(queue, ready, running, scheduled, max(now - oldest, 0))
 
     async def _group(self, stream: str) -> dict[bytes, Any]:
-        """What the server says of our group on `stream`; empty where it has none."""
+        """The server's facts about the consumer group of `stream`; empty if there is none."""
         if await self._server.call("EXISTS", stream):
             for fields in await self._server.call("XINFO", "GROUPS", stream):
                 group = dict(zip(fields[::2], fields[1::2], strict=True))

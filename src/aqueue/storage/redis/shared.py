@@ -1,4 +1,4 @@
-"""What a namespace shares beside its tasks, on Redis: one script for each call that looks before it writes."""
+"""Shared state on Redis: values, permits and rates, with one script for each call that reads before it writes."""
 
 from __future__ import annotations
 

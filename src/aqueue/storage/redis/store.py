@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 _Reply = TypeVar("_Reply")
 
-# What the settlements of one script call have in common: lane, consumer, whether they end their tasks, whether nodes
-# wait for these, and for how long a dead letter is kept.
+# What the settlements of one script call share: lane, consumer, whether they end their tasks, whether other nodes wait
+# for these tasks, and how long a dead letter is kept.
 _Origin: TypeAlias = tuple[str, str, bool, bool, int]
 
 
@@ -64,7 +64,7 @@ class RedisStorage:
         self._connect_anew()
 
     def _connect_anew(self) -> None:
-        """Fresh connections, made here and opened later: those of an earlier event loop do not work in another."""
+        """Create new connections, which are opened later: a connection works only in the event loop that opened it."""
         self._server = Server(self._address, f"{self._name}:commands", self._keys)
         self._info = ServerInfo(self._address, self._server, self._keys)
         self._intakes: weakref.WeakSet[RedisIntake] = weakref.WeakSet()
@@ -122,7 +122,7 @@ class RedisStorage:
         accepted = [False] * len(settlements)
         for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
             for position, answer in zip(batch, reply, strict=True):
-                # Gone on a repetition: it was this very call, whose reply was lost, that settled it.
+                # If a repeated call does not find the delivery, the first try settled it and its reply was lost.
                 accepted[position] = answer == 1 or (repeated and answer == -1)
         return accepted
 
@@ -148,7 +148,7 @@ class RedisStorage:
     async def schedules(self) -> dict[str, bytes]:
         return await self._info.schedules()
 
-    # -- the way out of it all
+    # -- revoking and cancelling
 
     async def revoke(self, key: str, until_ms: int, once: bool, keep_ms: int) -> None:
         await self._server.run(REVOKE, key, until_ms, "once" if once else "ever", keep_ms)
@@ -223,10 +223,10 @@ def _origin(settlement: Settlement) -> _Origin:
 
 
 async def _together(calls: list[Coroutine[Any, Any, _Reply]]) -> list[_Reply]:
-    """The replies of `calls`, which leave in one flight."""
+    """The replies of `calls`, which are sent together."""
     if len(calls) == 1:
         return [await calls[0]]
-    # Not a task group: its ExceptionGroup is an error that no caller knows, and its cancellations lose replies.
+    # Not a task group: callers do not expect its ExceptionGroup, and its cancellations would lose replies.
     replies: list[_Reply] = []
     for reply in await asyncio.gather(*calls, return_exceptions=True):
         if isinstance(reply, BaseException):

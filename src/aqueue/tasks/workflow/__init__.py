@@ -1,1 +1,1 @@
-"""Workflows as values: pipelines, groups, chords and handlers, and the graph of nodes that all of them come to."""
+"""Workflows as values: pipelines, groups, chords and error handlers, and the graph of nodes that they become."""

@@ -1,4 +1,4 @@
-"""The one form that every workflow comes to: nodes, and who is after whom."""
+"""The one form that every workflow is turned into: nodes, and the order between them."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ MOST_NODES = 100_000
 
 
 class Workflow(Protocol[H_co]):
-    """What is enqueued as a whole; `H_co` is the handle that this gives."""
+    """What is enqueued as a whole; `H_co` is the type of the handle that the caller gets."""
 
     def _plan(self) -> Plan[H_co]:
-        """What there is to enqueue.
+        """The nodes to enqueue.
 
         Raises:
-            ValueError: its parts cannot be enqueued together.
+            ValueError: the parts cannot be enqueued together.
         """
 
 
 class Member(Protocol):
-    """What can be a part of a workflow, and comes to an end that others can be after."""
+    """A part of a workflow with one last call, so that other parts can come after it."""
 
     @property
     def _last_call(self) -> Any:
-        """The call whose result is its result."""
+        """The call whose result is the result of this part."""
 
     def _add_to(self, graph: Graph) -> PlannedNode:
-        """Add its nodes; the one of its last call is returned."""
+        """Add the nodes of this part, and return that of its last call."""
 
     def _handled(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Member:
-        """Itself with a handler for each of the calls that could fail."""
+        """This part with an error handler for each of its calls."""
 
 
 class Join(NamedTuple):
-    """What a node is after, and what it makes of that."""
+    """The nodes that a node waits for, and what it does with their results."""
 
     before: tuple[PlannedNode, ...] = ()
     trigger: Trigger = Trigger.DONE
@@ -58,7 +58,7 @@ class Join(NamedTuple):
 
 
 class PlannedNode:
-    """One run of one call, which has an id now. `linked` when others are after it."""
+    """One run of one call, which has an id by then. `linked` is set if other nodes come after it."""
 
     __slots__ = ("call", "id", "join", "linked")
 
@@ -70,19 +70,19 @@ class PlannedNode:
 
     @property
     def after(self) -> tuple[str, ...]:
-        """The ids of those before it."""
+        """The ids of the nodes before this one."""
         return tuple(node.id for node in self.join.before)
 
     def as_node(self) -> list[Any] | None:
-        """What its message says of its place in the workflow."""
+        """The part of the message that describes the node's place in the workflow."""
         return as_node(NodeTerms(self.linked, self.join.passing, self.after, self.join.drops, self._expires_ms()))
 
     def on(self, envelope: Envelope, reply: str) -> Node:
-        """As it is sent: in `envelope`; `reply` names the client that is told."""
+        """The node as it is sent, in `envelope`; `reply` names the client to notify."""
         return Node(envelope, self.after, self.join.trigger, reply)
 
     def _expires_ms(self) -> int:
-        """How long after it is due it may start, where that is not known before the others have ended."""
+        """How long after it is due it may start, if it is due only once other nodes have ended; else 0."""
         expires = self.call.options.expires
         if not self.join.before or expires is None or isinstance(expires, datetime):
             return 0
@@ -90,16 +90,16 @@ class PlannedNode:
 
 
 class Plan(NamedTuple, Generic[H_co]):
-    """A workflow, complete and checked: its nodes, and what makes a handle of the results of their ids."""
+    """A workflow, complete and checked: its nodes, and a function that makes the caller's handle from their results."""
 
     nodes: list[PlannedNode]
     handle: Callable[[Callable[[str], Result[Any]]], H_co]
 
     def is_new(self, new: list[bool]) -> bool:
-        """Whether the store, by its answer, has kept the nodes now; False where it knew all of them.
+        """Whether the store has added the nodes, given its answer `new`; False if it knew all of them.
 
         Raises:
-            ValueError: it knew some of them, and has kept none.
+            ValueError: the store knew some of them, and so has added none.
         """
         if len(set(new)) > 1:
             known = self.nodes[new.index(False)].id
@@ -108,7 +108,7 @@ class Plan(NamedTuple, Generic[H_co]):
 
 
 def plan_of(workflow: Workflow[H]) -> Plan[H]:
-    """What there is to enqueue of `workflow`; raises like ``Workflow._plan``."""
+    """The plan of `workflow`; raises like ``Workflow._plan``."""
     try:
         return workflow._plan()
     except RecursionError:
@@ -124,7 +124,7 @@ class Graph:
         self._unresolved: list[tuple[PlannedNode, Sequence[Member]]] = []
 
     def add(self, call: Any, join: Join) -> PlannedNode:
-        """A node for one run of `call`."""
+        """Add a node for one run of `call`."""
         node = PlannedNode(call, join)
         self._nodes.append(node)
         if len(self._nodes) > MOST_NODES:
@@ -133,7 +133,7 @@ class Graph:
         return node
 
     def add_after(self, call: Any, members: Sequence[Member], join: Join) -> PlannedNode:
-        """A node for one run of `call`, after the runs of `members`, wherever those stand in the workflow."""
+        """Add a node for one run of `call`, after the runs of `members`, wherever they are in the workflow."""
         node = self.add(call, join)
         self._unresolved.append((node, members))
         return node
@@ -142,7 +142,7 @@ class Graph:
         """All nodes, complete and checked.
 
         Raises:
-            ValueError: they cannot be enqueued together.
+            ValueError: the nodes cannot be enqueued together.
         """
         while self._unresolved:
             node, members = self._unresolved.pop()
@@ -156,7 +156,7 @@ class Graph:
         return self._nodes
 
     def _run_of(self, member: Member) -> PlannedNode:
-        """The one run of `member`; one that stands nowhere in the workflow is brought along."""
+        """The one run of `member`; if the workflow has none, add it."""
         runs = self._runs.get(member._last_call)
         if runs is None:
             return member._add_to(self)
@@ -180,7 +180,7 @@ class Graph:
                 )
 
     def _check_order(self) -> None:
-        """Raise where nodes wait for each other: no start would ever come."""
+        """Refuse a circle: nodes that wait for each other would never start."""
         missing = {node: len(node.join.before) for node in self._nodes}
         successors: dict[PlannedNode, list[PlannedNode]] = {}
         for node in self._nodes:

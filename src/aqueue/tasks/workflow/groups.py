@@ -1,4 +1,4 @@
-"""Groups and chords: calls, pipelines and chords side by side, and what is run when all of them have ended."""
+"""Groups and chords: calls, pipelines and chords that run in parallel, and a callback for when all have ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Group(Generic[R_co]):
-    """Calls, pipelines and chords side by side."""
+    """Calls, pipelines and chords that run in parallel."""
 
     __slots__ = ("members",)
 
@@ -31,22 +31,22 @@ class Group(Generic[R_co]):
         return f"<Group of {len(self.members)}>"
 
     def then(self, callback: Following[T], /, *args: Any, **kwargs: Any) -> Chord[T]:
-        """A chord of these: `callback` is run with `args` and the list of their results; see ``chord``."""
+        """A chord of these members: `callback` runs with `args` and the list of their results; see ``chord``."""
         return Chord(self, following(callback, args, kwargs, "then"))
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Group[R_co]:
-        """This, with a handler for every call in it: of a pipeline, whichever stage fails."""
+        """This, with an error handler for every call in it, including each stage of a pipeline."""
         return Group(tuple(member._handled(handler, args, kwargs) for member in self.members))
 
     def enqueue(self) -> Coroutine[Any, Any, ResultGroup[R_co]]:
-        """Send it as a whole; gives a handle for each member. Raises like ``Step.enqueue``."""
+        """Send it as a whole; returns a handle for each member. Raises like ``Step.enqueue``."""
         if not self.members:
             return _nothing()
         sent: Coroutine[Any, Any, ResultGroup[R_co]] = self.members[0]._last_call.task._outbox.send_workflow(self)
         return sent
 
     def _add_members_to(self, graph: Graph) -> tuple[PlannedNode, ...]:
-        """Add all nodes; those of the last calls of its members."""
+        """Add all nodes, and return those of the members' last calls."""
         return tuple(member._add_to(graph) for member in self.members)
 
     def _plan(self) -> Plan[ResultGroup[R_co]]:
@@ -69,15 +69,15 @@ class Chord(Generic[R_co]):
         return f"<Chord of {len(self.group.members)}, then {self.callback.steps[0].call.task.name}>"
 
     def then(self, target: Following[Any], /, *args: Any, **kwargs: Any) -> Chord[R_co]:
-        """This, and then `target`, with what the callback returned; see ``Pipeline.then``."""
+        """This, then `target` with the return value of the callback; see ``Pipeline.then``."""
         return Chord(self.group, self.callback.then(target, *args, **kwargs), self.on_failure)
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Chord[R_co]:
-        """This, with a handler for the failure of its callback; see ``Step.error``."""
+        """This, with an error handler for its callback; see ``Step.error``."""
         return Chord(self.group, self.callback.error(handler, *args, **kwargs), self.on_failure)
 
     def enqueue(self) -> Coroutine[Any, Any, ChordResult[R_co]]:
-        """Send it as a whole; gives handles for the members and for the callback. Raises like ``Step.enqueue``."""
+        """Send it as a whole; returns handles for the members and the callback. Raises like ``Step.enqueue``."""
         sent: Coroutine[Any, Any, ChordResult[R_co]] = self._last_call.task._outbox.send_workflow(self)
         return sent
 
@@ -113,24 +113,24 @@ class Chord(Generic[R_co]):
 
 
 def group(members: Iterable[Any]) -> Group[Any]:
-    """Calls, made with ``task.s(...)``, pipelines and chords, to be enqueued side by side.
+    """Calls, made with ``task.s(...)``, pipelines and chords that run in parallel.
 
     Raises:
-        TypeError: one of `members` is none of these.
+        TypeError: one of `members` has another type.
     """
     return Group(members_of(members))
 
 
 def chord(members: Iterable[Any], callback: Following[T], *, on_failure: OnFailure = "collect") -> Chord[T]:
-    """A group, and a `callback` that is run with the list of its results, in the order of `members`.
+    """A group, and a `callback` that runs with the list of its results, in the order of `members`.
 
-    `on_failure` says what becomes of the callback when a member does not end well. With ``"collect"`` the list has an
-    ``Error`` in its place if it failed, and ``SKIPPED`` if it was cancelled or has expired. With ``"ignore"`` it is
-    left out. With ``"fail_fast"`` the callback is cancelled at once.
+    `on_failure` says what happens if a member has no result. With ``"collect"``, the list has an ``Error`` in its place
+    if it failed, and ``SKIPPED`` if it was cancelled or has expired. With ``"ignore"``, the list leaves it out. With
+    ``"fail_fast"``, the callback is cancelled at once.
 
     Raises:
         TypeError: one of `members` cannot be a member, or `callback` cannot follow.
-        ValueError: `on_failure` is none of these.
+        ValueError: `on_failure` is not one of these three.
     """
     join_of(on_failure, Passing.LIST)
     return Chord(group(members), following(callback, (), {}, "chord"), on_failure)

@@ -1,7 +1,7 @@
-"""What makes a message a node of a workflow: what it gets from the tasks before it, and how that becomes arguments.
+"""The inputs of a node of a workflow: which tasks come before it, and how their results become its arguments.
 
-All of it stands in the message, so a signature covers it. The store adds the verdicts of the tasks before it to the
-payload (see ``message.joined``); each result is read, and its signature verified, as that of the very task.
+The message says all of it, so the signature covers it. The store adds the verdicts of the tasks before it to the
+payload (see ``message.joined``); each result is read, and its signature verified, as that of the task that returned it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ERRORS = frozenset({State.FAILED, State.DEAD})
 
 
 class Passing(StrEnum):
-    """How inputs become arguments, behind those that the call has already."""
+    """How inputs become arguments, after those that the call has already."""
 
     EXTEND = "extend"  # the only value: a tuple is more arguments, a dict keyword arguments, None nothing
     EACH = "each"  # each value is an argument
@@ -31,10 +31,11 @@ class Passing(StrEnum):
 
 
 class NodeTerms(NamedTuple):
-    """What a worker has to know of a node beside its call.
+    """What a worker needs to know about a node besides its call.
 
-    `linked` when others wait for its verdict, `drops` when inputs that are no values are left out, `expires_ms` is how
-    long after it was due it may start (0: the message says), and `after` has the ids of the tasks before it.
+    `linked` is set if other nodes wait for its verdict. `after` has the ids of the tasks before it, and with `drops`
+    those without a return value are left out of its inputs. `expires_ms` is how long after it is due it may start; 0
+    means that the message's own `expires_ms` counts.
     """
 
     linked: bool = False
@@ -48,7 +49,7 @@ _PLAIN = NodeTerms()
 
 
 def as_node(terms: NodeTerms) -> list[Any] | None:
-    """`terms` as a message has them: plain values, without those at the end that say nothing."""
+    """`terms` as a message holds them: plain values, without empty ones at the end."""
     node: list[Any] = [terms.linked, terms.passing and terms.passing.value, list(terms.after), terms.drops]
     node.append(terms.expires_ms)
     while node and not node[-1]:
@@ -57,10 +58,10 @@ def as_node(terms: NodeTerms) -> list[Any] | None:
 
 
 def terms_of(message: Message) -> NodeTerms:
-    """What ``as_node`` was given.
+    """The terms that ``as_node`` wrote into `message`.
 
     Raises:
-        DecodeError: the message says something else.
+        DecodeError: the message holds something else.
     """
     try:
         linked, passing, after, drops, expires_ms = NodeTerms(*(message.node or ()))
@@ -68,37 +69,37 @@ def terms_of(message: Message) -> NodeTerms:
             return NodeTerms(bool(linked), passing and Passing(passing), tuple(after), bool(drops), expires_ms)
     except (TypeError, ValueError):
         pass
-    raise DecodeError(f"task {message.id} is no node of a workflow: {str(message.node)[:200]}")
+    raise DecodeError(f"task {message.id} is not a node of a workflow: {str(message.node)[:200]}")
 
 
 def read_call(codec: Codec, task_id: str, payload: bytes) -> Message:
     """The message in `payload` as it was enqueued.
 
     Raises:
-        DecodeError: there is none.
+        DecodeError: `payload` does not hold a message.
     """
     return codec.decode_message(task_id, _parts(payload).payload if payload.startswith(JOINED) else payload)
 
 
 def read_ready(codec: Codec, task_id: str, payload: bytes) -> tuple[Message, NodeTerms]:
-    """The message in `payload` with its inputs among its arguments, and its terms, which say nothing for a plain task.
+    """The message in `payload` with its inputs among its arguments, and its terms, which are empty for a plain task.
 
     Raises:
-        DecodeError: there is none, or an input is missing.
+        DecodeError: `payload` does not hold a message, or an input is missing.
     """
     if payload.startswith(JOINED):
         payload, due_ms, inputs = _parts(payload)
         return _complete(codec, codec.decode_message(task_id, payload), due_ms, inputs)
     message = codec.decode_message(task_id, payload)
-    # Every plain task takes this way.
+    # The fast path: every plain task ends here.
     return (message, _PLAIN) if message.node is None else _complete(codec, message, 0, [])
 
 
 def without_expiry(codec: Codec, task_id: str, payload: bytes) -> bytes | None:
-    """`payload` of a call that may start at any time; None where that is so already.
+    """`payload` without an expiry, so that its call may start at any time; None if it has no expiry.
 
     Raises:
-        DecodeError: there is no call in it.
+        DecodeError: `payload` does not hold a call.
     """
     message = read_call(codec, task_id, payload)
     terms = terms_of(message)
@@ -137,10 +138,10 @@ def _parts(payload: bytes) -> Joined:
 
 
 def _value(codec: Codec, task_id: str, verdict: tuple[str, bytes]) -> Any:
-    """What a task returned; ``Error`` where it failed and ``SKIPPED`` where it did not come to that."""
+    """The return value of a task; ``Error`` if it failed, ``SKIPPED`` if it was cancelled or has expired."""
     state, result = verdict
     if state not in VERDICTS:
-        raise DecodeError(f"the task {task_id} is said to have ended as {state[:20]!r}, which is no verdict")
+        raise DecodeError(f"the verdict of the task {task_id} is {state[:20]!r}, which is not a verdict")
     if state == State.DONE:
         return codec.decode_value(result, "result", task_id)
     if state in _ERRORS:
@@ -163,7 +164,7 @@ def _pass(message: Message, passing: Passing, values: list[Any]) -> None:
 
 def _exception(value: Any) -> TaskException:
     if type(value) is not Error:
-        raise DecodeError("a handler got a result that is no error")
+        raise DecodeError("an error handler got a result that is not an error")
     return TaskException(value.metadata)
 
 

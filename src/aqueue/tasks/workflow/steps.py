@@ -1,7 +1,6 @@
-"""Steps and pipelines: immutable values that are put together, and enqueued as a whole.
+"""Steps and pipelines: immutable values that are combined, and enqueued as a whole.
 
-Each place where a call stands in a workflow is a run of its own. What comes `after` a call is after the run of the one
-place where that stands.
+Each occurrence of a call in a workflow is a run of its own. To come `after` a call, that call must occur only once.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ OnFailure: TypeAlias = Literal["fail_fast", "collect", "ignore"]
 
 
 class Following(Protocol[R_co]):
-    """What can follow: a task, one with options, a call, a step or a pipeline."""
+    """What can follow another part: a task, with or without options, a call, a step or a pipeline."""
 
     def _as_pipeline(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
-        """Itself with more arguments for its first call, which gets the rest from what it follows."""
+        """A pipeline of this, with more arguments for its first call; the part before it provides the rest."""
 
 
 class Step(Generic[R_co]):
-    """A call at its place in a workflow: after others, with a handler for its failure, or both."""
+    """A call in a workflow: after other calls, with an error handler, or both."""
 
     __slots__ = ("_join", "after", "call", "handler")
 
@@ -49,20 +48,20 @@ class Step(Generic[R_co]):
         return f"<Step {self.call.task.name}>"
 
     def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
-        """This, and `target` with its result; see ``Pipeline.then``."""
+        """This, then `target` with its result; see ``Pipeline.then``."""
         return Pipeline((self,)).then(target, *args, **kwargs)
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Step[R_co]:
-        """This, with a handler: when it has failed, `handler` is run with `args` and the ``TaskException``.
+        """This, with a handler: if it fails, `handler` runs with `args` and the ``TaskException``.
 
-        A second handler is for the failure of the first.
+        A second handler runs if the first one fails.
         """
         if self.handler is not None:
             return Step(self.call, self.handler.error(handler, *args, **kwargs), self.after, self._join)
         return Step(self.call, following(handler, args, kwargs, "error"), self.after, self._join)
 
     def enqueue(self) -> Coroutine[Any, Any, Result[R_co]]:
-        """Send it, with all that it is after and its handlers, as a whole or not at all.
+        """Send it as a whole or not at all, with the calls that it comes after and its handlers.
 
         Raises:
             ValueError: these cannot be enqueued together, or the store knows some of their ids.
@@ -79,7 +78,7 @@ class Step(Generic[R_co]):
         return Pipeline((self,))
 
     def _add_to(self, graph: Graph, join: Join | None = None) -> PlannedNode:
-        """Add its nodes; the one of its call, which has `join` unless it is after others, is returned."""
+        """Add its nodes, and return that of its call, which has `join` unless this step has an `after` of its own."""
         if self.after:
             node = graph.add_after(self.call, self.after, self._join)
         else:
@@ -95,7 +94,7 @@ class Step(Generic[R_co]):
 
 
 class JoinedTask(Generic[R_co]):
-    """A task that is run after others; made by ``Task.after``."""
+    """A task that runs after others; made by ``Task.after``."""
 
     __slots__ = ("_call", "_join", "_members")
 
@@ -107,16 +106,16 @@ class JoinedTask(Generic[R_co]):
             raise ValueError("after() takes at least one call, pipeline or chord")
 
     def s(self, /, *args: Any, **kwargs: Any) -> Step[R_co]:
-        """The task with these arguments, and the results of those before it behind them."""
+        """The task with these arguments, followed by the results of the members before it."""
         return Step(self._call._extended(args, kwargs), after=self._members, join=self._join)
 
     def enqueue(self, /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Result[R_co]]:
-        """Send the task with all that it is after; see ``Step.enqueue``."""
+        """Send the task and the members that it comes after; see ``Step.enqueue``."""
         return self.s(*args, **kwargs).enqueue()
 
 
 class Pipeline(Generic[R_co]):
-    """Calls, one after the other, each with the result of the one before it; `R` is what the last one returns."""
+    """Calls that run one after the other, each with the result of the one before; the last one returns `R_co`."""
 
     __slots__ = ("steps",)
 
@@ -127,11 +126,11 @@ class Pipeline(Generic[R_co]):
         return f"<Pipeline {', '.join(step.call.task.name for step in self.steps)}>"
 
     def then(self, target: Following[T], /, *args: Any, **kwargs: Any) -> Pipeline[T]:
-        """This, and then `target`: a task, a call or another pipeline, with `args` and the result of this.
+        """This, then `target`: a task, a call or another pipeline, with `args` and the result of this.
 
-        A tuple adds to the positional arguments, a dict to the keyword arguments that are not there yet, None adds
-        nothing, and any other result is one more positional argument. When a stage does not end well, those behind it
-        are cancelled.
+        A tuple adds positional arguments, a dict adds keyword arguments that the call does not have yet, None adds
+        nothing, and any other result is one more positional argument. If a stage fails or is cancelled, the stages
+        after it are cancelled.
 
         Raises:
             TypeError: `target` cannot follow, or does not take these arguments.
@@ -139,11 +138,11 @@ class Pipeline(Generic[R_co]):
         return Pipeline(self.steps + following(target, args, kwargs, "then").steps)
 
     def error(self, handler: Following[Any], /, *args: Any, **kwargs: Any) -> Pipeline[R_co]:
-        """This, with a handler for its last stage; see ``Step.error``."""
+        """This, with an error handler for its last stage; see ``Step.error``."""
         return Pipeline((*self.steps[:-1], self.steps[-1].error(handler, *args, **kwargs)))
 
     def enqueue(self) -> Coroutine[Any, Any, ResultGroup[Any]]:
-        """Send it as a whole; gives a handle for each stage. Raises like ``Step.enqueue``."""
+        """Send it as a whole; returns a handle for each stage. Raises like ``Step.enqueue``."""
         sent: Coroutine[Any, Any, ResultGroup[Any]] = self.steps[0].call.task._outbox.send_workflow(self)
         return sent
 
@@ -161,7 +160,7 @@ class Pipeline(Generic[R_co]):
         return self._add_stages_to(graph)[-1]
 
     def _add_stages_to(self, graph: Graph, join: Join | None = None) -> list[PlannedNode]:
-        """Add its nodes; the first has `join`, and they are returned."""
+        """Add its nodes, the first one with `join`, and return them."""
         nodes: list[PlannedNode] = []
         for step in self.steps:
             nodes.append(step._add_to(graph, join))
@@ -169,7 +168,7 @@ class Pipeline(Generic[R_co]):
         return nodes
 
     def _handled(self, handler: Following[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pipeline[R_co]:
-        """This, with a handler for each of its stages."""
+        """This, with an error handler for each of its stages."""
         return Pipeline(tuple(step.error(handler, *args, **kwargs) for step in self.steps))
 
     def _plan(self) -> Plan[ResultGroup[Any]]:
@@ -179,10 +178,10 @@ class Pipeline(Generic[R_co]):
 
 
 def join_of(on_failure: OnFailure, passing: Passing) -> Join:
-    """The terms of a join that treats failures in this way.
+    """The join that treats failures as `on_failure` says.
 
     Raises:
-        ValueError: there is no such way.
+        ValueError: `on_failure` is unknown.
     """
     if on_failure not in get_args(OnFailure):
         raise ValueError(f"on_failure must be one of {', '.join(get_args(OnFailure))}, not {on_failure!r}")
@@ -191,10 +190,10 @@ def join_of(on_failure: OnFailure, passing: Passing) -> Join:
 
 
 def members_of(items: Iterable[Any]) -> tuple[Member, ...]:
-    """What a workflow is made of: calls, steps, pipelines and chords.
+    """`items` as members of a workflow: calls, steps, pipelines and chords.
 
     Raises:
-        TypeError: one of `items` is none of these.
+        TypeError: one of `items` has another type.
     """
     members = []
     for item in items:
@@ -207,15 +206,15 @@ def members_of(items: Iterable[Any]) -> tuple[Member, ...]:
 
 
 def following(target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], method: str) -> Pipeline[Any]:
-    """`target` as what follows something else, for the `method` that was called.
+    """`target` as a part that follows another one; errors name the `method` that the user called.
 
     Raises:
-        TypeError: it cannot follow, or does not take these arguments.
-        ValueError: it is after something already.
+        TypeError: `target` cannot follow, or does not take these arguments.
+        ValueError: `target` comes after other steps already.
     """
     if not hasattr(target, "_as_pipeline"):
         raise TypeError(f"{method}() takes a task, a call or a pipeline, not {target!r}")
     pipeline: Pipeline[Any] = target._as_pipeline(args, kwargs)
     if pipeline.steps[0].after:
-        raise ValueError(f"{pipeline.steps[0]!r} is after other steps already: it cannot follow here, too")
+        raise ValueError(f"{pipeline.steps[0]!r} comes after other steps already: it cannot follow here, too")
     return pipeline

@@ -1,4 +1,4 @@
-"""Pull exactly what the free slots can start, and hand it to the dispatcher."""
+"""Pull exactly as many tasks as there are free slots, and hand them to the dispatcher."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 0.5
 
 
 class Fetcher:
-    """Feeds the dispatcher until it is stopped, has started `most` tasks or, in a burst, nothing is left to do."""
+    """Feeds the dispatcher until it is stopped, has started `most` tasks or, in a burst, has no task left."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Fetcher:
         self._stopped = asyncio.Event()
 
     async def stop(self) -> None:
-        """Pull nothing more; what a pull under way is given goes back to the store."""
+        """Stop pulling; deliveries of a pull that is under way go back to the store."""
         self._stopped.set()
         self._dispatcher.nudge()
         with contextlib.suppress(HueyException):
@@ -71,13 +71,13 @@ class Fetcher:
                 unheard = True
                 await self._clock.wait(self._stopped, _PAUSE_SECONDS)
                 continue
-            # Frozen for a lease between asking and now: these may belong to someone else already, so ask again.
+            # This process was frozen for a lease meanwhile: another worker may own these already, so ask again.
             unheard = (self._clock.monotonic() - asked) * 1000 >= self._intake.lease_ms
             if unheard:
                 continue
             self._take(deliveries)
             if len(deliveries) < room:
-                # The line is empty: verdicts leave first, for somebody may wait for them.
+                # The queues are empty: send verdicts first, because callers may wait for them.
                 await asyncio.sleep(0)
             if self._burst and not deliveries and await self._is_over():
                 break
@@ -96,7 +96,7 @@ class Fetcher:
         return await self._intake.pull(room, self._wait_ms) if room > 0 else []
 
     async def _adopt(self) -> list[Delivery]:
-        """What was lent to us in a reply that we never got."""
+        """The deliveries that the store lent to this worker in a reply that got lost."""
         return await self._intake.adopt(self._dispatcher.held)
 
     def _take(self, deliveries: list[Delivery]) -> None:

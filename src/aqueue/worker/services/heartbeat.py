@@ -1,7 +1,7 @@
-"""Renew the leases of all that this worker holds, from a thread of its own.
+"""Renew the leases of all deliveries that this worker holds, from a thread of its own.
 
-A task that blocks the event loop blocks every coroutine in it, but not this thread: the lease survives, and the fleet
-does not run the worker's tasks a second time.
+A task that blocks the event loop blocks every coroutine in it, but not this thread: the leases are renewed, and other
+workers do not run this worker's tasks a second time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _PAUSE_SECONDS = 1.0
 class Heartbeat:
     """Beats every third of a lease until cancelled.
 
-    In the loop, `lose` is called with what is not ours any more, and `cancel` with what was cancelled meanwhile.
+    In the event loop, it calls `lose` with the deliveries whose leases were lost, and `cancel` with those whose tasks
+    were cancelled.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class Heartbeat:
             finally:
                 self._in_loop(loop, ended.set)
 
-        # A daemon: a store that does not answer must not keep the process from exiting.
+        # A daemon, so that a store that does not answer cannot keep the process from exiting.
         thread = threading.Thread(target=beat_until_stopped, name="aqueue-heartbeat", daemon=True)
         thread.start()
         try:
             await ended.wait()
         finally:
             self._stopped.set()
-            # A renewal that is still under way would list a worker again that has just been retired.
+            # A renewal that is still under way would list this worker again after it has been retired.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
                     await ended.wait()
@@ -74,7 +75,7 @@ class Heartbeat:
         try:
             wait = 0.0
             while not self._stopped.wait(wait):
-                # Copied in one step of the interpreter, while the loop goes on changing it.
+                # Copied in one step of the interpreter, because the loop changes it meanwhile.
                 receipts = list(self._held)
                 try:
                     lost, to_cancel = keeper.renew(receipts, self._describe())
@@ -83,7 +84,7 @@ class Heartbeat:
                     wait = min(_PAUSE_SECONDS, interval)
                     continue
                 except Exception:
-                    # Whatever it is, giving up would make the fleet run what runs here a second time.
+                    # If the heartbeat ended, other workers would run this worker's tasks a second time.
                     logger.exception("The heartbeat failed, and goes on")
                     wait = min(_PAUSE_SECONDS, interval)
                     continue
@@ -96,6 +97,6 @@ class Heartbeat:
             keeper.close()
 
     def _in_loop(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
-        # A slow store can hold this thread back until the loop is closed; then there is nobody left to tell.
+        # A slow store can delay this thread until the loop is closed; then nothing is left to call.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(callback, *arguments)

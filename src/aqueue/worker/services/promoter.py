@@ -1,6 +1,7 @@
 """Make scheduled tasks ready when they are due.
 
-The timer sleeps until the next due instant, which each promotion tells; a task that is scheduled before it wakes it.
+Each promotion returns the next due instant, and the promoter sleeps until then. An event wakes it when an earlier task
+is scheduled.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("aqueue.worker")
 
 LARGEST_STEP = 500
-# For the message that was lost, and for due instants that another host set by a clock of its own.
+# An event may get lost, and the clock of the host that set a due instant may differ.
 LONGEST_SLEEP_SECONDS = 10.0
 _PAUSE_SECONDS = 1.0
 
@@ -32,7 +33,7 @@ class Promoter:
         self._earlier = asyncio.Event()
 
     def look_again(self) -> None:
-        """A task was scheduled that may be due before all others: the next promotion says exactly when."""
+        """Promote again now, because a task was scheduled that may be due before all others."""
         self._earlier.set()
 
     async def run(self) -> None:

@@ -1,7 +1,7 @@
-"""Take over deliveries whose worker gives no sign of life any more, and forget workers that are long gone.
+"""Take over deliveries of workers whose leases ran out, and forget workers that ended long ago.
 
-Suspects, which are one crash away from being given up, are taken over one after the other: a worker that held several
-would accuse them all by its own end.
+A suspect is a delivery whose task is declared dead after one more crash. Suspects are taken over one at a time: if a
+worker held several of them and crashed, the crash would count against all of them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Reclaimer:
         try:
             await self._forget_the_gone()
         except HueyException as error:
-            logger.debug("Looking for workers that are gone failed: %s", error)
+            logger.debug("Looking for workers that have ended failed: %s", error)
         while True:
             try:
-                # Asked even without room: that somebody looks regularly is what tells an outage from a quiet time.
+                # Asked even without room: only regular calls let the store tell an outage from a quiet time.
                 limit = max(self._dispatcher.free, 0)
                 suspects = 0 if self._dispatcher.has_suspect else 1
                 deliveries = await self._intake.reclaim(limit, self._suspect_count, suspects)
@@ -50,9 +50,9 @@ class Reclaimer:
                 logger.debug("Reclaiming failed: %s", error)
             else:
                 if deliveries:
-                    logger.warning("Took over %d tasks from workers that gave no sign of life", len(deliveries))
+                    logger.warning("Took over %d tasks from workers that did not renew their leases", len(deliveries))
                     self._dispatcher.start(deliveries)
-            # Jitter keeps the workers of one fleet from looking in step; never later than a quarter of a lease.
+            # Jitter keeps workers from asking at the same time; the wait is never longer than a quarter of a lease.
             seconds = self._intake.lease_ms / 4000 * self._random.uniform(0.8, 1.0)
             await self._clock.wait(self._dispatcher.suspect_ended, seconds)
             self._dispatcher.suspect_ended.clear()

@@ -1,11 +1,11 @@
-"""Fire the ticks of schedules, each once, however many workers count them.
+"""Fire the ticks of schedules, each once, no matter how many workers serve them.
 
-A worker keeps in mind what it last saw of each schedule. At a tick it asks the store to replace exactly that, in one
-step with the task that the tick fires. All workers that serve the schedule ask for the same step, so it does not matter
-who is first; one that had something else in mind is refused, and looks again.
+A worker remembers the state of each schedule as it last read it. At a tick it asks the store to replace exactly that
+state and to enqueue the task of the tick, in one step. All workers that serve the schedule ask for the same step, so it
+does not matter which one is first. The store refuses a worker that remembers an outdated state, and that worker reads
+the state again.
 
-Without schedules that it serves a worker asks the store for nothing: it looks once, and again when it is told of a
-change.
+A worker without schedules asks the store only once, and again when the store announces a change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.worker")
 
-# For the message that was lost, and for clocks that were set.
+# An event may get lost, and somebody may set the clock.
 LONGEST_SLEEP_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 _NEXT_LOOK_MS = 1_000
@@ -40,7 +40,7 @@ _ANSWER_SECONDS = 10.0
 
 
 class _Served:
-    """A schedule as it was last seen. Ticks up to `after_ms` are dealt with; `next_ms` is when to look for more."""
+    """A schedule as it was last read. Ticks up to `after_ms` are settled; `next_ms` is when to look for more."""
 
     __slots__ = ("after_ms", "next_ms", "schedule", "seen", "state")
 
@@ -68,7 +68,7 @@ class Scheduler:
         self._changed.set()
 
     def look_again(self) -> None:
-        """Some schedule has changed, or may have."""
+        """Read the schedules again, because one of them may have changed."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -76,19 +76,19 @@ class Scheduler:
             try:
                 next_ms = await self.fire_due()
             except* (QueueFull, QueueUnavailable) as errors:
-                logger.warning("No periodic task is fired for now: %s", errors.exceptions[0])
+                logger.warning("No periodic tasks for now: %s", errors.exceptions[0])
                 self._changed.set()
                 await self._clock.wait(asyncio.Event(), _PAUSE_SECONDS)
             else:
                 await self._sleep(next_ms)
 
     async def fire_due(self) -> int | None:
-        """Fire what is due now; return in how many milliseconds something is due again, None if that is never.
+        """Fire all due ticks; return the milliseconds until the next one, None if there is none.
 
         Raises:
             ExceptionGroup: of ``QueueUnavailable`` and ``QueueFull``.
         """
-        # A group, so that a schedule that waits for the answer of a function holds up no other.
+        # A group, so that a schedule that waits for the answer of a function does not delay the others.
         async with asyncio.TaskGroup() as group:
             if self._changed.is_set() or self._clock.monotonic() >= self._next_look:
                 await self._look()
@@ -123,7 +123,7 @@ class Scheduler:
         self._served = served
 
     async def _meet(self, name: str, seen: bytes, after_ms: int) -> _Served | None:
-        """A schedule that is new here or has changed, with its ticks up to `after_ms` dealt with."""
+        """Take in a schedule that is new or has changed, with its ticks up to `after_ms` settled."""
         try:
             state = decoded(name, seen, self._codec)
             schedule = self._registry.schedule(name, state)
@@ -138,7 +138,7 @@ class Scheduler:
             state = ScheduleState(self._clock.now_ms())
             seen = state.encoded(name, self._codec)
             if not await self._storage.advance(name, b"", seen, []):
-                # Somebody else began it in this moment.
+                # Another worker has just stored the first state.
                 self._changed.set()
                 return None
         return _Served(schedule, seen, state, after_ms)
@@ -156,12 +156,12 @@ class Scheduler:
         except (QueueFull, QueueUnavailable):
             raise
         except Exception:
-            # It is one schedule that goes wrong here, and perhaps not for long.
+            # Only this schedule has a problem, and it may be temporary.
             logger.exception("The schedule %s could not be served, and will be tried again", served.schedule.name)
             served.next_ms = self._clock.now_ms() + _NEXT_TRY_MS
 
     async def _fire_due_of(self, served: _Served) -> None:
-        """Fire what is due, and find out when there is more."""
+        """Fire the due ticks of one schedule, and compute when the next is due."""
         schedule, now_ms = served.schedule, self._clock.now_ms()
         queues = schedule.policy.overlap == "queue"
         ticks = schedule.due(served.after_ms, now_ms)
@@ -171,7 +171,7 @@ class Scheduler:
                 served.next_ms = now_ms + _NEXT_LOOK_MS
                 return
             wanted = [] if busy else await self._wanted(schedule, ticks)
-            # A minute that a function refused is of no interest to anybody else; a tick that was skipped is.
+            # The store must know of a tick that was skipped, but not of a minute that a function refused.
             if (wanted or busy) and not await self._advance(served, ticks[-1], wanted):
                 self._changed.set()
                 return
@@ -181,14 +181,14 @@ class Scheduler:
         served.next_ms = schedule.when.next_after(max(served.after_ms, now_ms))
 
     async def _is_busy(self, served: _Served) -> bool:
-        """Whether the last run is still under way, and that matters."""
+        """Whether the last run has no verdict yet and `overlap` takes account of that."""
         if served.schedule.policy.overlap == "parallel" or not served.state.last_id:
             return False
         [record] = await self._storage.records([served.state.last_id])
         return record is not None and record.state not in VERDICTS
 
     async def _wanted(self, schedule: Schedule, ticks: list[int]) -> list[int]:
-        """Those of `ticks` that are to be fired: all, unless a function says what a tick is."""
+        """Those of `ticks` to fire: all of them, unless a function decides."""
         asked = schedule.asked
         if asked is None:
             return ticks
@@ -200,7 +200,7 @@ class Scheduler:
         return []
 
     async def _is_wanted(self, schedule: Schedule, asked: ValidateDatetime, tick_ms: int) -> bool:
-        """What the function `asked` says of a minute; no, if it says nothing."""
+        """The answer of the function `asked` about a minute; False if it raises or does not answer in time."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 answer = asked(datetime.fromtimestamp(tick_ms / 1000))  # noqa: DTZ006 - local time, as in Huey
@@ -213,7 +213,7 @@ class Scheduler:
             return False
 
     async def _advance(self, served: _Served, after_ms: int, ticks: list[int]) -> bool:
-        """Note that the ticks up to `after_ms` are dealt with, and fire `ticks`; False if it was seen too late."""
+        """Mark the ticks up to `after_ms` as settled, and fire `ticks`; False if the state was outdated."""
         schedule, state = served.schedule, served.state._replace(after_ms=after_ms)
         fired, envelopes = [], []
         for tick in ticks:

@@ -229,7 +229,7 @@ def bad(a: Task[..., Any], b: Task[..., Any]) -> dict[str, tuple[Callable[[], An
         "after a group": (lambda: a.after(group([call])), TypeError, "not of <Group of 1>"),
         "policy": (lambda: chord([], a, on_failure="panic"), ValueError, "collect, ignore, not 'panic'"),
         "policy of after": (lambda: a.after(call, on_failure="panic"), ValueError, "not 'panic'"),
-        "two joins": (lambda: a.s().then(b.after(call).s()), ValueError, "is after other steps already"),
+        "two joins": (lambda: a.s().then(b.after(call).s()), ValueError, "comes after other steps already"),
         "ids": (
             lambda: plan_of(a.options(id="x").s().then(b.options(id="x"))),
             ValueError,

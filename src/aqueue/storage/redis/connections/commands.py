@@ -113,5 +113,5 @@ def _fail(flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseExcept
     for _, future in flight:
         if not future.done():
             future.set_exception(error)
-            # A caller that was cancelled never looks at it, which is no reason for a warning.
+            # Marks the exception as retrieved: asyncio must not warn if the caller was cancelled meanwhile.
             future.exception()
