@@ -5,7 +5,7 @@
 -- the same as for one task.
 --
 -- Parts: clock, lanes.
-local streams, earliest = {}, {}
+local tasks, streams, earliest = prefix.task, {}, {}
 
 -- The instant of a `when`: behind a plus it is counted from now. At once is 0, which needs no look at the clock.
 local function instant(when)
@@ -19,9 +19,11 @@ end
 -- task that is not new has a `state`, and `deliveries` and `failures` if there were any. The first write needs memory,
 -- so a full server refuses it before anything is written, unless the script has freed memory before.
 local function enter(id, payload, lane, due, state, deliveries, failures)
-  local record = prefix.task .. id
-  local stream, entry = streams[lane] or prefix.stream .. lane, nil
-  streams[lane] = stream
+  local record, stream, entry = tasks .. id, streams[lane], nil
+  if not stream then
+    stream = prefix.stream .. lane
+    streams[lane] = stream
+  end
   if due > 0 and due > clock() then
     if not state and redis.call('EXISTS', record) == 1 then
       return 0
