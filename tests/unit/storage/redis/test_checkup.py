@@ -84,6 +84,12 @@ async def test_nothing_is_found_where_everything_is_in_its_place(redis_url: str)
         assert await examined(storage) == (7, [])
 
 
+async def test_a_task_that_is_put_back_in_line_by_its_dead_letter_is_in_its_place(redis_url: str) -> None:
+    async with inhabited(redis_url) as (storage, _):
+        assert await storage.admin.retry([("dead", None)]) == [True]
+        assert await examined(storage) == (7, [])
+
+
 async def test_a_long_line_is_examined_page_by_page(redis_url: str) -> None:
     async with inhabited(redis_url) as (storage, _):
         await storage.push([Envelope(f"t{n}", b"", "long") for n in range(250)])
