@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 import sqlite3
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ...exceptions import ConfigurationError, HueyException, QueueFull, QueueUnavailable
 from . import layout
@@ -78,15 +78,11 @@ class Transaction:
 
         One statement for many rows is twice as fast as one for each, and lets go of the interpreter's lock once.
         """
-        return sum(self._over(name, part).rowcount for part in _powers_of_two(rows))
-
-    def select_rows(self, name: str, rows: Sequence[tuple[object, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The answers of the statement `name` to `rows`."""
+        changed = 0
         for part in _powers_of_two(rows):
-            yield from self._over(name, part)
-
-    def _over(self, name: str, rows: Sequence[tuple[object, ...]]) -> sqlite3.Cursor:
-        return self.execute(of_rows(name, len(rows), len(rows[0])), tuple(itertools.chain.from_iterable(rows)))
+            statement = of_rows(name, len(part), len(part[0]))
+            changed += self.execute(statement, tuple(itertools.chain.from_iterable(part))).rowcount
+        return changed
 
     @property
     def has_watchers(self) -> bool:

@@ -15,7 +15,17 @@ _HEADING = re.compile(r"^-- (\w+): .+$", re.MULTILINE)
 
 def _load(text: str) -> Mapping[str, str]:
     _, *parts = _HEADING.split(text)
-    return {name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)}
+    statements = {name: statement.strip() for name, statement in zip(parts[::2], parts[1::2], strict=True)}
+    present = statements.pop("present")
+    return {
+        name: statement.replace("{present}", _present(present, statement)) for name, statement in statements.items()
+    }
+
+
+def _present(condition: str, statement: str) -> str:
+    """`condition` for the delivery that the rows, or the parameters, of `statement` begin with."""
+    delivery = "column1, column2, column3, column4" if "{rows}" in statement else "?, ?, ?, ?"
+    return condition.format(delivery=delivery)
 
 
 SCHEMA = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")

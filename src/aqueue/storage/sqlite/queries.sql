@@ -1,4 +1,8 @@
--- Every statement that runs more than once, as `-- name: what it is for` and its text. `{rows}` is a list of rows.
+-- Every statement that runs more than once, as `-- name: what it is for` and its text. `{rows}` is a list of rows, and
+-- `{present}` the condition of that name for the delivery that a row, or the parameters, begin with.
+
+-- present: the proof of ownership, a part of others: a delivery is the present one of its task
+(task.seq, task.namespace, task.consumer, task.count, task.place) = ({delivery}, 'leased')
 
 -- next_number: the last number that was given out
 SELECT last FROM sequence
@@ -86,18 +90,23 @@ WHERE namespace = :namespace AND place = 'leased' AND consumer = :consumer
     AND queue IN (SELECT value FROM json_each(:queues))
     AND NOT EXISTS (SELECT * FROM pause WHERE namespace = :namespace AND pause.queue IN (task.queue, '*'))
 
--- end: the verdicts on tasks
+-- end: the verdicts on tasks, each if its delivery is still the present one
 UPDATE task
-SET place = 'settled', state = column2, result = column3, at = column4, client = column5, told = column6,
+SET place = 'settled', state = column5, result = column6, at = column7, client = column8, told = column9,
     payload = x'', consumer = ''
 FROM (VALUES {rows})
-WHERE task.seq = column1
+WHERE {present}
 
--- held: those of some deliveries that are the present ones of their tasks
-SELECT task.seq, task.consumer, task.count
-FROM (VALUES {rows})
-CROSS JOIN task ON task.seq = column1 AND task.namespace = column2 AND task.place = 'leased'
-    AND task.consumer = column3 AND task.count = column4
+-- has_ended: whether the last thing to tell about a task has this number
+SELECT EXISTS (SELECT * FROM task WHERE seq = ? AND told = ?)
+
+-- withdraw: the verdict on a task that is not leased
+UPDATE task
+SET place = 'settled', state = 'cancelled', result = ?, at = ?, client = ?, told = ?, payload = x''
+WHERE seq = ?
+
+-- held: whether a delivery is the present one of its task
+SELECT EXISTS (SELECT * FROM task WHERE {present})
 
 -- report: the progress of a task
 UPDATE task SET progress = ?, client = ?, told = ? WHERE seq = ?

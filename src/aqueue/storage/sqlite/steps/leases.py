@@ -10,10 +10,10 @@ from ....core.message import Delivery
 from ...protocol import Renewal, WorkerInfo
 from ..queries import QUERIES
 from . import revocations, tasks
-from .receipts import held, receipt
+from .receipts import held, receipt_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     from ....core.message import Receipt
     from ...protocol import Borrower
@@ -36,7 +36,8 @@ def adopt(transaction: Transaction, borrower: Borrower, known: Collection[Receip
     rows = transaction.execute(QUERIES["lent"], _arguments(transaction, borrower)).fetchall()
     lent = [(row[0], _delivery(transaction, borrower.consumer, *row)) for row in rows]
     adopted = [(number, delivery) for number, delivery in lent if delivery.receipt not in known]
-    _renew(transaction, [number for number, _ in adopted], borrower.lease_ms)
+    for number, _ in adopted:
+        _renew(transaction, number, borrower.lease_ms)
     return [delivery for _, delivery in adopted]
 
 
@@ -96,24 +97,27 @@ def _delivery(
     count: int,
 ) -> Delivery:
     fence = earlier + count
-    return Delivery(task_id, payload, receipt(consumer, number, count), failures, fence, transaction.has_revocations)
+    return Delivery(task_id, payload, receipt_of(consumer, number, count), failures, fence, transaction.has_revocations)
 
 
 def renew(transaction: Transaction, borrower: Borrower, receipts: Collection[Receipt], description: bytes) -> Renewal:
     """Note that the borrower is alive, and begin its leases anew; see ``LeaseKeeper.renew``."""
     sign = (transaction.namespace, borrower.consumer, description, transaction.now_ms)
     transaction.execute(QUERIES["see_worker"], sign)
-    numbers = held(transaction, receipts)
-    _renew(transaction, numbers.values(), borrower.lease_ms)
-    lost = [each for each in receipts if each not in numbers]
-    if not transaction.has_revocations:
-        return Renewal(lost, [])
-    return Renewal(lost, [each for each, number in numbers.items() if revocations.has_to_stop(transaction, number)])
+    renewal = Renewal([], [])
+    for receipt in receipts:
+        number = held(transaction, receipt)
+        if number is None:
+            renewal.lost.append(receipt)
+            continue
+        _renew(transaction, number, borrower.lease_ms)
+        if transaction.has_revocations and revocations.has_to_stop(transaction, number):
+            renewal.to_cancel.append(receipt)
+    return renewal
 
 
-def _renew(transaction: Transaction, numbers: Iterable[int], lease_ms: int) -> None:
-    for number in numbers:
-        transaction.execute(QUERIES["renew"], (transaction.now_ms + lease_ms, lease_ms, number))
+def _renew(transaction: Transaction, number: int, lease_ms: int) -> None:
+    transaction.execute(QUERIES["renew"], (transaction.now_ms + lease_ms, lease_ms, number))
 
 
 def retire(transaction: Transaction, consumer: str) -> None:

@@ -25,6 +25,7 @@ _Slot: TypeAlias = tuple[int, str, str, int]
 _Row: TypeAlias = tuple[int, int, str, str, int, str, str, int, int, bytes]
 
 _WAITING = State.WAITING.value
+_RETRYING = State.RETRYING.value
 
 
 def enter(transaction: Transaction, envelopes: Sequence[Envelope], earlier: int = 0) -> list[bool]:
@@ -49,14 +50,16 @@ def wait(transaction: Transaction, envelopes: Sequence[Envelope]) -> None:
 def enter_again(
     transaction: Transaction,
     number: int,
-    state: State,
+    state: str,
     due_ms: int,
-    *,
     failures: int | None = None,
     payload: bytes | None = None,
 ) -> None:
-    """Put the task `number` in line, or in the schedule until `due_ms`; with new `failures` and `payload`, if given."""
-    slot = _slot(transaction, due_ms, state is State.RETRYING)
+    """Put the task `number` in line, or in the schedule until `due_ms`; with new `failures` and `payload`, if given.
+
+    `state` is the one that it had, or gets: only whether that is `retrying` counts.
+    """
+    slot = _slot(transaction, due_ms, is_retry=state == _RETRYING)
     transaction.execute(QUERIES["enter_again"], (*slot, failures, payload, number))
 
 
@@ -64,9 +67,9 @@ def _slot(transaction: Transaction, due_ms: int, is_retry: bool) -> _Slot:
     """The next place in line, or one in the schedule. A task that failed is `retrying` in either."""
     if due_ms > transaction.now_ms:
         transaction.note_scheduled(due_ms)
-        return transaction.next_number(), "scheduled", "retrying" if is_retry else "scheduled", due_ms
+        return transaction.next_number(), "scheduled", _RETRYING if is_retry else "scheduled", due_ms
     transaction.news.add(READY)
-    return transaction.next_number(), "ready", "retrying" if is_retry else "queued", transaction.now_ms
+    return transaction.next_number(), "ready", _RETRYING if is_retry else "queued", transaction.now_ms
 
 
 def _row(transaction: Transaction, envelope: Envelope, earlier: int) -> _Row:

@@ -5,14 +5,14 @@ A task is in one of five places: ready (in line), scheduled, leased, settled or,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ....core.lifecycle import VERDICTS, State
 from ....core.message import Envelope
 from ...protocol import Promotion, QueueDepth, Record
 from ..queries import QUERIES
 from . import dead_letters, events, lines, revocations
-from .receipts import held
+from .receipts import held, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,69 +20,85 @@ if TYPE_CHECKING:
     from ....core.lifecycle import Settlement
     from ....core.message import Receipt
     from ..connection import Transaction
+    from .receipts import Owner
+
+# An owner, the state, the result and the end of its time, the client, and the number under which it is told.
+_Ending: TypeAlias = tuple[int, int, str, int, str, bytes, int, str, int]
 
 # An expired result is hidden at once, but its row stays this long: its client may have yet to look.
 _SLACK_MS = 60_000
 _FORGOTTEN_AT_ONCE = 500
 
 
-class Ending(NamedTuple):
-    """A verdict on the task `number`, which is told to `client` under the number `told`."""
-
-    number: int
-    state: str
-    result: bytes
-    until_ms: int
-    client: str
-    told: int
-
-
 def settle(transaction: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     """Carry out `settlements`; False for each whose receipt does not hold, or came before in the same batch."""
-    numbers = held(transaction, [settlement.receipt for settlement in settlements])
-    accepted: list[bool] = []
-    endings: list[Ending] = []
-    for settlement in settlements:
-        number = numbers.pop(settlement.receipt, 0)
-        accepted.append(number > 0)
-        if not number:
+    accepted = [False] * len(settlements)
+    seen: set[Receipt] = set()
+    endings: list[tuple[int, _Ending]] = []
+    for position, settlement in enumerate(settlements):
+        receipt = settlement.receipt
+        owner = owner_of(transaction, receipt)
+        if owner is None or receipt in seen:
             continue
-        if settlement.dead_ttl_ms:
-            dead_letters.bury(transaction, number, settlement)
-        if settlement.state in VERDICTS:
-            endings.append(_ending(transaction, number, settlement))
-            revocations.forget(transaction, settlement.id)
-        else:
-            _put_back(transaction, number, settlement)
-    end(transaction, endings)
+        seen.add(receipt)
+        if settlement.state not in VERDICTS:
+            accepted[position] = _put_back(transaction, settlement)
+            continue
+        if settlement.dead_ttl_ms and held(transaction, receipt):
+            dead_letters.bury(transaction, owner[0], settlement)
+        endings.append((position, _ending(transaction, settlement, owner)))
+    for position in _end(transaction, endings):
+        accepted[position] = True
+        revocations.forget(transaction, settlements[position].id)
     # Twice as many as may have been added, so that results of the past never pile up.
     forget_expired(transaction, 2 * len(settlements))
     return accepted
 
 
-def _ending(transaction: Transaction, number: int, settlement: Settlement) -> Ending:
+def _ending(transaction: Transaction, settlement: Settlement, owner: Owner) -> _Ending:
     _, _, state, result, ttl_ms, reply, *_ = settlement
-    return Ending(number, state.value, result, transaction.now_ms + ttl_ms, reply, transaction.next_number())
+    return *owner, state.value, result, transaction.now_ms + ttl_ms, reply, transaction.next_number()
 
 
-def end(transaction: Transaction, endings: Sequence[Ending]) -> None:
-    """Write verdicts, and tell them."""
-    transaction.execute_rows("end", endings)
-    for number, _, _, _, client, told in endings:
-        events.tell(transaction, number, client, told)
+def _end(transaction: Transaction, endings: list[tuple[int, _Ending]]) -> list[int]:
+    """Write and tell verdicts, each if its delivery is the present one; the positions of these."""
+    all_present = transaction.execute_rows("end", [ending for _, ending in endings]) == len(endings)
+    ended = []
+    for position, (number, _, _, _, _, _, _, client, told) in endings:
+        if all_present or _has_ended(transaction, number, told):
+            ended.append(position)
+            events.tell(transaction, number, client, told)
+    return ended
 
 
-def _put_back(transaction: Transaction, number: int, settlement: Settlement) -> None:
+def _has_ended(transaction: Transaction, number: int, told: int) -> bool:
+    [(has_ended,)] = transaction.execute(QUERIES["has_ended"], (number, told))
+    return bool(has_ended)
+
+
+def withdraw(transaction: Transaction, task_id: str, number: int, result: bytes, ttl_ms: int, client: str) -> None:
+    """The verdict ``cancelled`` on a task that is not leased."""
+    told = transaction.next_number()
+    transaction.execute(QUERIES["withdraw"], (result, transaction.now_ms + ttl_ms, client, told, number))
+    events.tell(transaction, number, client, told)
+    revocations.forget(transaction, task_id)
+
+
+def _put_back(transaction: Transaction, settlement: Settlement) -> bool:
     """Let a task get in line again: now if it was asked to stop, else when its settlement says so."""
+    number = held(transaction, settlement.receipt)
+    if number is None:
+        return False
     due_ms = settlement.eta_ms or transaction.now_ms + settlement.delay_ms
     if revocations.is_to_cancel(transaction, settlement.id):
         due_ms = transaction.now_ms
     lines.enter_again(transaction, number, settlement.state, due_ms, failures=settlement.failures)
+    return True
 
 
 def report(transaction: Transaction, receipt: Receipt, progress: bytes, reply: str) -> bool:
     """Keep and announce progress; False when `receipt` does not hold."""
-    number = held(transaction, [receipt]).get(receipt)
+    number = held(transaction, receipt)
     if number is None:
         return False
     told = transaction.next_number()
@@ -96,7 +112,7 @@ def promote(transaction: Transaction, limit: int) -> Promotion:
     now_ms = transaction.now_ms
     due = transaction.execute(QUERIES["due"], (transaction.namespace, now_ms, max(limit, 0))).fetchall()
     for number, state in due:
-        lines.enter_again(transaction, number, State(state), now_ms)
+        lines.enter_again(transaction, number, state, now_ms)
     forget_expired(transaction)
     next_due_ms = transaction.next_due_ms()
     return Promotion(len(due), None if next_due_ms is None else max(next_due_ms - now_ms, 0))

@@ -90,7 +90,7 @@ def cancel(
     else:
         if task.place == "waiting":
             _stop_waiting(transaction, task_id)
-        _end(transaction, task_id, task.number, result, ttl_ms, reply)
+        tasks.withdraw(transaction, task_id, task.number, result, ttl_ms, reply)
         _move_on(transaction, task_id, Record(State.CANCELLED, result), ttl_ms)
     if instead is not None:
         lines.enter(transaction, [instead])
@@ -141,14 +141,7 @@ def _cancel_node(transaction: Transaction, task_id: str, result: bytes, ttl_ms: 
     client = _stop_waiting(transaction, task_id)
     task = tasks.unsettled(transaction, task_id)
     if task is not None:
-        _end(transaction, task_id, task.number, result, ttl_ms, client)
-
-
-def _end(transaction: Transaction, task_id: str, number: int, result: bytes, ttl_ms: int, client: str) -> None:
-    """The verdict ``cancelled`` on a task that is not leased."""
-    until_ms, told = transaction.now_ms + ttl_ms, transaction.next_number()
-    tasks.end(transaction, [tasks.Ending(number, State.CANCELLED.value, result, until_ms, client, told)])
-    revocations.forget(transaction, task_id)
+        tasks.withdraw(transaction, task_id, task.number, result, ttl_ms, client)
 
 
 def _stop_waiting(transaction: Transaction, task_id: str) -> str:
