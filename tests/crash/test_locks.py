@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aqueue import TaskLockedException
-from aqueue.client.client import permits
+from aqueue.client import permits
 
 from .rig import until
 

@@ -141,7 +141,7 @@ async def test_a_schedule_that_was_not_paused_is_resumed_without_effect(huey: Hu
 
 @pytest.mark.parametrize("change", ["pause", "resume", "run"])
 async def test_a_schedule_that_there_is_not_is_named(huey: Huey, sweep: Any, change: str) -> None:
-    with pytest.raises(ValueError, match=r"^there is no schedule 'sweet': huey\.schedules\.list\(\) tells which"):
+    with pytest.raises(ValueError, match=r"^there is no schedule 'sweet': huey\.schedules\.list\(\) shows which"):
         await getattr(huey.schedules, change)("sweet")
     assert await huey.schedules.remove("sweet") is False
 

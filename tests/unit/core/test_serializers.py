@@ -682,7 +682,7 @@ async def test_a_progress_report_that_is_none_is_a_decode_error(report: bytes) -
 
     async with running(huey):
         result = await work.enqueue()
-        with pytest.raises(DecodeError, match="is none"):
+        with pytest.raises(DecodeError, match="is malformed"):
             [_ async for _ in result.progress()]
 
 
