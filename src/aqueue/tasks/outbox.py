@@ -56,9 +56,9 @@ class Outbox:
         if task is not None:
             await hooks.run_pre_enqueue(task)
         created = await client.push(envelope)
-        if created and task is not None:
+        if task is not None and created:
             await self.announce(task, call)
-        if created and self.on_created is not None:
+        if self.on_created is not None and created:
             await self.on_created([envelope.id])
         return Result(envelope.id, self.source, created)
 
