@@ -139,7 +139,7 @@ def test_a_node_does_not_start_without_all_of_its_inputs() -> None:
 
 
 def test_a_handler_gets_nothing_but_errors() -> None:
-    with pytest.raises(DecodeError, match="no error"):
+    with pytest.raises(DecodeError, match="not an error"):
         arguments(NodeTerms(passing=Passing.ERROR), value(5))
 
 
