@@ -78,7 +78,8 @@ class Dispatcher:
         self._parts = parts
         self._hooks = parts.hooks
         self._concurrency = options.concurrency
-        self._max_crashes = options.max_crashes
+        # The count of a suspect's delivery; none has the count 0.
+        self._suspect_count = options.max_crashes if options.max_crashes > 1 else 0
         self.held = held
         self._random = Random()
         self._waiting: deque[HeldDelivery] = deque()
@@ -144,7 +145,7 @@ class Dispatcher:
 
     def _line_of(self, delivery: Delivery) -> deque[HeldDelivery]:
         """Where `delivery` waits for a slot."""
-        return self._suspects if delivery.receipt.count == self._max_crashes > 1 else self._waiting
+        return self._suspects if delivery.receipt.count == self._suspect_count else self._waiting
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self._concurrency:

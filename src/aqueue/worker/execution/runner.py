@@ -183,7 +183,7 @@ class Runner:
             except BaseException as error:
                 return self._raised(run, error)
         try:
-            plan.task._check_arguments(*run.args, **run.kwargs)
+            plan.task._check_arguments(*run.message.args, **run.message.kwargs)
         except TypeError as error:
             return self._raised(run, error, final=True)
         run.started = True
