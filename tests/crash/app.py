@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -82,6 +83,13 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         ledger.write("start", task)
         time.sleep(seconds)  # noqa: ASYNC251 - the fault itself
         return task.fence
+
+    @huey.task(name="grip", context=True)
+    async def grip(*, task: TaskRun) -> None:
+        """Hold the interpreter in C code for longer than any test."""
+        await asyncio.sleep(0.1)
+        ledger.write("start", task)
+        re.match(r"(a+)+$", "a" * 60 + "b")
 
     @huey.task(name="crash", context=True)
     async def crash(*, task: TaskRun) -> None:

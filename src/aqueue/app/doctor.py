@@ -6,10 +6,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-
 from ..storage.admin import EVERYTHING, Place
 from .inspection import listed
+from .signs import blocked, described
 
 if TYPE_CHECKING:
     from ..client.loops import ClientPerLoop
@@ -54,7 +53,8 @@ class Doctor:
         return Diagnosis(examined, findings, await self._warnings(storage))
 
     async def _warnings(self, storage: Storage) -> list[str]:
-        attended = _attended(await storage.workers())
+        workers = await storage.workers()
+        attended = _attended(workers)
         depths, paused = await storage.depths(), await storage.admin.paused()
         now_ms = self._clients.clock.now_ms()
         warnings = [text for depth in depths if (text := _unattended(depth, attended, paused))]
@@ -67,6 +67,9 @@ class Doctor:
         lent = await listed(storage.admin, Place.LENT, None, None)
         if abandoned := sum(kept.at_ms < now_ms for kept in lent):
             warnings.append(f"tasks are in the hands of workers that give no sign of life: {abandoned}")
+        for worker in workers:
+            if stall := blocked(described(worker), now_ms):
+                warnings.append(f"the event loop of the worker {worker.consumer} is {stall}")
         return warnings
 
 
@@ -88,9 +91,9 @@ def _attended(workers: list[WorkerInfo]) -> set[str]:
     for worker in workers:
         # A worker of another version may describe itself differently.
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            described = orjson.loads(worker.description)
-            if worker.seen_ms <= 2 * described["lease_ms"]:
-                queues.update(described["queues"])
+            description = described(worker)
+            if worker.seen_ms <= 2 * description["lease_ms"]:
+                queues.update(description["queues"])
     return queues
 
 

@@ -12,6 +12,7 @@ from ..exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from contextvars import Context
 
     from ..core.message import Delivery, Message
     from .options import TaskOptions
@@ -183,6 +184,11 @@ _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")
 def current_task() -> TaskRun | None:
     """The run that the calling code belongs to, also in the task's thread; None outside of a task."""
     return _current.get(None)
+
+
+def run_in(context: Context) -> TaskRun | None:
+    """The run that code in `context` belongs to; from any thread."""
+    return context.get(_current)
 
 
 def set_current_task(run: TaskRun) -> None:

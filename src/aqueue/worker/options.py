@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHORTEST_LEASE_SECONDS = 5.0
+SHORTEST_STALL_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
 MOST_TASKS = 1_000_000_000
 
@@ -31,6 +33,7 @@ class WorkerKeywords(TypedDict, total=False):
     max_crashes: int
     periodic: bool
     max_tasks: int | None
+    stall_timeout: float | timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,8 @@ class WorkerOptions:
     task stays with a worker that does not renew its lease. `shutdown_timeout` is how long running tasks may go on after
     the worker was asked to stop. `max_crashes` is how many deliveries of one task may end without a verdict. `periodic`
     is whether to enqueue periodic tasks when they are due, and `max_tasks` is the number of tasks after which to stop
-    (None: never).
+    (None: never). `stall_timeout` is how long the event loop may stand still before the worker ends its process, which
+    may not do anything else then (None: for ever).
     """
 
     concurrency: int = 100
@@ -56,6 +60,7 @@ class WorkerOptions:
     max_crashes: int = 3
     periodic: bool = True
     max_tasks: int | None = None
+    stall_timeout: float | timedelta | None = None
 
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
@@ -78,6 +83,10 @@ class WorkerOptions:
         if span_ms(self.lease, "lease") < SHORTEST_LEASE_SECONDS * 1000:
             raise ValueError(f"lease must be at least {SHORTEST_LEASE_SECONDS:g} seconds, not {self.lease!r}")
         span_ms(self.shutdown_timeout, "shutdown_timeout")
+        if self.stall_timeout is not None and self.stall_seconds < SHORTEST_STALL_SECONDS:
+            raise ValueError(
+                f"stall_timeout must be at least {SHORTEST_STALL_SECONDS:g} seconds, not {self.stall_timeout!r}"
+            )
 
     @property
     def most_children(self) -> int:
@@ -90,6 +99,11 @@ class WorkerOptions:
     @property
     def shutdown_seconds(self) -> float:
         return span_ms(self.shutdown_timeout, "shutdown_timeout") / 1000
+
+    @property
+    def stall_seconds(self) -> float:
+        """Infinity without a `stall_timeout`."""
+        return math.inf if self.stall_timeout is None else span_ms(self.stall_timeout, "stall_timeout") / 1000
 
 
 def _check_count(name: str, value: object, highest: int) -> None:

@@ -32,6 +32,7 @@ from .services.heartbeat import Heartbeat
 from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
+from .services.watchdog import Watchdog
 from .threads import check_threads
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Worker:
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
         self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
+        self._watchdog: Watchdog | None = None
         self._stopping = False
         self._interrupting = asyncio.Event()
         self.ready = asyncio.Event()
@@ -81,6 +83,14 @@ class Worker:
         """Like ``stop``, but running tasks are cancelled and given back."""
         self._interrupting.set()
         await self.stop()
+
+    def end_after(self, seconds: float) -> None:
+        """End this process if the event loop is blocked when `seconds` have passed, or later; from any thread.
+
+        For a process that was made for this worker: a blocked loop cannot stop the worker in any other way.
+        """
+        if self._watchdog is not None:
+            self._watchdog.end_after(seconds)
 
     async def run(self) -> None:
         """Work until stopped, until `max_tasks` were started or, in a burst, until nothing is left to do.
@@ -111,7 +121,9 @@ class Worker:
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
+        self._watchdog = Watchdog(self._held, self.options.stall_seconds, heartbeat.beat_now)
         hearing = _hear(client, promoter, dispatcher, scheduler)
+        hearing.enter_context(self._watchdog)
         try:
             async with asyncio.TaskGroup() as serving:
                 services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
@@ -164,6 +176,7 @@ class Worker:
 
     def _describe_self(self) -> bytes:
         """What ``aqueue info`` shows about this worker."""
+        stall = None if self._watchdog is None else self._watchdog.stall
         return orjson.dumps(
             {
                 "host": socket.gethostname(),
@@ -173,6 +186,7 @@ class Worker:
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
                 "lease_ms": self.options.lease_ms,
+                "blocked": None if stall is None else stall._asdict(),
             }
         )
 

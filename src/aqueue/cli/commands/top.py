@@ -16,7 +16,7 @@ from ...storage.admin import EVERYTHING
 from ..parameters import count, duration
 from ..tables import call, cut, from_now, span, table
 from ..target import find_store, store_options
-from .info import worker_facts
+from .info import blocked_now, worker_facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,10 +104,11 @@ def _page(huey: Huey, view: _View, before: _View | None) -> list[str]:
             f"{worker.get('running', '?')}/{worker.get('concurrency', '?')}",
             ",".join(worker.get("queues", "?")),
             f"{span(worker['seen_ms'])} ago",
+            blocked_now(worker),
         )
         for worker in view.workers
     ]
-    lines += ["", *(table(("WORKER", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
+    lines += ["", *(table(("WORKER", "RUNNING", "QUEUES", "SEEN", ""), workers) or ["no workers"])]
     running = [(task.id, task.name or "?", call(task.args, task.kwargs), task.worker) for task in view.running]
     if running:
         lines += ["", *table(("RUNNING", "TASK", "ARGUMENTS", "WORKER"), running)]

@@ -11,7 +11,13 @@ import click
 
 from ...core.message import DEFAULT_QUEUE
 from ...worker.logs import FORMATS, LEVELS, configure_logging
-from ...worker.options import MOST_CONCURRENCY, MOST_TASKS, SHORTEST_LEASE_SECONDS, WorkerOptions
+from ...worker.options import (
+    MOST_CONCURRENCY,
+    MOST_TASKS,
+    SHORTEST_LEASE_SECONDS,
+    SHORTEST_STALL_SECONDS,
+    WorkerOptions,
+)
 from ..parameters import count, duration, queue_names, variable_option
 from ..process.shutdown import Steps
 from ..target import app_option, app_spec, find_app
@@ -80,6 +86,12 @@ _DEFAULTS = WorkerOptions()
     default=_DEFAULTS.shutdown_timeout,
     metavar="DURATION",
     help="How long running tasks may take to finish after a stop.",
+)
+@variable_option(
+    "--stall-timeout",
+    type=duration(SHORTEST_STALL_SECONDS),
+    metavar="DURATION",
+    help="End a worker process whose event loop was blocked for this long.  [default: never]",
 )
 @variable_option(
     "--max-tasks",
