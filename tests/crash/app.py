@@ -6,6 +6,7 @@ The workers import ``huey``; the test process calls ``declare`` on an applicatio
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -83,6 +84,15 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         ledger.write("start", task)
         time.sleep(seconds)  # noqa: ASYNC251 - the fault itself
         return task.fence
+
+    @huey.task(name="resist", context=True, timeout=1)
+    async def resist(gate: str, *, task: TaskRun) -> str:
+        """Go on after the timeout, until the gate is opened."""
+        ledger.write("start", task)
+        while not is_open(gate):
+            with contextlib.suppress(asyncio.CancelledError):
+                await opened(gate)
+        return "at last"
 
     @huey.task(name="grip", context=True)
     async def grip(*, task: TaskRun) -> None:

@@ -36,6 +36,8 @@ async def test_a_blocked_event_loop_is_named_in_the_log_and_in_the_list_of_worke
     assert found["where"].endswith(" in block")
     assert f"by the task block ({result.id})" in worker.said
     assert "time.sleep(seconds)" in worker.said
+    [task] = await rig.huey.queues.running()
+    assert task.note == "blocks the event loop"
     [warning] = (await rig.huey.doctor()).warnings
     assert "is blocked for" in warning
     assert result.id in warning
@@ -74,3 +76,20 @@ async def test_c_code_that_holds_the_interpreter_cannot_outlast_the_stall_timeou
     await rig.enqueue("grip")
     assert await worker.exit_code() == 1
     assert "in grip" in worker.said.partition("Timeout (")[2]
+
+
+async def test_a_task_that_ignores_its_timeout_is_named_once_in_the_log_and_among_those_that_run(rig: Rig) -> None:
+    worker = rig.start_worker()
+    result = await rig.enqueue("resist", rig.gate())
+    await until(lambda: f"The task resist ({result.id}) goes on" in worker.said, "the line that names the task")
+
+    async def noted() -> bool:
+        [task] = await rig.huey.queues.running()
+        return task.note == "goes on after its timeout"
+
+    await until(noted, "the note beside the task")
+    rig.open(rig.gate())
+    assert await result.get(timeout=30) == "at last"
+    assert worker.said.count("goes on") == 1
+    await rig.stop(worker)
+    await rig.check_drained()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..storage.admin import StoredTask
     from ..storage.protocol import WorkerInfo
 
 
@@ -28,3 +32,31 @@ def blocked(description: dict[str, Any], now_ms: int) -> str:
     task, where = stall.get("task"), stall.get("where")
     by = f" by {task} ({stall.get('id')})" if task else ""
     return f"blocked for {seconds:.0f} s{by}" + (f" at {where}" if where else "")
+
+
+class Begun(NamedTuple):
+    """When a task began to run, and what its worker says about it."""
+
+    at_ms: int = 0
+    note: str = ""
+
+
+class Runs:
+    """What `workers` say about the tasks that they run."""
+
+    def __init__(self, workers: Iterable[WorkerInfo]) -> None:
+        self._leases: dict[str, int] = {}
+        self._begun: dict[tuple[str, str], Begun] = {}
+        for worker in workers:
+            # A worker of another version may describe itself differently.
+            with contextlib.suppress(KeyError, TypeError):
+                description = described(worker)
+                self._leases[worker.consumer] = description["lease_ms"]
+                for run in description["runs"]:
+                    self._begun[worker.consumer, run["id"]] = Begun(run["began_ms"], run["note"])
+
+    def of(self, lent: StoredTask) -> Begun:
+        """What is known about this one. Its worker names those that run longest; any other is as old as its lease."""
+        lease_ms = self._leases.get(lent.consumer)
+        so_far = Begun() if lease_ms is None else Begun(lent.at_ms - lease_ms)
+        return self._begun.get((lent.consumer, lent.id), so_far)

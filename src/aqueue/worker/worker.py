@@ -15,8 +15,6 @@ import platform
 import socket
 from typing import TYPE_CHECKING
 
-import orjson
-
 from .._version import __version__
 from ..core.clock import SystemClock
 from ..core.ids import new_token
@@ -32,6 +30,7 @@ from .services.heartbeat import Heartbeat
 from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
+from .services.sign import SignOfLife
 from .services.watchdog import Watchdog
 from .threads import check_threads
 
@@ -119,11 +118,13 @@ class Worker:
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
-        heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
+        watchdog = Watchdog(self._held, self.options.stall_seconds, lambda: heartbeat.beat_now())
+        sign = SignOfLife(self.options, self.queues, self._held, watchdog)
+        heartbeat = Heartbeat(intake, sign.encoded, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
-        self._watchdog = Watchdog(self._held, self.options.stall_seconds, heartbeat.beat_now)
+        self._watchdog = watchdog
         hearing = _hear(client, promoter, dispatcher, scheduler)
-        hearing.enter_context(self._watchdog)
+        hearing.enter_context(watchdog)
         try:
             async with asyncio.TaskGroup() as serving:
                 services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
@@ -173,22 +174,6 @@ class Worker:
                 await settler.wait_until_below(1)
         except TimeoutError:
             logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
-
-    def _describe_self(self) -> bytes:
-        """What ``aqueue info`` shows about this worker."""
-        stall = None if self._watchdog is None else self._watchdog.stall
-        return orjson.dumps(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "version": __version__,
-                "queues": self.queues,
-                "concurrency": self.options.concurrency,
-                "running": len(self._held),
-                "lease_ms": self.options.lease_ms,
-                "blocked": None if stall is None else stall._asdict(),
-            }
-        )
 
     def _when(self, name: str) -> str:
         """The part of the banner that says when a periodic task is due."""

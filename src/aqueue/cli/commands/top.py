@@ -17,6 +17,7 @@ from ..parameters import count, duration
 from ..tables import call, cut, from_now, span, table
 from ..target import find_store, store_options
 from .info import blocked_now, worker_facts
+from .listing import how_far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,9 +110,12 @@ def _page(huey: Huey, view: _View, before: _View | None) -> list[str]:
         for worker in view.workers
     ]
     lines += ["", *(table(("WORKER", "RUNNING", "QUEUES", "SEEN", ""), workers) or ["no workers"])]
-    running = [(task.id, task.name or "?", call(task.args, task.kwargs), task.worker) for task in view.running]
+    running = [
+        (task.id, task.name or "?", call(task.args, task.kwargs), task.worker, *how_far(task), task.note)
+        for task in view.running
+    ]
     if running:
-        lines += ["", *table(("RUNNING", "TASK", "ARGUMENTS", "WORKER"), running)]
+        lines += ["", *table(("RUNNING", "TASK", "ARGUMENTS", "WORKER", "TIME", "PROGRESS", ""), running)]
     letters = [
         (letter.id, letter.name or "?", from_now(letter.died), cut(str(letter.metadata.get("error", ""))))
         for letter in view.letters

@@ -104,6 +104,7 @@ _DEFAULTS = WorkerOptions()
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="For aqueue's records."
 )
 @variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
+@variable_option("--no-log-task", is_flag=True, help="Do not say in log records during which task they were logged.")
 @click.option("--lifeline", type=int, hidden=True)
 def worker(
     word: str | None,
@@ -112,6 +113,7 @@ def worker(
     queues: tuple[tuple[str, ...], ...],
     log_level: str,
     log_format: str,
+    no_log_task: bool,
     lifeline: int | None,
     **options: Any,
 ) -> int:
@@ -126,13 +128,14 @@ def worker(
     names = [name for group in queues for name in group]
     options["queues"] = tuple(dict.fromkeys(names)) or None
     if processes > 1:
-        configure_logging(log_level, log_format)
+        configure_logging(log_level, log_format, task_fields=False)
         _warn_of_repeated(names)
         arguments = [app_spec(word, app), "--processes", "1", "--log-level", log_level, "--log-format", log_format]
+        arguments += ["--no-log-task"] if no_log_task else []
         return _supervise([*arguments, *_as_arguments(options)], processes, options, steps)
     parent = None if lifeline is None else _hold_on_to(lifeline)
     huey = find_app(word, app)
-    configure_logging(log_level, log_format)
+    configure_logging(log_level, log_format, task_fields=not no_log_task)
     _warn_of_repeated(names)
     _warn_of_undeclared(huey, options["queues"] or ())
     periodic = not options.pop("no_periodic")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import itertools
 import logging
 import math
 import os
@@ -38,6 +39,8 @@ BLOCKED_SECONDS = 1.0
 
 _STDERR = 2
 _MOST_LINES = 3
+# There may be many runs to look at.
+_TICKS_PER_LOOK = 10
 _MACHINERY = {"aqueue", "anyio", "uvloop"}
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -73,6 +76,7 @@ class Watchdog:
         self._changed = changed
         self._asked = self._answered = 0.0
         self._end_at = math.inf
+        self._outlasting: set[HeldDelivery] = set()
         self._stopped = threading.Event()
         self.stall: Stall | None = None
 
@@ -98,8 +102,11 @@ class Watchdog:
         try:
             ticked = time.monotonic()
             self._tick(ticked)
+            ticks = itertools.count(1)
             while not self._stopped.wait(_TICK_SECONDS):
                 now = time.monotonic()
+                if next(ticks) % _TICKS_PER_LOOK == 0:
+                    self._look_for_outlasting()
                 if now - ticked - _TICK_SECONDS >= BLOCKED_SECONDS:
                     self._report_gap(now - ticked)
                 self._tick(now)
@@ -124,6 +131,19 @@ class Watchdog:
         if self.stall is not None and now >= self._end_at:
             self._end(self.stall)
 
+    def _look_for_outlasting(self) -> None:
+        """Name each body that goes on after its timeout, once."""
+        outlasting = {held for held in list(self._held.values()) if held.outlasts_timeout}
+        for held in outlasting - self._outlasting:
+            if run := held.run:
+                logger.warning(
+                    "The task %s (%s) goes on %.0f s after its timeout of %g s, because it ignores that it was "
+                    "cancelled: it keeps its slot",
+                    *(run.name, run.id, -run.time_remaining, run.timeout),
+                    extra=_fields(run),
+                )
+        self._outlasting = outlasting
+
     def _answer(self) -> None:
         self._answered = time.monotonic()
 
@@ -140,7 +160,8 @@ class Watchdog:
         where = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
         since_ms = int((time.time() - seconds) * 1000)
         self.stall = Stall(since_ms, run.name if run else "", run.id if run else "", where)
-        logger.warning("The event loop has been blocked for %.1f s%s:\n%s", seconds, _by(self.stall), lines)
+        text = "The event loop has been blocked for %.1f s%s:\n%s"
+        logger.warning(text, seconds, _by(self.stall), lines, extra=_fields(run))
         self._changed()
 
     def _report_end(self, stall: Stall) -> None:
@@ -194,3 +215,8 @@ def _is_of_application(frame: FrameType) -> bool:
 
 def _by(stall: Stall) -> str:
     return f", by the task {stall.task} ({stall.id})" if stall.id else ""
+
+
+def _fields(run: TaskRun | None) -> dict[str, str] | None:
+    """What a record that this thread logs says about a task, as records do that the task logs."""
+    return None if run is None else {"task_id": run.id, "task": run.name, "queue": run.queue}
