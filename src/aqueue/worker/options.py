@@ -18,6 +18,7 @@ SHORTEST_LEASE_SECONDS = 5.0
 SHORTEST_STALL_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
 MOST_TASKS = 1_000_000_000
+MOST_PORT = 65_535
 
 
 class WorkerKeywords(TypedDict, total=False):
@@ -34,6 +35,7 @@ class WorkerKeywords(TypedDict, total=False):
     periodic: bool
     max_tasks: int | None
     stall_timeout: float | timedelta | None
+    health_port: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,8 @@ class WorkerOptions:
     the worker was asked to stop. `max_crashes` is how many deliveries of one task may end without a verdict. `periodic`
     is whether to enqueue periodic tasks when they are due, and `max_tasks` is the number of tasks after which to stop
     (None: never). `stall_timeout` is how long the event loop may stand still before the worker ends its process, which
-    may not do anything else then (None: for ever).
+    may not do anything else then (None: for ever). `health_port` is the TCP port on which it answers health checks
+    (None: it does not).
     """
 
     concurrency: int = 100
@@ -61,6 +64,7 @@ class WorkerOptions:
     periodic: bool = True
     max_tasks: int | None = None
     stall_timeout: float | timedelta | None = None
+    health_port: int | None = None
 
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
@@ -70,6 +74,8 @@ class WorkerOptions:
         _check_count("max_crashes", self.max_crashes, 1000)
         if self.max_tasks is not None:
             _check_count("max_tasks", self.max_tasks, MOST_TASKS)
+        if self.health_port is not None:
+            _check_count("health_port", self.health_port, MOST_PORT)
         if not isinstance(self.periodic, bool):
             raise TypeError(f"periodic must be True or False, not {self.periodic!r}")
         if self.queues is not None:

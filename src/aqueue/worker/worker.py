@@ -59,6 +59,7 @@ class Worker:
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
         self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
+        self._heartbeat: Heartbeat | None = None
         self._watchdog: Watchdog | None = None
         self._stopping = False
         self._interrupting = asyncio.Event()
@@ -96,9 +97,14 @@ class Worker:
 
         Raises:
             QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
-            ConfigurationError: a child process could not import a task with ``pool="process"``.
+            ConfigurationError: a child process could not import a task with ``pool="process"``, or the port for health
+                checks cannot be used.
         """
         check_processes(self._parts.registry)
+        with self._answering_health_checks():
+            await self._work()
+
+    async def _work(self) -> None:
         client = await self._parts.clients.open()
         self._log_banner(await client.storage.describe())
         await self._parts.hooks.run_startup()
@@ -122,7 +128,7 @@ class Worker:
         sign = SignOfLife(self.options, self.queues, self._held, watchdog)
         heartbeat = Heartbeat(intake, sign.encoded, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
-        self._watchdog = watchdog
+        self._heartbeat, self._watchdog = heartbeat, watchdog
         hearing = _hear(client, promoter, dispatcher, scheduler)
         hearing.enter_context(watchdog)
         try:
@@ -174,6 +180,29 @@ class Worker:
                 await settler.wait_until_below(1)
         except TimeoutError:
             logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
+
+    def _answering_health_checks(self) -> contextlib.AbstractContextManager[None]:
+        port = self.options.health_port
+        if port is None:
+            return contextlib.nullcontext()
+        from .services.health import answer_health_checks
+
+        return answer_health_checks(port, {"/live": self._why_not_live, "/ready": self._why_not_ready})
+
+    def _why_not_live(self) -> str:
+        """What is wrong with this process; '' if it only needs time. From any thread."""
+        stall = None if self._watchdog is None else self._watchdog.stall
+        return "" if stall is None else f"the event loop is {stall}"
+
+    def _why_not_ready(self) -> str:
+        """Why this worker does not take tasks; '' if it does. From any thread."""
+        if self._stopping:
+            return "the worker is stopping"
+        if self._heartbeat is None or not self.ready.is_set():
+            return "the worker is starting"
+        if self._heartbeat.silence_seconds * 1000 > self.options.lease_ms:
+            return f"the store has not answered for {self._heartbeat.silence_seconds:.0f} s"
+        return self._why_not_live()
 
     def _when(self, name: str) -> str:
         """The part of the banner that says when a periodic task is due."""

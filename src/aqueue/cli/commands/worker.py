@@ -13,6 +13,7 @@ from ...core.message import DEFAULT_QUEUE
 from ...worker.logs import FORMATS, LEVELS, configure_logging
 from ...worker.options import (
     MOST_CONCURRENCY,
+    MOST_PORT,
     MOST_TASKS,
     SHORTEST_LEASE_SECONDS,
     SHORTEST_STALL_SECONDS,
@@ -101,6 +102,12 @@ _DEFAULTS = WorkerOptions()
 )
 @variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
 @variable_option(
+    "--health-port",
+    type=count(1, MOST_PORT),
+    metavar="PORT",
+    help="Answer GET /live and /ready on this port of every interface.",
+)
+@variable_option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="For aqueue's records."
 )
 @variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
@@ -128,6 +135,8 @@ def worker(
     names = [name for group in queues for name in group]
     options["queues"] = tuple(dict.fromkeys(names)) or None
     if processes > 1:
+        if options["health_port"] is not None:
+            raise click.UsageError("--health-port is for one worker process, and --processes asks for more")
         configure_logging(log_level, log_format, task_fields=False)
         _warn_of_repeated(names)
         arguments = [app_spec(word, app), "--processes", "1", "--log-level", log_level, "--log-format", log_format]

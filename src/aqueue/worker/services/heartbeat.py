@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ...exceptions import HueyException
@@ -45,8 +46,14 @@ class Heartbeat:
         self._held = held
         self._lose = lose
         self._cancel = cancel
+        self._renewed = time.monotonic()
         self._woken = threading.Event()
         self._stopping = False
+
+    @property
+    def silence_seconds(self) -> float:
+        """For how long the store has not taken a sign of life; from any thread."""
+        return time.monotonic() - self._renewed
 
     def beat_now(self) -> None:
         """Beat at once, because something that `describe` says has changed; from any thread."""
@@ -98,6 +105,7 @@ class Heartbeat:
                     logger.exception("The heartbeat failed, and goes on")
                     wait = min(_PAUSE_SECONDS, interval)
                     continue
+                self._renewed = time.monotonic()
                 wait = interval
                 if lost:
                     self._in_loop(loop, self._lose, lost)

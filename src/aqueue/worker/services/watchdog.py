@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -56,6 +57,10 @@ class Stall(NamedTuple):
     task: str
     id: str
     where: str
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.since_ms / 1000, UTC).isoformat(timespec="seconds")
+        return f"blocked since {since}{_by(self)}, at {self.where}"
 
     @property
     def seconds(self) -> float:
