@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from ..core.failures import traceback_text
 from ..tasks.context import current_task
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 FORMATS = ("plain", "json")
@@ -61,14 +68,20 @@ class TaskFields(logging.Filter):
         return True
 
 
-class PlainFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - the name that logging calls
+        _, exception, trace = ei
+        return "" if exception is None else traceback_text(exception, trace).rstrip()
+
+
+class PlainFormatter(_Formatter):
     """``2026-11-21 09:30:00,123 INFO aqueue.worker: text``, in local time."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-class JsonFormatter(logging.Formatter):
+class JsonFormatter(_Formatter):
     """One JSON object per line: ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``process`` and ``message``, and
     ``exception`` (a traceback) and the names of ``TaskFields`` if the record has them."""
 
