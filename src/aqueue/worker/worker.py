@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..storage.protocol import Description
     from ..tasks.parts import Parts
     from .execution.held import HeldDelivery
+    from .execution.slots import Slots
     from .options import WorkerOptions
 
 logger = logging.getLogger("aqueue.worker")
@@ -59,6 +60,7 @@ class Worker:
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
         self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
+        self._slots: tuple[Slots, ...] = ()
         self._stopping = False
         self._interrupting = asyncio.Event()
         self.ready = asyncio.Event()
@@ -103,9 +105,10 @@ class Worker:
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
+        self._slots = runner.slots
         dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, runner.slots, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
@@ -172,6 +175,7 @@ class Worker:
                 "queues": self.queues,
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
+                "stuck": sum(slots.lost for slots in self._slots),
                 "lease_ms": self.options.lease_ms,
             }
         )

@@ -117,7 +117,7 @@ def workers(as_json: bool, **target: Any) -> None:
         (
             row["consumer"],
             row.get("version", "?"),
-            row.get("running", "?"),
+            f"{row.get('running', '?')}" + (f", {row['stuck']} stuck" if row.get("stuck") else ""),
             row.get("concurrency", "?"),
             ",".join(row.get("queues", "?")),
             f"{span(row['seen_ms'])} ago",

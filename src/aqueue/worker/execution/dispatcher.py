@@ -183,6 +183,8 @@ class Dispatcher:
             settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
             if settlement.state is not State.DONE:
                 log_settlement(settlement, report, self._parts.registry)
+                if settlement.state is State.QUEUED and report.run is None:
+                    self.started -= 1
             if self._hooks.post_execute or self._hooks.signals.receivers:
                 await self._settle_and_announce(held, settlement, report)
             else:
