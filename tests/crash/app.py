@@ -107,6 +107,22 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         ledger.write("start", task)
         time.sleep(600)
 
+    @huey.task(name="leave", context=True)
+    async def leave(how: str, *, task: TaskRun) -> None:
+        """Close the application inside of its own worker."""
+        ledger.write("start", task)
+        if how == "a block":
+            async with huey:
+                pass
+        else:
+            await huey.close()
+
+    @huey.task(name="climb", context=True)
+    def climb(steps: int, *, task: TaskRun) -> list[bool]:
+        """Report each step, from a thread; tell which reports were recorded."""
+        ledger.write("start", task)
+        return [asyncio.run(task.progress(step + 1, steps)) for step in range(steps)]
+
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)
     return huey

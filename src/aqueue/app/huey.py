@@ -697,7 +697,10 @@ class Huey:
                 await self.close()
 
     async def close(self) -> None:
-        """Close the connections of the running event loop. The next use opens them again."""
+        """Close the connections of the running event loop. The next use opens them again.
+
+        Those of a worker that runs in this event loop are closed when it ends.
+        """
         await self._parts.clients.close()
 
     def _make_storage(self) -> Storage:

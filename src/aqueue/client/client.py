@@ -54,13 +54,16 @@ _MOST_RECENT = 1000
 class Client:
     """Enqueues tasks and delivers results for all code of one event loop.
 
-    `token` is its address for workers that announce a verdict; `entered` counts the open ``async with`` blocks.
+    `token` is its address for workers that announce a verdict. `entered` counts the open ``async with`` blocks, and
+    `held` the workers that need it; `is_given_up` is set when it was to be closed while it was held.
     """
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.token = new_token()
         self.entered = 0
+        self.held = 0
+        self.is_given_up = False
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
@@ -92,6 +95,11 @@ class Client:
             self._running.cancel()
             await asyncio.wait([self._running])
             self._running = None
+
+    async def wait_until_closed(self) -> None:
+        """Wait until it is closed, or has failed."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:

@@ -21,7 +21,7 @@ from .._version import __version__
 from ..core.clock import SystemClock
 from ..core.ids import new_token
 from ..core.message import DEFAULT_QUEUE
-from ..exceptions import HueyException
+from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
 from .execution.processes.target import check_processes
@@ -62,6 +62,7 @@ class Worker:
         self._fetcher: Fetcher | None = None
         self._slots: tuple[Slots, ...] = ()
         self._stopping = False
+        self._is_cut_off = False
         self._interrupting = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -88,17 +89,18 @@ class Worker:
         """Work until stopped, until `max_tasks` were started or, in a burst, until nothing is left to do.
 
         Raises:
-            QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
+            QueueUnavailable: the store cannot be reached at the start, or the connections were closed under the worker
+                (``Huey.immediate`` was set). Outages of the store are waited out.
             ConfigurationError: a child process could not import a task with ``pool="process"``.
         """
         check_processes(self._parts.registry)
-        client = await self._parts.clients.open()
-        self._log_banner(await client.storage.describe())
-        await self._parts.hooks.run_startup()
-        try:
-            await self._serve(client)
-        finally:
-            await self._parts.hooks.run_shutdown()
+        async with self._parts.clients.held() as client:
+            self._log_banner(await client.storage.describe())
+            await self._parts.hooks.run_startup()
+            try:
+                await self._serve(client)
+            finally:
+                await self._parts.hooks.run_shutdown()
 
     async def _serve(self, client: Client) -> None:
         storage, clock, parts = client.storage, self._clock, self._parts
@@ -117,7 +119,11 @@ class Worker:
         hearing = _hear(client, promoter, dispatcher, scheduler)
         try:
             async with asyncio.TaskGroup() as serving:
-                services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
+                services = [
+                    serving.create_task(settler.run()),
+                    serving.create_task(heartbeat.run()),
+                    serving.create_task(self._end_with(client)),
+                ]
                 async with asyncio.TaskGroup() as supplying:
                     suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
                     if self.options.periodic:
@@ -137,6 +143,14 @@ class Worker:
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
+        if self._is_cut_off:
+            raise QueueUnavailable("the connections of the application were closed under its worker")
+
+    async def _end_with(self, client: Client) -> None:
+        """Interrupt the worker when its line to the store is gone: it can neither get tasks nor settle them."""
+        await client.wait_until_closed()
+        self._is_cut_off = True
+        await self.interrupt()
 
     async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
         """Give back waiting tasks, let running ones finish within `shutdown_timeout`, and settle them all."""

@@ -73,6 +73,35 @@ async def test_events_come_in_hueys_order(huey: Huey) -> None:
     assert events == ["before", "enter", "body", "leave", ("after", 5, None, State.DONE)]
 
 
+async def test_a_worker_holds_its_line_when_a_task_closes_the_application(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task
+    async def close() -> str:
+        async with huey:
+            pass
+        await huey.close()
+        return "closed"
+
+    worker = huey.create_worker()
+    working = asyncio.create_task(worker.run())
+    await worker.ready.wait()
+    assert await (await close.enqueue()).get(timeout=5) == "closed"
+    assert await (await close.enqueue()).get(timeout=5) == "closed"
+    await worker.stop()
+    await working
+    assert not huey._parts.clients, "it is closed at last"
+
+
+async def test_a_worker_whose_line_is_gone_ends(huey: Huey) -> None:
+    worker = huey.create_worker()
+    working = asyncio.create_task(worker.run())
+    await worker.ready.wait()
+    huey.immediate = True
+    with pytest.raises(QueueUnavailable, match="closed under its worker"):
+        await asyncio.wait_for(working, 10)
+
+
 async def test_events_of_a_retry_come_once_per_attempt(huey: Huey) -> None:
     events: list[Any] = []
     huey.pre_execute("before")(lambda task: events.append(("before", task.attempt, task.retries)))
