@@ -118,10 +118,11 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
             await huey.close()
 
     @huey.task(name="climb", context=True)
-    def climb(steps: int, *, task: TaskRun) -> list[bool]:
+    def climb(how: str, steps: int, *, task: TaskRun) -> list[bool]:
         """Report each step, from a thread; tell which reports were recorded."""
         ledger.write("start", task)
-        return [asyncio.run(task.progress(step + 1, steps)) for step in range(steps)]
+        report = task.progress_sync if how == "a call" else lambda *step: asyncio.run(task.progress(*step))
+        return [report(step + 1, steps) for step in range(steps)]
 
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)

@@ -143,8 +143,19 @@ class Client:
         return await self.storage.push_workflow(nodes)
 
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
-        """Publish the progress of a running task; see ``Storage.report``."""
-        return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+        """Publish the progress of a running task; see ``Storage.report``. May be awaited in any event loop.
+
+        Raises:
+            QueueUnavailable: the store could not be reached in time, or the client was closed.
+        """
+        if self._running is None or self._running.done():
+            raise QueueUnavailable("the application was closed")
+        loop = self._running.get_loop()
+        reporting = self.storage.report(delivery.receipt, delivery.id, progress, reply)
+        if loop is asyncio.get_running_loop():
+            return await reporting
+        # A plain function has a loop of its own in its thread, and the connections belong to ours.
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reporting, loop))
 
     async def must_not_start(self, task_id: str, task: str) -> bool:
         """Whether a task that is about to start was cancelled, or revoked by its id or by its name."""

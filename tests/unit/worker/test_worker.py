@@ -102,6 +102,24 @@ async def test_a_worker_whose_line_is_gone_ends(huey: Huey) -> None:
         await asyncio.wait_for(working, 10)
 
 
+async def test_a_plain_function_reports_its_progress_while_the_worker_is_busy(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task(context=True)
+    def climb(*, task: TaskRun) -> list[bool]:
+        return [task.progress_sync(1, 2), asyncio.run(task.progress(2, 2))]
+
+    @huey.task
+    async def quick() -> None: ...
+
+    async with running(huey):
+        climbing = [await climb.enqueue() for _ in range(4)]
+        beside = await huey.enqueue_many([quick.s() for _ in range(50)])
+        assert [step.done async for step in climbing[0].progress()][-1:] == [2]
+        assert [await result.get(timeout=5) for result in climbing] == [[True, True]] * 4
+        await beside.get(timeout=5)
+
+
 async def test_events_of_a_retry_come_once_per_attempt(huey: Huey) -> None:
     events: list[Any] = []
     huey.pre_execute("before")(lambda task: events.append(("before", task.attempt, task.retries)))
