@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
 import sys
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +120,26 @@ async def test_a_plain_function_reports_its_progress_while_the_worker_is_busy(hu
         assert [step.done async for step in climbing[0].progress()][-1:] == [2]
         assert [await result.get(timeout=5) for result in climbing] == [[True, True]] * 4
         await beside.get(timeout=5)
+
+
+async def test_an_idle_worker_starts_at_once_what_another_thread_enqueues(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    def seconds_for(number: int) -> float:
+        began = time.monotonic()
+        assert add.enqueue_sync(number, 1).get(timeout=10) == number + 1
+        return time.monotonic() - began
+
+    async with running(huey):
+        # The first call starts the thread of `huey.sync`.
+        await asyncio.to_thread(seconds_for, 0)
+        seconds = [await asyncio.to_thread(seconds_for, number) for number in range(5)]
+    await asyncio.to_thread(huey.sync.close)
+    assert statistics.median(seconds) < 0.2
 
 
 async def test_events_of_a_retry_come_once_per_attempt(huey: Huey) -> None:
