@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..core.clock import span_ms
 from ..core.ids import kind_key, new_token
@@ -41,10 +41,13 @@ from .subscribers import Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ..core.message import Delivery, Envelope, Node
     from ..storage.protocol import Event, Storage
     from .subscribers import E
+
+    Lender: TypeAlias = Callable[[Sequence[str]], AbstractAsyncContextManager[None]]
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
@@ -55,15 +58,17 @@ class Client:
     """Enqueues tasks and delivers results for all code of one event loop.
 
     `token` is its address for workers that announce a verdict. `entered` counts the open ``async with`` blocks, and
-    `held` the workers that need it; `is_given_up` is set when it was to be closed while it was held.
+    `held` the workers that need it; `is_given_up` is set when it was to be closed while it was held. Callers wait for
+    results inside the contexts that `lenders` make for the ids of their tasks.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, lenders: Sequence[Lender] = ()) -> None:
         self.storage = storage
         self.token = new_token()
         self.entered = 0
         self.held = 0
         self.is_given_up = False
+        self._lenders = lenders
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
@@ -181,12 +186,18 @@ class Client:
             return await self._look_once(task_ids)
         waits: list[tuple[str, asyncio.Future[Record]]] = []
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as scope:
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
                 await self._look_at(task_ids if foreign else self._missed(task_ids), foreign)
-                return [await future for _, future in waits]
+                if all(future.done() for _, future in waits):
+                    return [future.result() for _, future in waits]
+                async with self._lent(task_ids):
+                    records = [await future for _, future in waits]
+                    # The results are here; the wait for a slot to go on with is not the caller's.
+                    scope.reschedule(None)
+                return records
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
                 raise
@@ -195,6 +206,14 @@ class Client:
         finally:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
+
+    @contextlib.asynccontextmanager
+    async def _lent(self, task_ids: Sequence[str]) -> AsyncIterator[None]:
+        """A context in which the caller waits for `task_ids`, and a worker may use what the caller holds."""
+        async with contextlib.AsyncExitStack() as stack:
+            for lender in tuple(self._lenders):
+                await stack.enter_async_context(lender(task_ids))
+            yield
 
     def _missed(self, task_ids: list[str]) -> list[str]:
         """Those of `task_ids` that need a look-up, because this client may have missed their announcements."""
@@ -230,7 +249,7 @@ class Client:
                 queue.put_nowait(record.progress)
             self._learn(task_id, record)
             last = b""
-            while (progress := await queue.get()) is not None:
+            while (progress := await self._next(queue, task_id)) is not None:
                 last = progress
                 yield progress
             verdict.result()
@@ -243,6 +262,12 @@ class Client:
             self._followers[task_id].remove(queue)
             if not self._followers[task_id]:
                 del self._followers[task_id]
+
+    async def _next(self, queue: asyncio.Queue[bytes | None], task_id: str) -> bytes | None:
+        if not queue.empty():
+            return queue.get_nowait()
+        async with self._lent([task_id]):
+            return await queue.get()
 
     # -- the loops
 

@@ -7,11 +7,11 @@ import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ..core.clock import Clock
     from ..storage.protocol import Storage
-    from .client import Client
+    from .client import Client, Lender
 
 
 class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
@@ -21,6 +21,7 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
         super().__init__()
         self.clock = clock
         self._take_storage = take_storage
+        self._lenders: list[Lender] = []
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     async def open(self) -> Client:
@@ -40,10 +41,19 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
                     from .client import Client
 
                     self._forget_closed_loops()
-                    client = Client(self._take_storage())
+                    client = Client(self._take_storage(), self._lenders)
                     await client.open()
                     self[loop] = client
         return client
+
+    @contextlib.contextmanager
+    def lend_by(self, lender: Lender) -> Iterator[None]:
+        """Let every wait for a result, in any event loop, take place inside `lender` while the block runs."""
+        self._lenders.append(lender)
+        try:
+            yield
+        finally:
+            self._lenders.remove(lender)
 
     async def storage(self) -> Storage:
         """The storage of the running event loop's client; raises like ``open``."""

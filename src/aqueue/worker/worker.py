@@ -24,6 +24,7 @@ from ..core.message import DEFAULT_QUEUE
 from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
+from .execution.lending import Lending
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -116,7 +117,9 @@ class Worker:
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
+        lending = Lending(dispatcher, runner, self.options.concurrency)
         hearing = _hear(client, promoter, dispatcher, scheduler)
+        hearing.enter_context(parts.clients.lend_by(lending.while_waiting))
         try:
             async with asyncio.TaskGroup() as serving:
                 services = [

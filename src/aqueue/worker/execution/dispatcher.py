@@ -13,6 +13,7 @@ collections here only say where to find it:
   them.
 * `_running`: in a slot. Also a delivery whose lease was lost, until its body has ended, because it still uses the slot.
 * `_suspect`: the one suspect in a slot.
+* `_returning`: runs that lent out their slot (see ``lending``) and wait for another one, to go on.
 * `_overtaken`: ids of tasks that were cancelled while they were not here, at most `_MOST_OVERTAKEN`.
 
 A suspect is a delivery whose loss would be the end of its task: too many workers did not survive earlier ones. Only one
@@ -77,7 +78,8 @@ class Dispatcher:
         self._settler = settler
         self._parts = parts
         self._hooks = parts.hooks
-        self._concurrency = options.concurrency
+        # The slots: as many as `concurrency` says, and one for each run that has lent out its own.
+        self._slots = options.concurrency
         self._max_crashes = options.max_crashes
         self.held = held
         self._random = Random()
@@ -85,6 +87,7 @@ class Dispatcher:
         self._suspects: deque[HeldDelivery] = deque()
         self._running: set[HeldDelivery] = set()
         self._suspect: HeldDelivery | None = None
+        self._returning: deque[asyncio.Future[None]] = deque()
         self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
@@ -95,7 +98,7 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many more deliveries could start at once; below 0 if some wait."""
-        return self._concurrency - len(self._running) - len(self._waiting)
+        return self._slots - len(self._running) - len(self._waiting)
 
     @property
     def running(self) -> int:
@@ -129,6 +132,28 @@ class Dispatcher:
         """End every ``next_move``, because something else has changed."""
         self._moved.set()
 
+    def lend_slot(self) -> None:
+        """Let another run start, because one that runs waits for others."""
+        self._slots += 1
+        # Not now: the run may be in its first step, and is not among those that run before that ends.
+        asyncio.get_running_loop().call_soon(self._fill)
+
+    async def take_slot_back(self) -> None:
+        """Let one less start, and wait until the run that lent its slot can go on; no run that waits is before it."""
+        self._slots -= 1
+        if len(self._running) > self._slots:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._returning.append(turn)
+            try:
+                await turn
+            finally:
+                if turn in self._returning:
+                    self._returning.remove(turn)
+
+    def take_slot_back_at_once(self) -> None:
+        """Let one less start: the run that lent its slot has ended, or goes on beside those that run."""
+        self._slots -= 1
+
     # -- in
 
     def start(self, deliveries: Iterable[Delivery]) -> None:
@@ -147,9 +172,13 @@ class Dispatcher:
         return self._suspects if delivery.receipt.count == self._max_crashes > 1 else self._waiting
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._concurrency:
+        while self._returning and len(self._running) < self._slots + len(self._returning):
+            turn = self._returning.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        while self._waiting and len(self._running) < self._slots:
             self._spawn(self._waiting.popleft())
-        while self._suspects and self._suspect is None and len(self._running) < self._concurrency:
+        while self._suspects and self._suspect is None and len(self._running) < self._slots:
             self._suspect = self._suspects.popleft()
             self._spawn(self._suspect)
         self.nudge()

@@ -124,6 +124,11 @@ class Runner:
         """The slots of the kinds that need one: threads, and child processes."""
         return self._threads.slots, self._processes.slots
 
+    def slots_of(self, name: str) -> Slots | None:
+        """The slots of the kind of a task that runs; None for a coroutine function."""
+        plan = self._plans.get(name)
+        return None if plan is None else plan.slots
+
     async def close(self) -> None:
         """End the child processes."""
         await self._processes.close()
