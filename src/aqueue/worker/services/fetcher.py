@@ -82,10 +82,11 @@ class Fetcher:
             unheard = (self._clock.monotonic() - asked) * 1000 >= self._intake.lease_ms
             if unheard:
                 continue
+            if len(deliveries) < room:
+                self._forget_crowds()
             self._take(deliveries)
             if len(deliveries) < room:
                 # The queues are empty: send verdicts first, because callers may wait for them.
-                self._forget_crowds()
                 await asyncio.sleep(0)
             if self._burst and not deliveries and await self._is_over():
                 break
@@ -119,6 +120,7 @@ class Fetcher:
                     await self._dispatcher.next_move()
 
     def _forget_crowds(self) -> None:
+        """Ask for as many as usual again: the line that a crowd came from has ended."""
         for slots in self._slots:
             slots.is_crowded = False
 
