@@ -25,6 +25,7 @@ from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
 from .execution.lending import Lending
+from .execution.overdue import Overdue
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -36,13 +37,14 @@ from .services.scheduler import Scheduler
 from .threads import check_threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..client.client import Client
     from ..core.clock import Clock
     from ..core.message import Receipt
     from ..storage.protocol import Description
     from ..tasks.parts import Parts
     from .execution.held import HeldDelivery
-    from .execution.slots import Slots
     from .options import WorkerOptions
 
 logger = logging.getLogger("aqueue.worker")
@@ -61,7 +63,7 @@ class Worker:
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
         self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
-        self._slots: tuple[Slots, ...] = ()
+        self._count_stuck: Callable[[], int] = int
         self._stopping = False
         self._is_cut_off = False
         self._interrupting = asyncio.Event()
@@ -108,8 +110,9 @@ class Worker:
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
-        self._slots = runner.slots
         dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
+        Overdue(dispatcher, runner)
+        self._count_stuck = lambda: dispatcher.stuck + sum(slots.lost for slots in runner.slots)
         burst, most = self.options.burst, self.options.max_tasks
         fetcher = Fetcher(storage, intake, dispatcher, settler, clock, runner.slots, burst, most)
         promoter = Promoter(storage, clock)
@@ -192,7 +195,7 @@ class Worker:
                 "queues": self.queues,
                 "concurrency": self.options.concurrency,
                 "running": len(self._held),
-                "stuck": sum(slots.lost for slots in self._slots),
+                "stuck": self._count_stuck(),
                 "lease_ms": self.options.lease_ms,
             }
         )

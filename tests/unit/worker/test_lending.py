@@ -134,6 +134,7 @@ async def test_a_parent_whose_wait_ends_without_a_result_has_its_slot_again(huey
 
     async with running(huey, concurrency=1) as worker:
         assert await (await parent.enqueue()).get(timeout=5) == "went on"
+        assert worker._fetcher is not None
         dispatcher = worker._fetcher._dispatcher
         await until(lambda: dispatcher.free == 1)
 
@@ -152,6 +153,7 @@ async def test_a_wait_that_a_task_leaves_behind_lends_nothing(huey: Huey) -> Non
 
     async with running(huey, concurrency=2) as worker:
         await (await huey.enqueue_many([parent.s() for _ in range(5)])).get(timeout=5)
+        assert worker._fetcher is not None
         dispatcher = worker._fetcher._dispatcher
         await until(lambda: dispatcher.free == 2)
         for wait in left:
@@ -176,7 +178,8 @@ async def test_a_thread_that_was_left_behind_while_it_waited_counts_once(huey: H
 
     async with running(huey, threads=2) as worker:
         await (await parent.enqueue()).get_raw_result(timeout=5)
-        [threads, _] = worker._slots
+        assert worker._fetcher is not None
+        [threads, _] = worker._fetcher._slots
         assert (threads.lost, threads.places) == (1, 3)
         may_end.set()
         await until(lambda: (threads.lost, threads.places) == (0, 4))

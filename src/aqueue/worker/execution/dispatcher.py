@@ -12,6 +12,7 @@ collections here only say where to find it:
 * `_waiting` and `_suspects`: without a slot, in the order of arrival. A delivery in the phase "waiting" is in one of
   them.
 * `_running`: in a slot. Also a delivery whose lease was lost, until its body has ended, because it still uses the slot.
+* `_stuck`: those in `_running` whose tasks have their verdict, while their bodies go on (see ``overdue``).
 * `_suspect`: the one suspect in a slot.
 * `_returning`: runs that lent out their slot (see ``lending``) and wait for another one, to go on.
 * `_overtaken`: ids of tasks that were cancelled while they were not here, at most `_MOST_OVERTAKEN`.
@@ -41,6 +42,7 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING
 
+from ...core.eager import start
 from ...core.failures import describe_exception
 from ...core.lifecycle import Cancelled, Settlement, State, decide, give_back, stopped
 from ...exceptions import CancelExecution
@@ -87,6 +89,10 @@ class Dispatcher:
         self._suspects: deque[HeldDelivery] = deque()
         self._running: set[HeldDelivery] = set()
         self._suspect: HeldDelivery | None = None
+        self._stuck: set[HeldDelivery] = set()
+        self._concluding: set[asyncio.Task[None]] = set()
+        # Called with each delivery whose body was cancelled because its task was, and the error that it should raise.
+        self.on_stop: Callable[[Delivery, Exception], None] = _ignore
         self._returning: deque[asyncio.Future[None]] = deque()
         self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
@@ -102,7 +108,7 @@ class Dispatcher:
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return len(self._running) - len(self._stuck)
 
     @property
     def taken(self) -> int:
@@ -116,8 +122,13 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any delivery runs or waits."""
-        return bool(self._running or self._waiting or self._suspects)
+        """Whether any delivery runs or waits, except those that are stuck."""
+        return self.running > 0 or bool(self._waiting or self._suspects or self._concluding)
+
+    @property
+    def stuck(self) -> int:
+        """How many bodies occupy a slot although their tasks have a verdict."""
+        return len(self._stuck)
 
     async def wait_until_idle(self) -> None:
         while self.is_busy:
@@ -204,9 +215,13 @@ class Dispatcher:
 
     # -- one delivery
 
-    async def _execute(self, held: HeldDelivery) -> None:
+    async def _execute(self, held: HeldDelivery, report: RunReport | None = None) -> None:
         try:
-            report = await self._run(held.delivery)
+            if report is None:
+                report = await self._run(held.delivery)
+                if held.phase != "running":
+                    # Too late: see `conclude`.
+                    return
             if held.stop is not None:
                 report = self._as_stopped(held.delivery, held.stop, report)
             settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
@@ -226,6 +241,22 @@ class Dispatcher:
             if held.phase != "handed over":
                 # The lease runs out, and the task runs again elsewhere or is found dead.
                 self.held.pop(held.delivery.receipt, None)
+
+    def conclude(self, held: HeldDelivery, report: RunReport) -> None:
+        """Settle a run that does not end by `report`. It keeps its slot, and its own report will not count."""
+        if held.task is None:
+            return
+        held.decide()
+        self._stuck.add(held)
+        held.task.add_done_callback(lambda _: self._stuck.discard(held))
+        task = start(self._execute(held, report))
+        self._concluding.add(task)
+        task.add_done_callback(self._note_conclusion)
+        self._note_end(held)
+
+    def _note_conclusion(self, task: asyncio.Task[None]) -> None:
+        self._concluding.discard(task)
+        self.nudge()
 
     async def _settle_and_announce(self, held: HeldDelivery, settlement: Settlement, report: RunReport) -> None:
         """Announce a retry before it can begin, and everything else once the store has it."""
@@ -291,6 +322,7 @@ class Dispatcher:
                 self._spawn(held)
             else:
                 held.cancel()
+                self.on_stop(held.delivery, CancelExecution("cancelled while it ran"))
         self.nudge()
 
     def interrupt_all(self) -> None:
@@ -315,3 +347,7 @@ class Dispatcher:
     def _give_back(self, held: HeldDelivery) -> None:
         held.hand_over()
         self._settler.put(give_back(held.delivery))
+
+
+def _ignore(delivery: Delivery, error: Exception) -> None:
+    """Nobody watches for bodies that go on."""

@@ -118,6 +118,8 @@ class Runner:
             _NO_RETRIES, _NO_OPTIONS_TTL_MS, linked=True, dead_ttl_ms=parts.dead_ttl_ms
         )
         self._plans: dict[str, Plan] = {}
+        # Called with each delivery whose body was cancelled because its time is up, and the error that it should raise.
+        self.on_stop: Callable[[Delivery, Exception], None] = _ignore
 
     @property
     def slots(self) -> tuple[Slots, Slots]:
@@ -177,6 +179,15 @@ class Runner:
         except asyncio.CancelledError as error:
             # Stopped while it waited for its slot.
             return RunReport(self._raised(run, error), policy, run.message.reply, run)
+
+    def report_on(self, delivery: Delivery, error: Exception) -> RunReport:
+        """The report on a run that was stopped and does not end: that its body raised `error`."""
+        message, node = read_ready(self._codec, delivery.id, delivery.payload)
+        options = self._plans[message.task].task.declared.changed(**(message.overrides or {}))
+        policy = self._policy(options)._replace(linked=node.linked)
+        run = TaskRun(delivery, message, options, self._report_progress)
+        run.started = True
+        return RunReport(self._raised(run, error), policy, message.reply, run)
 
     async def _ask_whether_revoked(self, task_id: str, name: str) -> bool | None:
         """Whether the task must not start; None if the store does not say."""
@@ -266,7 +277,7 @@ class Runner:
             return None
         call = self._compose(task)
         # A call in a process measures its own time, which begins when the body starts in a child.
-        call_in_time = call if task.declared.pool == "process" else functools.partial(_in_time, call)
+        call_in_time = call if task.declared.pool == "process" else functools.partial(self._in_time, call)
         plan = Plan(task, call, call_in_time, self._policy(task.declared), self._slots_for(task))
         self._plans[name] = plan
         return plan
@@ -297,10 +308,30 @@ class Runner:
             return lambda run: self._threads.call(function, run.args, run.kwargs)
         return lambda run: self._in_thread_inside(resource, function, run)
 
+    async def _in_time(self, call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
+        if run.options.timeout_s is None:
+            return await call(run)
+        try:
+            async with asyncio.timeout(None) as scope:
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(run.options.timeout_s, self._time_is_up, scope, run)
+                try:
+                    return await call(run)
+                finally:
+                    timer.cancel()
+        except TimeoutError as error:
+            if scope.expired():
+                raise _timed_out(run) from error
+            raise
+
+    def _time_is_up(self, scope: asyncio.Timeout, run: TaskRun) -> None:
+        scope.reschedule(asyncio.get_running_loop().time())
+        self.on_stop(run.delivery, _timed_out(run))
+
     async def _in_process(self, target: Target, run: TaskRun) -> Any:
         async with self._processes.running(target, run.delivery) as child:
             run.start_clock()
-            return self._codec.decode_value(await _in_time(child.finish, run), "result", run.id)
+            return self._codec.decode_value(await self._in_time(child.finish, run), "result", run.id)
 
     async def _in_thread_inside(self, resource: Resource, function: Callable[..., Any], run: TaskRun) -> Any:
         def call_or_hand_over() -> tuple[Any, Any]:
@@ -330,14 +361,12 @@ def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: function(*args, **kwargs, task=current_task())
 
 
-async def _in_time(call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
-    try:
-        async with asyncio.timeout(run.options.timeout_s) as scope:
-            return await call(run)
-    except TimeoutError as error:
-        if scope.expired():
-            raise TaskTimeout(f"timeout {run.options.timeout_s}s") from error
-        raise
+def _timed_out(run: TaskRun) -> TaskTimeout:
+    return TaskTimeout(f"timeout {run.options.timeout_s}s")
+
+
+def _ignore(delivery: Delivery, error: Exception) -> None:
+    """Nobody watches for bodies that go on."""
 
 
 def _retry_asked(error: RetryTask) -> RetryAsked:
