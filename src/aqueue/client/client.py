@@ -191,8 +191,8 @@ class Client:
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
                 await self._look_at(task_ids if foreign else self._missed(task_ids), foreign)
-                if all(future.done() for _, future in waits):
-                    return [future.result() for _, future in waits]
+                if not self._lenders or all(future.done() for _, future in waits):
+                    return [await future for _, future in waits]
                 async with self._lent(task_ids):
                     records = [await future for _, future in waits]
                     # The results are here; the wait for a slot to go on with is not the caller's.
@@ -264,8 +264,8 @@ class Client:
                 del self._followers[task_id]
 
     async def _next(self, queue: asyncio.Queue[bytes | None], task_id: str) -> bytes | None:
-        if not queue.empty():
-            return queue.get_nowait()
+        if not self._lenders or not queue.empty():
+            return await queue.get()
         async with self._lent([task_id]):
             return await queue.get()
 

@@ -122,6 +122,20 @@ async def test_a_plain_function_reports_its_progress_while_the_worker_is_busy(hu
         await beside.get(timeout=5)
 
 
+async def test_plain_functions_that_wait_for_a_thread_do_not_time_out(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task(timeout=0.4)
+    def work(number: int) -> int:
+        time.sleep(0.05)
+        return number
+
+    async with running(huey, threads=2):
+        # The last one waits longer than any may run.
+        results = await huey.enqueue_many([work.s(number) for number in range(20)])
+        assert await results.get(timeout=20) == list(range(20))
+
+
 async def test_an_idle_worker_starts_at_once_what_another_thread_enqueues(huey_on_any_store: Huey) -> None:
     huey = huey_on_any_store
 

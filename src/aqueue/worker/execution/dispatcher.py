@@ -123,7 +123,7 @@ class Dispatcher:
     @property
     def is_busy(self) -> bool:
         """Whether any delivery runs or waits, except those that are stuck."""
-        return self.running > 0 or bool(self._waiting or self._suspects or self._concluding)
+        return len(self._running) > len(self._stuck) or bool(self._waiting or self._suspects or self._concluding)
 
     @property
     def stuck(self) -> int:
