@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.worker")
 
+_PATIENCE_SECONDS = 1.0
+
 
 class ThreadPool:
     """At most `size` functions in threads at any moment, including those that were left behind.
@@ -35,6 +37,7 @@ class ThreadPool:
         # The slots are the limit.
         self._limiter = CapacityLimiter(math.inf)
         self._left_behind: dict[_Call, str] = {}
+        self._has_said_that_all_are = False
 
     async def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call `function` in a thread. If this is cancelled, the function goes on, and keeps its slot."""
@@ -47,29 +50,37 @@ class ThreadPool:
 
     def _leave_behind(self, call: _Call) -> None:
         run = current_task()
-        self._left_behind[call] = name = "?" if run is None else run.name
+        self._left_behind[call] = "?" if run is None else run.name
         self.slots.lose()
+        # Many end soon, and a worker that stops has said already that it interrupts them.
+        asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._warn, call, repr(run))
+
+    def _warn(self, call: _Call, run: str) -> None:
+        if call not in self._left_behind:
+            return
         occupied, size = self.slots.lost, self.slots.size
         if occupied < size:
             logger.warning(
                 "The function of %s goes on after its task was stopped, and occupies its thread until it returns: %d "
                 "of %d threads are occupied like that",
-                run or name,
+                run,
                 occupied,
                 size,
             )
-        else:
-            names = ", ".join(f"{name} ({count})" for name, count in Counter(self._left_behind.values()).most_common(5))
+        elif not self._has_said_that_all_are:
+            self._has_said_that_all_are = True
+            names = Counter(self._left_behind.values()).most_common(5)
             logger.error(
                 "All %d threads are occupied by functions that go on after their tasks were stopped: %s. This worker "
-                'runs no plain function until one of them returns. What may hang belongs into a child process: "%s"',
-                size,
-                names,
+                "runs no plain function until one of them returns. What may hang is better off in a child process: "
                 'pool="process"',
+                size,
+                ", ".join(f"{name} ({count})" for name, count in names),
             )
 
     def _note_end(self, call: _Call) -> None:
         if self._left_behind.pop(call, None) is not None:
+            self._has_said_that_all_are = False
             self.slots.regain()
 
 

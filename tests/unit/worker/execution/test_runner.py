@@ -40,6 +40,7 @@ from aqueue.core.lifecycle import (
 from aqueue.core.message import Delivery, Message, Receipt, as_input, joined
 from aqueue.tasks.workflow.inputs import NodeTerms, Passing, as_node
 from aqueue.testing import ManualClock
+from aqueue.worker.execution import thread_pool
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.options import WorkerOptions
 
@@ -500,8 +501,9 @@ async def test_a_thread_without_end_is_abandoned_by_its_timeout(bench: Bench) ->
 
 
 async def test_a_thread_that_was_left_behind_is_occupied_until_its_function_ends(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(thread_pool, "_PATIENCE_SECONDS", 0)
     [threads, _], may_end, begun = bench.runner.slots, threading.Event(), []
 
     @bench.huey.task(name="endless", timeout=0.05)
@@ -514,14 +516,29 @@ async def test_a_thread_that_was_left_behind_is_occupied_until_its_function_ends
     outcomes = [type((await run).outcome) for run in runs]
     assert (outcomes, sorted(begun)) == ([Raised] * 4 + [Interrupted] * 4, [0, 1, 2, 3])
     assert (threads.lost, threads.places) == (4, 0)
-    assert "3 of 4 threads are occupied like that" in caplog.text
-    assert "All 4 threads are occupied" in caplog.text
-    assert "endless (4)" in caplog.text
+    await until(lambda: "All 4 threads are occupied" in caplog.text)
+    assert caplog.text.count("endless (4)") == 1
     assert (await bench.run(endless, 8)).outcome == Interrupted()
     may_end.set()
     await until(lambda: threads.lost == 0)
     assert threads.places == 8
     assert isinstance((await bench.run(endless, 9)).outcome, Returned)
+
+
+async def test_a_thread_that_was_left_behind_is_named(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_pool, "_PATIENCE_SECONDS", 0)
+    may_end = threading.Event()
+
+    @bench.huey.task(name="endless", timeout=0.01)
+    def endless() -> None:
+        may_end.wait(20)
+
+    await bench.run(endless)
+    await until(lambda: "1 of 4 threads are occupied like that" in caplog.text)
+    assert "<TaskRun endless id=id attempt=1> goes on" in caplog.text
+    may_end.set()
 
 
 async def test_a_timeout_inside_the_body_is_not_taken_for_its_own(bench: Bench) -> None:

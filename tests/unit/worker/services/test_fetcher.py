@@ -115,6 +115,29 @@ async def test_it_asks_for_no_more_plain_tasks_than_fit(bench: Bench) -> None:
     assert [await bench.state(task_id) for task_id in ids] == [State.DONE] * 40
 
 
+async def test_plain_tasks_that_fill_the_line_do_not_keep_others_from_running() -> None:
+    bench = Bench(concurrency=20)
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    @bench.huey.task
+    async def quick() -> None: ...
+
+    for _ in range(60):
+        await bench.push(busy)
+    last = await bench.push(quick)
+    async with bench.serving(fetcher_of(bench).run()):
+        async with asyncio.timeout(20):
+            while await bench.state(last) is not State.DONE:
+                await bench.dispatcher.next_move()
+        assert not may_end.is_set()
+        may_end.set()
+        await until(lambda: not bench.dispatcher.is_busy)
+
+
 async def test_what_was_turned_away_does_not_count_as_started() -> None:
     bench = Bench(concurrency=20)
     may_end = threading.Event()
