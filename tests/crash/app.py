@@ -6,7 +6,6 @@ The workers import ``huey``; the test process calls ``declare`` on an applicatio
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
@@ -85,15 +84,6 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         time.sleep(seconds)  # noqa: ASYNC251 - the fault itself
         return task.fence
 
-    @huey.task(name="resist", context=True, timeout=1)
-    async def resist(gate: str, *, task: TaskRun) -> str:
-        """Go on after the timeout, until the gate is opened."""
-        ledger.write("start", task)
-        while not is_open(gate):
-            with contextlib.suppress(asyncio.CancelledError):
-                await opened(gate)
-        return "at last"
-
     @huey.task(name="grip", context=True)
     async def grip(*, task: TaskRun) -> None:
         """Hold the interpreter in C code for longer than any test."""
@@ -124,6 +114,23 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         """Occupy a thread for longer than anybody waits."""
         ledger.write("start", task)
         time.sleep(600)
+
+    @huey.task(name="leave", context=True)
+    async def leave(how: str, *, task: TaskRun) -> None:
+        """Close the application inside of its own worker."""
+        ledger.write("start", task)
+        if how == "a block":
+            async with huey:
+                pass
+        else:
+            await huey.close()
+
+    @huey.task(name="climb", context=True)
+    def climb(how: str, steps: int, *, task: TaskRun) -> list[bool]:
+        """Report each step, from a thread; tell which reports were recorded."""
+        ledger.write("start", task)
+        report = task.progress_sync if how == "a call" else lambda *step: asyncio.run(task.progress(*step))
+        return [report(step + 1, steps) for step in range(steps)]
 
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)

@@ -83,23 +83,6 @@ async def test_c_code_that_holds_the_interpreter_cannot_outlast_the_stall_timeou
     assert "in grip" in worker.said.partition("Timeout (")[2]
 
 
-async def test_a_task_that_ignores_its_timeout_is_named_once_in_the_log_and_among_those_that_run(rig: Rig) -> None:
-    worker = rig.start_worker()
-    result = await rig.enqueue("resist", rig.gate())
-    await until(lambda: f"The task resist ({result.id}) goes on" in worker.said, "the line that names the task")
-
-    async def noted() -> bool:
-        [task] = await rig.huey.queues.running()
-        return task.note == "goes on after its timeout"
-
-    await until(noted, "the note beside the task")
-    rig.open(rig.gate())
-    assert await result.get(timeout=30) == "at last"
-    assert worker.said.count("goes on") == 1
-    await rig.stop(worker)
-    await rig.check_drained()
-
-
 def free_port() -> int:
     with socket.create_server(("", 0)) as server:
         port: int = server.getsockname()[1]

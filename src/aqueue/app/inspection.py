@@ -39,8 +39,8 @@ class TaskInfo:
 
     The instants are UTC; those that do not apply are None. `since` is when the task became ready, and `due` is when it
     becomes ready. A task that runs was `started` by its `worker`, has perhaps reported `progress`, and other workers
-    take it over at `lease_until`, unless its own renews the lease. `note` says what is wrong with the run, if anything
-    is: it blocks the event loop, or goes on after its timeout.
+    take it over at `lease_until`, unless its own renews the lease. `note` says that the run blocks the event
+    loop, if it does.
     """
 
     id: str

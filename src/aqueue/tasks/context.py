@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -176,6 +177,10 @@ class TaskRun(TaskView):
             # A failed report must not end the task.
             logger.warning("Task %s could not report its progress: %s", self.id, error)
             return False
+
+    def progress_sync(self, done: float, total: float | None = None, message: str = "") -> bool:
+        """``progress`` for code that cannot await: a plain function as a task."""
+        return asyncio.run(self.progress(done, total, message))
 
 
 _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")

@@ -19,9 +19,11 @@ from .._version import __version__
 from ..core.clock import SystemClock
 from ..core.ids import new_token
 from ..core.message import DEFAULT_QUEUE
-from ..exceptions import HueyException
+from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
+from .execution.lending import Lending
+from .execution.overdue import Overdue
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -62,6 +64,7 @@ class Worker:
         self._heartbeat: Heartbeat | None = None
         self._watchdog: Watchdog | None = None
         self._stopping = False
+        self._is_cut_off = False
         self._interrupting = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -96,22 +99,20 @@ class Worker:
         """Work until stopped, until `max_tasks` were started or, in a burst, until nothing is left to do.
 
         Raises:
-            QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
+            QueueUnavailable: the store cannot be reached at the start, or the connections were closed under the worker
+                (``Huey.immediate`` was set). Outages of the store are waited out.
             ConfigurationError: a child process could not import a task with ``pool="process"``, or the port for health
                 checks cannot be used.
         """
         check_processes(self._parts.registry)
         with self._answering_health_checks():
-            await self._work()
-
-    async def _work(self) -> None:
-        client = await self._parts.clients.open()
-        self._log_banner(await client.storage.describe())
-        await self._parts.hooks.run_startup()
-        try:
-            await self._serve(client)
-        finally:
-            await self._parts.hooks.run_shutdown()
+            async with self._parts.clients.held() as client:
+                self._log_banner(await client.storage.describe())
+                await self._parts.hooks.run_startup()
+                try:
+                    await self._serve(client)
+                finally:
+                    await self._parts.hooks.run_shutdown()
 
     async def _serve(self, client: Client) -> None:
         storage, clock, parts = client.storage, self._clock, self._parts
@@ -119,21 +120,34 @@ class Worker:
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
         dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
+        Overdue(dispatcher, runner)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, runner.slots, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         watchdog = Watchdog(self._held, self.options.stall_seconds, lambda: heartbeat.beat_now())
-        sign = SignOfLife(self.options, self.queues, self._held, watchdog)
+        sign = SignOfLife(
+            self.options,
+            self.queues,
+            self._held,
+            watchdog,
+            lambda: dispatcher.stuck + sum(slots.lost for slots in runner.slots),
+        )
         heartbeat = Heartbeat(intake, sign.encoded, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
         self._heartbeat, self._watchdog = heartbeat, watchdog
+        lending = Lending(dispatcher, runner, self.options.concurrency)
         hearing = _hear(client, promoter, dispatcher, scheduler)
         hearing.enter_context(watchdog)
+        hearing.enter_context(parts.clients.lend_by(lending.while_waiting))
         try:
             async with asyncio.TaskGroup() as serving:
-                services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
+                services = [
+                    serving.create_task(settler.run()),
+                    serving.create_task(heartbeat.run()),
+                    serving.create_task(self._end_with(client)),
+                ]
                 async with asyncio.TaskGroup() as supplying:
                     suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
                     if self.options.periodic:
@@ -153,6 +167,14 @@ class Worker:
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
+        if self._is_cut_off:
+            raise QueueUnavailable("the connections of the application were closed under its worker")
+
+    async def _end_with(self, client: Client) -> None:
+        """Interrupt the worker when its line to the store is gone: it can neither get tasks nor settle them."""
+        await client.wait_until_closed()
+        self._is_cut_off = True
+        await self.interrupt()
 
     async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
         """Give back waiting tasks, let running ones finish within `shutdown_timeout`, and settle them all."""

@@ -130,6 +130,12 @@ def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
     ]
 
 
+def trouble(row: dict[str, Any]) -> str:
+    """What a table says about a worker that is not well: it is blocked, or some of its slots are lost."""
+    stuck = row.get("stuck")
+    return ", ".join(filter(None, [blocked_now(row), f"{stuck} stuck" if stuck else ""]))
+
+
 def blocked_now(row: dict[str, Any]) -> str:
     """What a table says about a worker whose event loop is blocked."""
     return blocked(row, int(time.time() * 1000))
@@ -157,7 +163,7 @@ def _page(facts: dict[str, Any]) -> str:
             row.get("running", "?"),
             ",".join(row.get("queues", "?")),
             f"{span(row['seen_ms'])} ago",
-            blocked_now(row),
+            trouble(row),
         )
         for row in facts["workers"]
     ]

@@ -12,7 +12,7 @@ import click
 from ..parameters import count, duration, queue_name
 from ..tables import call, cut, from_now, plain, span, table
 from ..target import app_option, find_app, find_store, store_options
-from .info import blocked_now, json_option, worker_facts
+from .info import json_option, trouble, worker_facts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -127,7 +127,7 @@ def workers(as_json: bool, **target: Any) -> None:
             row.get("concurrency", "?"),
             ",".join(row.get("queues", "?")),
             f"{span(row['seen_ms'])} ago",
-            blocked_now(row),
+            trouble(row),
         )
         for row in found
     ]

@@ -16,7 +16,7 @@ from ...storage.admin import EVERYTHING
 from ..parameters import count, duration
 from ..tables import call, cut, from_now, span, table
 from ..target import find_store, store_options
-from .info import blocked_now, worker_facts
+from .info import trouble, worker_facts
 from .listing import how_far
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _page(huey: Huey, view: _View, before: _View | None) -> list[str]:
             f"{worker.get('running', '?')}/{worker.get('concurrency', '?')}",
             ",".join(worker.get("queues", "?")),
             f"{span(worker['seen_ms'])} ago",
-            blocked_now(worker),
+            trouble(worker),
         )
         for worker in view.workers
     ]

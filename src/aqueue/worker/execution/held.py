@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 Phase: TypeAlias = Literal["waiting", "running", "decided", "handed over"]
 
 
-# How long a body may take to clean up after its timeout before somebody says so.
-GRACE_SECONDS = 5.0
-
-
 class HeldDelivery:
     """The state of one delivery. `stop` says why its body was stopped, if it was.
 
@@ -61,12 +57,6 @@ class HeldDelivery:
     def run(self) -> TaskRun | None:
         """The run of the task, once the runner has made it; from any thread."""
         return None if self.context is None else run_in(self.context)
-
-    @property
-    def outlasts_timeout(self) -> bool:
-        """Whether the body goes on although its time was up `GRACE_SECONDS` ago: it ignores that it was cancelled."""
-        run = self.run
-        return self.phase == "running" and run is not None and run.time_remaining < -GRACE_SECONDS
 
     def ask_before_start(self) -> None:
         """Let the runner ask the store, before it starts the body, whether the task was revoked or cancelled."""

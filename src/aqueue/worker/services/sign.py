@@ -14,7 +14,7 @@ import orjson
 from ..._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ...core.message import Receipt
     from ..execution.held import HeldDelivery
@@ -26,7 +26,10 @@ MOST_RUNS = 100
 
 
 class SignOfLife:
-    """Describes the worker with these `options`, which reads `queues` and has these deliveries `held`."""
+    """Describes the worker with these `options`, which reads `queues` and has these deliveries `held`.
+
+    `count_stuck` counts the slots that are lost to bodies that do not end.
+    """
 
     def __init__(
         self,
@@ -34,11 +37,13 @@ class SignOfLife:
         queues: Sequence[str],
         held: Mapping[Receipt, HeldDelivery],
         watchdog: Watchdog,
+        count_stuck: Callable[[], int],
     ) -> None:
         self._options = options
         self._queues = queues
         self._held = held
         self._watchdog = watchdog
+        self._count_stuck = count_stuck
 
     def encoded(self) -> bytes:
         """The description as JSON; from any thread."""
@@ -53,6 +58,7 @@ class SignOfLife:
                 "queues": self._queues,
                 "concurrency": self._options.concurrency,
                 "running": len(held),
+                "stuck": self._count_stuck(),
                 "lease_ms": self._options.lease_ms,
                 "blocked": None if stall is None else stall._asdict(),
                 "runs": self._runs(held, stall.id if stall else ""),
@@ -67,13 +73,7 @@ class SignOfLife:
             {
                 "id": each.delivery.id,
                 "began_ms": int((epoch + each.began) * 1000),
-                "note": _note(each, blocker),
+                "note": "blocks the event loop" if each.delivery.id == blocker else "",
             }
             for each in began
         ]
-
-
-def _note(held: HeldDelivery, blocker: str) -> str:
-    if held.delivery.id == blocker:
-        return "blocks the event loop"
-    return "goes on after its timeout" if held.outlasts_timeout else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
-import itertools
 import logging
 import math
 import os
@@ -40,8 +39,6 @@ BLOCKED_SECONDS = 1.0
 
 _STDERR = 2
 _MOST_LINES = 3
-# There may be many runs to look at.
-_TICKS_PER_LOOK = 10
 _MACHINERY = {"aqueue", "anyio", "uvloop"}
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -81,7 +78,6 @@ class Watchdog:
         self._changed = changed
         self._asked = self._answered = 0.0
         self._end_at = math.inf
-        self._outlasting: set[HeldDelivery] = set()
         self._stopped = threading.Event()
         self.stall: Stall | None = None
 
@@ -107,11 +103,8 @@ class Watchdog:
         try:
             ticked = time.monotonic()
             self._tick(ticked)
-            ticks = itertools.count(1)
             while not self._stopped.wait(_TICK_SECONDS):
                 now = time.monotonic()
-                if next(ticks) % _TICKS_PER_LOOK == 0:
-                    self._look_for_outlasting()
                 if now - ticked - _TICK_SECONDS >= BLOCKED_SECONDS:
                     self._report_gap(now - ticked)
                 self._tick(now)
@@ -135,19 +128,6 @@ class Watchdog:
             self._report_stall(now - self._asked)
         if self.stall is not None and now >= self._end_at:
             self._end(self.stall)
-
-    def _look_for_outlasting(self) -> None:
-        """Name each body that goes on after its timeout, once."""
-        outlasting = {held for held in list(self._held.values()) if held.outlasts_timeout}
-        for held in outlasting - self._outlasting:
-            if run := held.run:
-                logger.warning(
-                    "The task %s (%s) goes on %.0f s after its timeout of %g s, because it ignores that it was "
-                    "cancelled: it keeps its slot",
-                    *(run.name, run.id, -run.time_remaining, run.timeout),
-                    extra=_fields(run),
-                )
-        self._outlasting = outlasting
 
     def _answer(self) -> None:
         self._answered = time.monotonic()
