@@ -69,7 +69,8 @@ class Watchdog:
     """Watches the event loop in which it is entered, until it is left.
 
     `held` has the deliveries that run in the loop. The watchdog calls `changed`, in its thread, when the loop is
-    blocked and when it turns again. It ends the process once the loop was blocked for `stall_seconds`.
+    blocked and when it turns again. It ends the process once the loop was blocked for `stall_seconds`,
+    unless that is infinite.
     """
 
     def __init__(self, held: Mapping[Receipt, HeldDelivery], stall_seconds: float, changed: Callable[[], None]) -> None:
@@ -112,7 +113,7 @@ class Watchdog:
         except Exception:
             logger.exception("The watchdog has failed: a blocked event loop is not noticed any more")
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            self._disarm()
 
     def _tick(self, now: float) -> None:
         if self._answered >= self._asked:
@@ -136,6 +137,11 @@ class Watchdog:
         """Let C code end the process, unless this is called again in time. It works even if no thread of Python can."""
         if math.isfinite(self._stall_seconds):
             faulthandler.dump_traceback_later(self._stall_seconds + _TICK_SECONDS, exit=True, file=_STDERR)
+
+    def _disarm(self) -> None:
+        # Without the option the timer, of which a process has one, belongs to the application.
+        if math.isfinite(self._stall_seconds):
+            faulthandler.cancel_dump_traceback_later()
 
     # -- what it says
 

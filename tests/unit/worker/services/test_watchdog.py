@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import math
 import sys
 import threading
@@ -115,3 +116,22 @@ async def test_a_loop_that_turns_is_left_alone(scene: Scene) -> None:
 
     await scene.run(body)
     assert scene.noted == []
+
+
+async def test_c_code_that_held_the_interpreter_is_reported_when_it_returns(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scene.watchdog:
+        # Let the thread begin its first wait.
+        await asyncio.to_thread(lambda: None)
+        # PyDLL keeps the interpreter during a call.
+        ctypes.PyDLL(None).usleep(2_000_000)
+        await until(lambda: "C code held the interpreter" in caplog.text)
+    assert "No thread of this process has run for 2." in caplog.text
+
+
+async def test_a_stall_is_shown_with_the_instant_since_which_it_lasts() -> None:
+    stall = Stall(1_700_000_000_000, "shop.report", "some-id", "shop.py:3 in report")
+    assert str(stall) == (
+        "blocked since 2023-11-14T22:13:20+00:00, by the task shop.report (some-id), at shop.py:3 in report"
+    )
