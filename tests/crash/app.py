@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -83,6 +84,13 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         time.sleep(seconds)  # noqa: ASYNC251 - the fault itself
         return task.fence
 
+    @huey.task(name="grip", context=True)
+    async def grip(*, task: TaskRun) -> None:
+        """Hold the interpreter in C code for longer than any test."""
+        await asyncio.sleep(0.1)
+        ledger.write("start", task)
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
     @huey.task(name="crash", context=True)
     async def crash(*, task: TaskRun) -> None:
         """Take the worker down, each time in another way."""
@@ -106,6 +114,23 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         """Occupy a thread for longer than anybody waits."""
         ledger.write("start", task)
         time.sleep(600)
+
+    @huey.task(name="leave", context=True)
+    async def leave(how: str, *, task: TaskRun) -> None:
+        """Close the application inside of its own worker."""
+        ledger.write("start", task)
+        if how == "a block":
+            async with huey:
+                pass
+        else:
+            await huey.close()
+
+    @huey.task(name="climb", context=True)
+    def climb(how: str, steps: int, *, task: TaskRun) -> list[bool]:
+        """Report each step, from a thread; tell which reports were recorded."""
+        ledger.write("start", task)
+        report = task.progress_sync if how == "a call" else lambda *step: asyncio.run(task.progress(*step))
+        return [report(step + 1, steps) for step in range(steps)]
 
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)

@@ -101,6 +101,14 @@ async def raise_ring() -> None:
     raise first
 
 
+async def raise_doubled() -> None:
+    """Raise what has more paths to its innermost exception than anybody can show."""
+    error: Exception = ValueError("innermost")
+    for level in range(60):
+        error = ExceptionGroup(f"level {level}", [error, error])
+    raise error
+
+
 async def raise_group() -> None:
     raise BaseExceptionGroup("two", [ValueError("one"), KeyboardInterrupt()])
 
@@ -165,6 +173,7 @@ MISDEEDS: dict[Callable[..., Any], str | None] = {
     raise_memory_error: "MemoryError",
     raise_much: "ValueError",
     raise_ring: "ValueError",
+    raise_doubled: "ExceptionGroup",
     raise_group: "BaseExceptionGroup",
     recurse: "RecursionError",
     cancel_itself: "CancelledError",

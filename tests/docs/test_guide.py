@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import re
+import shlex
 import socket
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import pytest
 
 from aqueue import Huey, ResultNotFound, signals
 from aqueue.cli import commands as cli
+from aqueue.cli.failures import CONFIGURATION, USAGE
 from aqueue.tasks.options import TaskOptions
 
 from .pages import PAGES, ROOT, blocks, name_of, rows, section
@@ -63,6 +66,23 @@ def test_every_command_that_is_shown_exists(page: Path, monkeypatch: pytest.Monk
                         environment.setenv(name, value)
                     # Raises for what it does not know, and runs nothing.
                     cli.commands[words[1]].make_context(words[1], words[2:])
+
+
+@pytest.mark.parametrize("language", ["ini", "dockerfile"])
+def test_every_option_of_the_unit_and_of_the_image_exists(language: str) -> None:
+    [text] = [block.text for block in blocks(GUIDE / "worker.md") if block.language == language]
+    unit = [shlex.split(line) for line in re.findall(r"^ExecStart=\S+/(aqueue .*)$", text, re.MULTILINE)]
+    image = [json.loads(words) for words in re.findall(r"CMD (\[.*\])$", text, re.MULTILINE)]
+    assert len(unit + image) == (1 if language == "ini" else 2)
+    for program, command, *words in unit + image:
+        assert program == "aqueue"
+        # Raises for what it does not know, and runs nothing.
+        cli.commands[command].make_context(command, words)
+
+
+def test_the_unit_does_not_restart_what_a_person_has_to_mend() -> None:
+    [text] = [block.text for block in blocks(GUIDE / "worker.md") if block.language == "ini"]
+    assert f"RestartPreventExitStatus={USAGE} {CONFIGURATION}\n" in text
 
 
 async def test_the_rights_of_the_guide_are_enough(redis_server: Server) -> None:

@@ -343,6 +343,7 @@ async def in_a_task() -> None:
     assert_type(run, TaskRun | None)
     if run is not None:
         assert_type(await run.progress(1, 10, "started"), bool)
+        assert_type(run.progress_sync(1, 10, "started"), bool)
 
 
 async def lifetime() -> None:

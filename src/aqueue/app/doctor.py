@@ -6,15 +6,17 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-
+from ..exceptions import DecodeError
 from ..storage.admin import EVERYTHING, Place
 from .inspection import listed
+from .signs import blocked, described
 
 if TYPE_CHECKING:
     from ..client.loops import ClientPerLoop
+    from ..core.codec import Codec
     from ..storage.admin import Finding, StorageAdmin
     from ..storage.protocol import QueueDepth, Storage, WorkerInfo
+    from ..tasks.registry import Registry
 
 # Nobody reads a longer list of findings.
 MOST_FINDINGS = 1000
@@ -44,8 +46,10 @@ class Diagnosis:
 class Doctor:
     """Looks for faults in the store of an application."""
 
-    def __init__(self, clients: ClientPerLoop) -> None:
+    def __init__(self, clients: ClientPerLoop, codec: Codec, registry: Registry) -> None:
         self._clients = clients
+        self._codec = codec
+        self._registry = registry
 
     async def examine(self) -> Diagnosis:
         """Prove that every task of the application is in exactly one place; see ``Huey.doctor``."""
@@ -54,7 +58,8 @@ class Doctor:
         return Diagnosis(examined, findings, await self._warnings(storage))
 
     async def _warnings(self, storage: Storage) -> list[str]:
-        attended = _attended(await storage.workers())
+        workers = await storage.workers()
+        attended = _attended(workers)
         depths, paused = await storage.depths(), await storage.admin.paused()
         now_ms = self._clients.clock.now_ms()
         warnings = [text for depth in depths if (text := _unattended(depth, attended, paused))]
@@ -67,6 +72,27 @@ class Doctor:
         lent = await listed(storage.admin, Place.LENT, None, None)
         if abandoned := sum(kept.at_ms < now_ms for kept in lent):
             warnings.append(f"tasks are in the hands of workers that give no sign of life: {abandoned}")
+        for worker in workers:
+            if stall := blocked(described(worker), now_ms):
+                warnings.append(f"the event loop of the worker {worker.consumer} is {stall}")
+        return [*warnings, *await self._silenced(storage)]
+
+    async def _silenced(self, storage: Storage) -> list[str]:
+        """A warning about each schedule that is silent because the clock of a worker was ahead."""
+        from ..tasks.schedule import decoded  # most applications have none
+
+        warnings, now_ms = [], await storage.now_ms()
+        for name, data in (await storage.schedules()).items():
+            # Another version of the application may have stored it.
+            with contextlib.suppress(DecodeError, KeyError, TypeError, ValueError):
+                state = decoded(name, data, self._codec)
+                schedule = self._registry.schedule(name, state)
+                if state and schedule and schedule.is_ahead(state.after_ms, now_ms):
+                    minutes = (state.after_ms - now_ms) // 60_000
+                    warnings.append(
+                        f"the schedule {name!r} was fired up to {minutes} minutes ahead of the store's clock, by a "
+                        "worker whose clock was wrong; a worker that serves it goes on from now within a minute"
+                    )
         return warnings
 
 
@@ -88,9 +114,9 @@ def _attended(workers: list[WorkerInfo]) -> set[str]:
     for worker in workers:
         # A worker of another version may describe itself differently.
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            described = orjson.loads(worker.description)
-            if worker.seen_ms <= 2 * described["lease_ms"]:
-                queues.update(described["queues"])
+            description = described(worker)
+            if worker.seen_ms <= 2 * description["lease_ms"]:
+                queues.update(description["queues"])
     return queues
 
 

@@ -139,7 +139,7 @@ class Huey:
         self._inspection = Inspection(clients, own_codec)
         self._queues = Queues(clients, self._inspection, self._cancellation, outbox)
         self._dead = DeadLetters(clients, own_codec, registry, outbox)
-        self._doctor = Doctor(clients)
+        self._doctor = Doctor(clients, own_codec, registry)
         self._locks = Locks(clients, portal)
         self._rate_limits = RateLimits(clients, portal)
         self._values = Values(clients)
@@ -697,7 +697,10 @@ class Huey:
                 await self.close()
 
     async def close(self) -> None:
-        """Close the connections of the running event loop. The next use opens them again."""
+        """Close the connections of the running event loop. The next use opens them again.
+
+        Those of a worker that runs in this event loop are closed when it ends.
+        """
         await self._parts.clients.close()
 
     def _make_storage(self) -> Storage:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..client.results import read_progress
 from ..core.failures import read_error
 from ..core.ids import check_name
 from ..core.lifecycle import State
 from ..exceptions import DecodeError
 from ..storage.admin import Place
 from ..tasks.workflow.inputs import read_call, read_ready
+from .signs import Runs
 
 if TYPE_CHECKING:
     from ..client.loops import ClientPerLoop
+    from ..client.results import Progress
     from ..core.codec import Codec
     from ..core.message import Message
     from ..storage.admin import StorageAdmin, StoredTask
-    from ..storage.protocol import QueueDepth
+    from ..storage.protocol import QueueDepth, Record
+    from .signs import Begun
 
 # The default length of a list: people read it, and a queue may hold millions of tasks.
 LIST_LIMIT = 1000
@@ -30,9 +35,12 @@ class TaskInfo:
     """One task that has no verdict yet, as it was when the store was read.
 
     `name`, `args` and `kwargs` are those of the call, whether or not the task is declared here; if the message cannot
-    be read they are empty, and `problem` says why. At most one of the instants (UTC) is set: `since` is when the task
-    became ready, `due` is when it becomes ready, and at `lease_until` other workers take it over, unless its `worker`
-    has renewed the lease. `attempt` is 1 for the first run.
+    be read they are empty, and `problem` says why. `attempt` is 1 for the first run.
+
+    The instants are UTC; those that do not apply are None. `since` is when the task became ready, and `due` is when it
+    becomes ready. A task that runs was `started` by its `worker`, has perhaps reported `progress`, and other workers
+    take it over at `lease_until`, unless its own renews the lease. `note` says that the run blocks the event
+    loop, if it does.
     """
 
     id: str
@@ -48,6 +56,9 @@ class TaskInfo:
     due: datetime | None = None
     lease_until: datetime | None = None
     problem: str = ""
+    started: datetime | None = None
+    progress: Progress | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +120,19 @@ class Inspection:
         """The tasks that wait for others of their workflow."""
         return [task_info(self._codec, kept) for kept in await self._listed(Place.WAITING, limit, queue)]
 
-    async def running(self, limit: int | None, queue: str | None) -> list[TaskInfo]:
-        """The tasks that workers hold."""
-        return [task_info(self._codec, kept, "lease_until") for kept in await self._listed(Place.LENT, limit, queue)]
+    async def running(self, limit: int | None, queue: str | None, older_than_ms: int) -> list[TaskInfo]:
+        """The tasks that workers hold, those first that have run longest."""
+        _check_limit(limit)
+        storage = await self._clients.storage()
+        runs = Runs(await storage.workers())
+        kept_and_begun = [(kept, runs.of(kept)) for kept in await listed(storage.admin, Place.LENT, None, queue)]
+        newest_ms = self._clients.clock.now_ms() - older_than_ms
+        wanted = [(kept, begun) for kept, begun in kept_and_begun if not older_than_ms or 0 < begun.at_ms <= newest_ms]
+        # The ones whose worker says nothing, perhaps because it is dead, have run for longer than anybody knows.
+        wanted.sort(key=lambda pair: pair[1].at_ms)
+        del wanted[limit:]
+        records = await storage.records([kept.id for kept, _ in wanted])
+        return [self._run_info(*each, record) for each, record in zip(wanted, records, strict=True)]
 
     async def all_results(self, limit: int | None) -> list[ResultInfo]:
         """The stored verdicts."""
@@ -128,6 +149,18 @@ class Inspection:
     async def result_count(self) -> int:
         """How many verdicts are stored, counted one by one."""
         return len(await self._listed(Place.ENDED, None, None))
+
+    def _run_info(self, kept: StoredTask, begun: Begun, record: Record | None) -> TaskInfo:
+        progress = None
+        if record is not None and record.progress:
+            with contextlib.suppress(DecodeError):
+                progress = read_progress(self._codec, kept.id, record.progress)
+        return replace(
+            task_info(self._codec, kept, "lease_until"),
+            started=_at(begun.at_ms) if begun.at_ms else None,
+            progress=progress,
+            note=begun.note,
+        )
 
     async def _listed(self, place: Place, limit: int | None, queue: str | None) -> list[StoredTask]:
         return await listed((await self._clients.storage()).admin, place, limit, queue)
@@ -150,8 +183,7 @@ async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: st
     Raises:
         TypeError, ValueError: `limit` is not a non-negative int, or `queue` is not a valid name.
     """
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
-        raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
+    _check_limit(limit)
     found: dict[str, StoredTask] = {}
     async with aclosing(admin.walk(place, queue_as_asked(queue))) as pages:
         async for page in pages:
@@ -159,6 +191,11 @@ async def listed(admin: StorageAdmin, place: Place, limit: int | None, queue: st
             if limit is not None and len(found) >= limit:
                 break
     return list(found.values())[:limit]
+
+
+def _check_limit(limit: int | None) -> None:
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 0):
+        raise ValueError(f"limit must be a number of tasks, or None for all, not {limit!r}")
 
 
 def queue_as_asked(queue: str | None) -> str:
@@ -214,4 +251,8 @@ def _read_with_inputs(codec: Codec, task_id: str, payload: bytes) -> Message:
 
 
 def _instant(kept: StoredTask) -> datetime:
-    return datetime.fromtimestamp(kept.at_ms / 1000, UTC)
+    return _at(kept.at_ms)
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

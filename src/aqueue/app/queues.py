@@ -6,11 +6,14 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from ..core.clock import span_ms
 from ..core.ids import check_name
 from ..storage.admin import EVERYTHING, Place
 from .inspection import LIST_LIMIT
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from ..client.loops import ClientPerLoop
     from ..storage.admin import StorageAdmin, StoredTask
     from ..storage.protocol import QueueDepth, WorkerInfo
@@ -43,9 +46,14 @@ class Queues:
         """The live workers, with what each says about itself: those whose last heartbeat is recent."""
         return await (await self._clients.storage()).workers()
 
-    async def running(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
-        """The tasks that workers hold."""
-        return await self._inspection.running(limit, queue)
+    async def running(
+        self, limit: int | None = LIST_LIMIT, *, queue: str | None = None, older_than: float | timedelta = 0
+    ) -> list[TaskInfo]:
+        """The tasks that workers hold, those first that have run longest.
+
+        With `older_than` (seconds or a timedelta) only those that have run for that long.
+        """
+        return await self._inspection.running(limit, queue, span_ms(older_than, "older_than"))
 
     async def waiting(self, limit: int | None = LIST_LIMIT, *, queue: str | None = None) -> list[TaskInfo]:
         """The tasks that wait for others of their workflow, in no particular order. They are not ready to run yet."""

@@ -20,6 +20,7 @@ from .commands.dead import dead
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.enqueue import enqueue
+from .commands.health import health
 from .commands.info import info, result, version
 from .commands.listing import pending, running, scheduled, tasks, waiting, workers
 from .commands.queues import flush, pause, purge, resume
@@ -49,7 +50,7 @@ def commands() -> None:
 _LISTS = (tasks, pending, scheduled, waiting, running, workers)
 _CONTROLS = (revoke, restore, cancel, retry, dead, schedule, purge, flush, pause, resume)
 
-for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, doctor, top, demo, version):
+for _command in (worker, enqueue, info, result, *_LISTS, *_CONTROLS, doctor, health, top, demo, version):
     commands.add_command(_command)
 
 

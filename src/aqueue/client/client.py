@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..core.clock import span_ms
 from ..core.ids import kind_key, new_token
@@ -41,10 +41,13 @@ from .subscribers import Subscribers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ..core.message import Delivery, Envelope, Node
     from ..storage.protocol import Event, Storage
     from .subscribers import E
+
+    Lender: TypeAlias = Callable[[Sequence[str]], AbstractAsyncContextManager[None]]
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
@@ -54,13 +57,18 @@ _MOST_RECENT = 1000
 class Client:
     """Enqueues tasks and delivers results for all code of one event loop.
 
-    `token` is its address for workers that announce a verdict; `entered` counts the open ``async with`` blocks.
+    `token` is its address for workers that announce a verdict. `entered` counts the open ``async with`` blocks, and
+    `held` the workers that need it; `is_given_up` is set when it was to be closed while it was held. Callers wait for
+    results inside the contexts that `lenders` make for the ids of their tasks.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, lenders: Sequence[Lender] = ()) -> None:
         self.storage = storage
         self.token = new_token()
         self.entered = 0
+        self.held = 0
+        self.is_given_up = False
+        self._lenders = lenders
         self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
@@ -92,6 +100,11 @@ class Client:
             self._running.cancel()
             await asyncio.wait([self._running])
             self._running = None
+
+    async def wait_until_closed(self) -> None:
+        """Wait until it is closed, or has failed."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         try:
@@ -135,8 +148,19 @@ class Client:
         return await self.storage.push_workflow(nodes)
 
     async def report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
-        """Publish the progress of a running task; see ``Storage.report``."""
-        return await self.storage.report(delivery.receipt, delivery.id, progress, reply)
+        """Publish the progress of a running task; see ``Storage.report``. May be awaited in any event loop.
+
+        Raises:
+            QueueUnavailable: the store could not be reached in time, or the client was closed.
+        """
+        if self._running is None or self._running.done():
+            raise QueueUnavailable("the application was closed")
+        loop = self._running.get_loop()
+        reporting = self.storage.report(delivery.receipt, delivery.id, progress, reply)
+        if loop is asyncio.get_running_loop():
+            return await reporting
+        # A plain function has a loop of its own in its thread, and the connections belong to ours.
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(reporting, loop))
 
     async def must_not_start(self, task_id: str, task: str) -> bool:
         """Whether a task that is about to start was cancelled, or revoked by its id or by its name."""
@@ -162,12 +186,18 @@ class Client:
             return await self._look_once(task_ids)
         waits: list[tuple[str, asyncio.Future[Record]]] = []
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as scope:
                 self.start_listening()
                 await self._listening.wait()
                 waits = [(task_id, self._wait(task_id)) for task_id in task_ids]
                 await self._look_at(task_ids if foreign else self._missed(task_ids), foreign)
-                return [await future for _, future in waits]
+                if not self._lenders or all(future.done() for _, future in waits):
+                    return [await future for _, future in waits]
+                async with self._lent(task_ids):
+                    records = [await future for _, future in waits]
+                    # The results are here; the wait for a slot to go on with is not the caller's.
+                    scope.reschedule(None)
+                return records
         except TimeoutError as error:
             if isinstance(error, ResultTimeout):
                 raise
@@ -176,6 +206,14 @@ class Client:
         finally:
             for task_id, future in waits:
                 self._stop_waiting(task_id, future)
+
+    @contextlib.asynccontextmanager
+    async def _lent(self, task_ids: Sequence[str]) -> AsyncIterator[None]:
+        """A context in which the caller waits for `task_ids`, and a worker may use what the caller holds."""
+        async with contextlib.AsyncExitStack() as stack:
+            for lender in tuple(self._lenders):
+                await stack.enter_async_context(lender(task_ids))
+            yield
 
     def _missed(self, task_ids: list[str]) -> list[str]:
         """Those of `task_ids` that need a look-up, because this client may have missed their announcements."""
@@ -211,7 +249,7 @@ class Client:
                 queue.put_nowait(record.progress)
             self._learn(task_id, record)
             last = b""
-            while (progress := await queue.get()) is not None:
+            while (progress := await self._next(queue, task_id)) is not None:
                 last = progress
                 yield progress
             verdict.result()
@@ -224,6 +262,12 @@ class Client:
             self._followers[task_id].remove(queue)
             if not self._followers[task_id]:
                 del self._followers[task_id]
+
+    async def _next(self, queue: asyncio.Queue[bytes | None], task_id: str) -> bytes | None:
+        if not self._lenders or not queue.empty():
+            return await queue.get()
+        async with self._lent([task_id]):
+            return await queue.get()
 
     # -- the loops
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ..core.clock import Clock
     from ..storage.protocol import Storage
-    from .client import Client
+    from .client import Client, Lender
 
 
 class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
@@ -20,6 +21,7 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
         super().__init__()
         self.clock = clock
         self._take_storage = take_storage
+        self._lenders: list[Lender] = []
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     async def open(self) -> Client:
@@ -39,19 +41,49 @@ class ClientPerLoop(dict[asyncio.AbstractEventLoop, "Client"]):
                     from .client import Client
 
                     self._forget_closed_loops()
-                    client = Client(self._take_storage())
+                    client = Client(self._take_storage(), self._lenders)
                     await client.open()
                     self[loop] = client
         return client
+
+    @contextlib.contextmanager
+    def lend_by(self, lender: Lender) -> Iterator[None]:
+        """Let every wait for a result, in any event loop, take place inside `lender` while the block runs."""
+        self._lenders.append(lender)
+        try:
+            yield
+        finally:
+            self._lenders.remove(lender)
 
     async def storage(self) -> Storage:
         """The storage of the running event loop's client; raises like ``open``."""
         return (await self.open()).storage
 
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[Client]:
+        """The client of the running event loop, which ``close`` leaves open until the block ends; raises like ``open``.
+
+        A task may close the application: its worker still needs the line for the verdict of that task.
+        """
+        client = await self.open()
+        client.held += 1
+        try:
+            yield client
+        finally:
+            client.held -= 1
+            if client.is_given_up:
+                await self.close()
+
     async def close(self) -> None:
-        """Close the client of the running event loop."""
-        client = self.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+        """Close the client of the running event loop, or let it be closed by the last one that holds it."""
+        loop = asyncio.get_running_loop()
+        client = self.get(loop)
+        if client is None:
+            return
+        if client.held:
+            client.is_given_up = True
+        else:
+            del self[loop]
             await client.close()
 
     def switch(self, take_storage: Callable[[], Storage], clock: Clock) -> None:

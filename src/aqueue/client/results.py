@@ -35,6 +35,18 @@ class Progress(NamedTuple):
     message: str = ""
 
 
+def read_progress(codec: Codec, task_id: str, data: bytes) -> Progress:
+    """A stored progress report.
+
+    Raises:
+        DecodeError: `data` is not one.
+    """
+    fields = codec.decode_value(data, "progress", task_id)
+    if not isinstance(fields, (list, tuple)) or len(fields) != len(Progress._fields):
+        raise DecodeError(f"a progress report of task {task_id} is malformed")
+    return Progress(*fields)
+
+
 class Sendable(Protocol[R_co]):
     """What can be enqueued: a call or a workflow. `R_co` is the type of the handle that ``enqueue`` returns."""
 
@@ -168,10 +180,7 @@ class Result(Generic[R_co]):
         """The progress reports of the task: its last one so far, and each further one until its verdict."""
         client = await self._source.clients.open()
         async for report in client.follow(self.id, not self.created):
-            fields = self._decoded(report, "progress")
-            if not isinstance(fields, (list, tuple)) or len(fields) != len(Progress._fields):
-                raise DecodeError(f"a progress report of task {self.id} is malformed")
-            yield Progress(*fields)
+            yield read_progress(self._source.codec, self.id, report)
 
     async def revoke(self, revoke_once: bool = True) -> None:
         """Keep the task from running, unless it runs already; see ``Huey.revoke``."""

@@ -11,13 +11,14 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import DecodeError
+from .outline import MOST_TEXT, is_large, outline, short_text
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from .codec import Codec
 
-MAX_TRACEBACK = 64 * 1024
+MAX_TRACEBACK = MOST_TEXT
 
 # The first bytes of an inherited error, and of one that the store reports. No JSON and no pickle begins with them.
 _INHERITED = b"\0of:"
@@ -26,12 +27,13 @@ _MACHINERY = frozenset({"aqueue", "anyio", "asyncio"})
 
 
 def describe_exception(exception: BaseException) -> tuple[str, str, str]:
-    """Class name, text and traceback of `exception`. Never raises, even where the methods of `exception` do."""
+    """Class name, text and traceback of `exception`, shortened if they are long.
+
+    Takes milliseconds, whatever `exception` holds, and never raises, even where the methods of `exception` do.
+    """
     name = type(exception).__qualname__
     try:
-        lines = "".join(
-            traceback.format_exception(type(exception), exception, _from_user_code(exception.__traceback__))
-        )
+        lines = traceback_text(exception, _from_user_code(exception.__traceback__))
     except BaseException as error:
         lines = f"{name} (its traceback raised {type(error).__qualname__})"
     if len(lines) > MAX_TRACEBACK:
@@ -39,10 +41,17 @@ def describe_exception(exception: BaseException) -> tuple[str, str, str]:
     return _clean(name), exception_text(exception), _clean(lines)
 
 
+def traceback_text(exception: BaseException, trace: TracebackType | None) -> str:
+    """`exception` with its traceback `trace`, or an outline of one that would take too long."""
+    if is_large(exception):
+        return outline(exception)
+    return "".join(traceback.format_exception(type(exception), exception, trace))
+
+
 def exception_text(exception: BaseException) -> str:
     """The repr of `exception`, shortened if it is long. Never raises, even where the repr does."""
     try:
-        text = repr(exception)
+        text = short_text(exception) if is_large(exception) else repr(exception)
     except BaseException as error:
         text = f"{type(exception).__qualname__} (its repr raised {type(error).__qualname__})"
     return _clean(text[:MAX_TRACEBACK])

@@ -359,6 +359,9 @@ class Storage(Protocol):
 
     # -- looking
 
+    async def now_ms(self) -> int:
+        """The instant on the clock of the store, which may differ from that of this machine."""
+
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         """What is known about each task; None for an id that the store does not know.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from ..exceptions import HueyException, TaskTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from contextvars import Context
 
     from ..core.message import Delivery, Message
     from .options import TaskOptions
@@ -176,6 +178,10 @@ class TaskRun(TaskView):
             logger.warning("Task %s could not report its progress: %s", self.id, error)
             return False
 
+    def progress_sync(self, done: float, total: float | None = None, message: str = "") -> bool:
+        """``progress`` for code that cannot await: a plain function as a task."""
+        return asyncio.run(self.progress(done, total, message))
+
 
 _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")
 
@@ -183,6 +189,11 @@ _current: ContextVar[TaskRun] = ContextVar("aqueue_current_task")
 def current_task() -> TaskRun | None:
     """The run that the calling code belongs to, also in the task's thread; None outside of a task."""
     return _current.get(None)
+
+
+def run_in(context: Context) -> TaskRun | None:
+    """The run that code in `context` belongs to; from any thread."""
+    return context.get(_current)
 
 
 def set_current_task(run: TaskRun) -> None:

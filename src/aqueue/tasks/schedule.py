@@ -36,6 +36,8 @@ Overlap: TypeAlias = Literal["skip", "queue", "parallel"]
 # A tick counts as missed after this time. A running worker and a responsive store need less.
 ON_TIME_MS = 10_000
 LARGEST_STEP = 100
+# Clocks of machines may differ by this much.
+_CLOCK_SKEW_MS = 60_000
 # How far back a validating function is asked for the latest minute that it accepts.
 _ASKED_FOR_MS = 24 * 3600 * 1000
 
@@ -120,6 +122,16 @@ class Schedule:
         while tick is not None and tick <= now_ms:
             yield tick
             tick = self.when.next_after(tick)
+
+    def is_ahead(self, after_ms: int, now_ms: int) -> bool:
+        """Whether ticks up to `after_ms` cannot have been fired by `now_ms`, so that the clock of a worker was wrong.
+
+        Beyond the next tick, that is: a clock that is a little fast fires that one early.
+        """
+        if after_ms <= now_ms + _CLOCK_SKEW_MS:
+            return False
+        next_ms = self.when.next_after(now_ms)
+        return next_ms is not None and next_ms < after_ms
 
     def tick(self, tick_ms: int) -> Call[Any]:
         """The call that a tick fires."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 SHORTEST_LEASE_SECONDS = 5.0
+SHORTEST_STALL_SECONDS = 5.0
 MOST_CONCURRENCY = 100_000
 MOST_TASKS = 1_000_000_000
+MOST_PORT = 65_535
 
 
 class WorkerKeywords(TypedDict, total=False):
@@ -31,6 +34,8 @@ class WorkerKeywords(TypedDict, total=False):
     max_crashes: int
     periodic: bool
     max_tasks: int | None
+    stall_timeout: float | timedelta | None
+    health_port: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +48,9 @@ class WorkerOptions:
     task stays with a worker that does not renew its lease. `shutdown_timeout` is how long running tasks may go on after
     the worker was asked to stop. `max_crashes` is how many deliveries of one task may end without a verdict. `periodic`
     is whether to enqueue periodic tasks when they are due, and `max_tasks` is the number of tasks after which to stop
-    (None: never).
+    (None: never). `stall_timeout` is how long the event loop may stand still before the worker ends its process, which
+    may not do anything else then (None: for ever). `health_port` is the TCP port on which it answers health checks
+    (None: it does not).
     """
 
     concurrency: int = 100
@@ -56,6 +63,8 @@ class WorkerOptions:
     max_crashes: int = 3
     periodic: bool = True
     max_tasks: int | None = None
+    stall_timeout: float | timedelta | None = None
+    health_port: int | None = None
 
     def __post_init__(self) -> None:
         _check_count("concurrency", self.concurrency, MOST_CONCURRENCY)
@@ -65,6 +74,8 @@ class WorkerOptions:
         _check_count("max_crashes", self.max_crashes, 1000)
         if self.max_tasks is not None:
             _check_count("max_tasks", self.max_tasks, MOST_TASKS)
+        if self.health_port is not None:
+            _check_count("health_port", self.health_port, MOST_PORT)
         if not isinstance(self.periodic, bool):
             raise TypeError(f"periodic must be True or False, not {self.periodic!r}")
         if self.queues is not None:
@@ -78,6 +89,10 @@ class WorkerOptions:
         if span_ms(self.lease, "lease") < SHORTEST_LEASE_SECONDS * 1000:
             raise ValueError(f"lease must be at least {SHORTEST_LEASE_SECONDS:g} seconds, not {self.lease!r}")
         span_ms(self.shutdown_timeout, "shutdown_timeout")
+        if self.stall_timeout is not None and self.stall_seconds < SHORTEST_STALL_SECONDS:
+            raise ValueError(
+                f"stall_timeout must be at least {SHORTEST_STALL_SECONDS:g} seconds, not {self.stall_timeout!r}"
+            )
 
     @property
     def most_children(self) -> int:
@@ -90,6 +105,11 @@ class WorkerOptions:
     @property
     def shutdown_seconds(self) -> float:
         return span_ms(self.shutdown_timeout, "shutdown_timeout") / 1000
+
+    @property
+    def stall_seconds(self) -> float:
+        """Infinity without a `stall_timeout`."""
+        return math.inf if self.stall_timeout is None else span_ms(self.stall_timeout, "stall_timeout") / 1000
 
 
 def _check_count(name: str, value: object, highest: int) -> None:

@@ -15,15 +15,15 @@ import platform
 import socket
 from typing import TYPE_CHECKING
 
-import orjson
-
 from .._version import __version__
 from ..core.clock import SystemClock
 from ..core.ids import new_token
 from ..core.message import DEFAULT_QUEUE
-from ..exceptions import HueyException
+from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
+from .execution.lending import Lending
+from .execution.overdue import Overdue
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -32,6 +32,8 @@ from .services.heartbeat import Heartbeat
 from .services.promoter import Promoter
 from .services.reclaimer import Reclaimer
 from .services.scheduler import Scheduler
+from .services.sign import SignOfLife
+from .services.watchdog import Watchdog
 from .threads import check_threads
 
 if TYPE_CHECKING:
@@ -59,7 +61,10 @@ class Worker:
         self.consumer = f"{socket.gethostname()}.{os.getpid()}.{new_token()}"
         self._held: dict[Receipt, HeldDelivery] = {}
         self._fetcher: Fetcher | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._watchdog: Watchdog | None = None
         self._stopping = False
+        self._is_cut_off = False
         self._interrupting = asyncio.Event()
         self.ready = asyncio.Event()
 
@@ -82,21 +87,32 @@ class Worker:
         self._interrupting.set()
         await self.stop()
 
+    def end_after(self, seconds: float) -> None:
+        """End this process if the event loop is blocked when `seconds` have passed, or later; from any thread.
+
+        For a process that was made for this worker: a blocked loop cannot stop the worker in any other way.
+        """
+        if self._watchdog is not None:
+            self._watchdog.end_after(seconds)
+
     async def run(self) -> None:
         """Work until stopped, until `max_tasks` were started or, in a burst, until nothing is left to do.
 
         Raises:
-            QueueUnavailable: the store cannot be reached at the start. Later outages are waited out.
-            ConfigurationError: a child process could not import a task with ``pool="process"``.
+            QueueUnavailable: the store cannot be reached at the start, or the connections were closed under the worker
+                (``Huey.immediate`` was set). Outages of the store are waited out.
+            ConfigurationError: a child process could not import a task with ``pool="process"``, or the port for health
+                checks cannot be used.
         """
         check_processes(self._parts.registry)
-        client = await self._parts.clients.open()
-        self._log_banner(await client.storage.describe())
-        await self._parts.hooks.run_startup()
-        try:
-            await self._serve(client)
-        finally:
-            await self._parts.hooks.run_shutdown()
+        with self._answering_health_checks():
+            async with self._parts.clients.held() as client:
+                self._log_banner(await client.storage.describe())
+                await self._parts.hooks.run_startup()
+                try:
+                    await self._serve(client)
+                finally:
+                    await self._parts.hooks.run_shutdown()
 
     async def _serve(self, client: Client) -> None:
         storage, clock, parts = client.storage, self._clock, self._parts
@@ -104,17 +120,34 @@ class Worker:
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
         dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
+        Overdue(dispatcher, runner)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, runner.slots, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
-        heartbeat = Heartbeat(intake, self._describe_self, self._held, dispatcher.lose, dispatcher.cancel_these)
+        watchdog = Watchdog(self._held, self.options.stall_seconds, lambda: heartbeat.beat_now())
+        sign = SignOfLife(
+            self.options,
+            self.queues,
+            self._held,
+            watchdog,
+            lambda: dispatcher.stuck + sum(slots.lost for slots in runner.slots),
+        )
+        heartbeat = Heartbeat(intake, sign.encoded, self._held, dispatcher.lose, dispatcher.cancel_these)
         self._fetcher = fetcher
+        self._heartbeat, self._watchdog = heartbeat, watchdog
+        lending = Lending(dispatcher, runner, self.options.concurrency)
         hearing = _hear(client, promoter, dispatcher, scheduler)
+        hearing.enter_context(watchdog)
+        hearing.enter_context(parts.clients.lend_by(lending.while_waiting))
         try:
             async with asyncio.TaskGroup() as serving:
-                services = [serving.create_task(settler.run()), serving.create_task(heartbeat.run())]
+                services = [
+                    serving.create_task(settler.run()),
+                    serving.create_task(heartbeat.run()),
+                    serving.create_task(self._end_with(client)),
+                ]
                 async with asyncio.TaskGroup() as supplying:
                     suppliers = [supplying.create_task(promoter.run()), supplying.create_task(reclaimer.run())]
                     if self.options.periodic:
@@ -134,6 +167,14 @@ class Worker:
             await runner.close()
         with contextlib.suppress(HueyException):
             await storage.retire(self.consumer)
+        if self._is_cut_off:
+            raise QueueUnavailable("the connections of the application were closed under its worker")
+
+    async def _end_with(self, client: Client) -> None:
+        """Interrupt the worker when its line to the store is gone: it can neither get tasks nor settle them."""
+        await client.wait_until_closed()
+        self._is_cut_off = True
+        await self.interrupt()
 
     async def _finish(self, dispatcher: Dispatcher, settler: Settler) -> None:
         """Give back waiting tasks, let running ones finish within `shutdown_timeout`, and settle them all."""
@@ -162,19 +203,28 @@ class Worker:
         except TimeoutError:
             logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
 
-    def _describe_self(self) -> bytes:
-        """What ``aqueue info`` shows about this worker."""
-        return orjson.dumps(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "version": __version__,
-                "queues": self.queues,
-                "concurrency": self.options.concurrency,
-                "running": len(self._held),
-                "lease_ms": self.options.lease_ms,
-            }
-        )
+    def _answering_health_checks(self) -> contextlib.AbstractContextManager[None]:
+        port = self.options.health_port
+        if port is None:
+            return contextlib.nullcontext()
+        from .services.health import answer_health_checks
+
+        return answer_health_checks(port, {"/live": self._why_not_live, "/ready": self._why_not_ready})
+
+    def _why_not_live(self) -> str:
+        """What is wrong with this process; '' if it only needs time. From any thread."""
+        stall = None if self._watchdog is None else self._watchdog.stall
+        return "" if stall is None else f"the event loop is {stall}"
+
+    def _why_not_ready(self) -> str:
+        """Why this worker does not take tasks; '' if it does. From any thread."""
+        if self._stopping:
+            return "the worker is stopping"
+        if self._heartbeat is None or not self.ready.is_set():
+            return "the worker is starting"
+        if self._heartbeat.silence_seconds * 1000 > self.options.lease_ms:
+            return f"the store has not answered for {self._heartbeat.silence_seconds:.0f} s"
+        return self._why_not_live()
 
     def _when(self, name: str) -> str:
         """The part of the banner that says when a periodic task is due."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import Huey, MemoryHuey
+from aqueue import Huey, MemoryHuey, every
 from aqueue.app.doctor import MOST_FINDINGS
 from aqueue.storage.admin import Finding
+from aqueue.tasks.schedule import ScheduleState
 from aqueue.testing.conformance.harness import keeper_of, pull
 
 from ...tour.running import running
@@ -54,6 +55,17 @@ async def test_a_task_in_no_place_is_a_fault(huey: Huey) -> None:
     diagnosis = await huey.doctor()
     assert not diagnosis.is_healthy
     assert diagnosis.findings == [Finding("lost", result.id, "is queued, and in no place")]
+
+
+async def test_a_schedule_that_a_fast_clock_has_silenced_is_worth_a_warning(huey: Huey) -> None:
+    @huey.periodic_task(every(minutes=1), name="sweep")
+    async def sweep() -> None: ...
+
+    storage = (await huey._parts.clients.open()).storage
+    ahead = ScheduleState(await storage.now_ms() + 7_230_000).encoded("sweep", huey._parts.codec)
+    await storage.advance("sweep", b"", ahead, [])
+    [warning] = (await huey.doctor()).warnings
+    assert "'sweep' was fired up to 120 minutes ahead" in warning
 
 
 async def test_findings_are_told_up_to_a_number(huey: Huey) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aqueue import Huey, JSONSerializer, MemoryHuey, ResultInfo, State
+from aqueue import Huey, JSONSerializer, MemoryHuey, Progress, ResultInfo, State, TaskRun
 from aqueue.core.message import Envelope
 
 from ...tour.running import running
@@ -69,6 +70,32 @@ async def test_a_running_task_is_told_with_its_worker(huey: Huey) -> None:
     ]
     assert all(task.lease_until > datetime.now(UTC) for task in seen)
     assert await huey.queues.running() == []
+
+
+async def test_tasks_that_run_longest_come_first_with_their_progress(huey: Huey) -> None:
+    may_end = asyncio.Event()
+
+    @huey.task(name="slow", context=True)
+    async def slow(label: str, *, task: TaskRun) -> None:
+        await task.progress(1, 4, label)
+        await may_end.wait()
+
+    async with running(huey):
+        before = datetime.now(UTC)
+        results = [await slow.enqueue(label) for label in ("first", "second", "third")]
+        for result in results:
+            await anext(result.progress())
+        told = await huey.queues.running()
+        assert [task.progress for task in told] == [Progress(1, 4, label) for label in ("first", "second", "third")]
+        instants = [task.started for task in told if task.started is not None]
+        assert instants == sorted(instants)
+        assert before - timedelta(seconds=0.1) <= instants[0] <= datetime.now(UTC)
+        assert await huey.queues.running(1) == told[:1]
+        assert await huey.queues.running(older_than=60) == []
+        assert len(await huey.queues.running(older_than=timedelta(milliseconds=1))) == 3
+        may_end.set()
+        for result in results:
+            await result.get(timeout=10)
 
 
 async def test_a_node_that_waits_for_others_is_told_with_its_own_arguments(huey: Huey) -> None:

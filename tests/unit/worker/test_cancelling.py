@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from aqueue import CancelExecution, Huey, MemoryHuey, State, TaskException, TaskRun
@@ -88,6 +90,92 @@ async def test_a_body_that_swallows_the_cancellation_keeps_its_one_verdict(bench
         assert await verdict_of(bench, task_id) is State.DONE
     assert not await bench.storage.cancel(task_id, b"", 60_000, "")
     assert bench.storage.settled == [bench.storage.settled[0]]
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aqueue.worker.execution.overdue.GRACE_SECONDS", 0.05)
+
+
+class Clinging:
+    """A task that goes on after its cancellation, until it may end."""
+
+    def __init__(self, huey: Huey, **options: Any) -> None:
+        self.may_end = asyncio.Event()
+        self.begun = self.ended = 0
+
+        @huey.task(name="cling", **options)
+        async def cling() -> str:
+            self.begun += 1
+            while not self.may_end.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self.may_end.wait()
+            self.ended += 1
+            return "too late"
+
+        self.task = cling
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_body_that_goes_on_after_its_timeout_gets_its_verdict_and_keeps_its_slot(
+    huey: Huey, caplog: pytest.LogCaptureFixture
+) -> None:
+    clinging = Clinging(huey, timeout=0.05)
+    heard: list[Any] = []
+
+    @huey.post_execute()
+    def after(task: TaskRun, value: Any, exception: BaseException | None) -> None:
+        heard.append((task.name, value, type(exception).__name__))
+
+    async def says_one_is_stuck() -> bool:
+        [known] = await huey.queues.workers()
+        return bool(orjson.loads(known.description)["stuck"] == 1)
+
+    async with running(huey, concurrency=2) as worker:
+        result = await clinging.task.enqueue()
+        with pytest.raises(TaskException, match=r"timeout 0\.05s"):
+            await result.get(timeout=5)
+        assert worker._fetcher is not None
+        dispatcher = worker._fetcher._dispatcher
+        await until(lambda: not dispatcher.is_busy and not dispatcher.held)
+        assert (dispatcher.stuck, dispatcher.free, clinging.ended) == (1, 1, 0)
+        assert worker._heartbeat is not None
+        worker._heartbeat.beat_now()
+        await until(says_one_is_stuck)
+        clinging.may_end.set()
+        await until(lambda: (dispatcher.stuck, dispatcher.free) == (0, 2))
+        assert clinging.ended == 1
+        with pytest.raises(TaskException, match=r"timeout 0\.05s"):
+            await huey.result(result.id).get(timeout=5)
+    assert heard == [("cling", None, "TaskTimeout")]
+    assert "cling) goes on 0.05 s after it was stopped (TaskTimeout" in caplog.text
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_body_that_goes_on_after_its_timeout_is_retried_beside_it(huey: Huey) -> None:
+    clinging = Clinging(huey, timeout=0.05, retries=1)
+    async with running(huey, concurrency=2) as worker:
+        result = await clinging.task.enqueue()
+        with pytest.raises(TaskException) as caught:
+            await result.get(timeout=5)
+        assert (caught.value.metadata["attempt"], clinging.begun, clinging.ended) == (2, 2, 0)
+        # Both slots are lost, and a worker that is asked to stop does not wait for them.
+        assert worker._fetcher is not None
+        assert worker._fetcher._dispatcher.free == 0
+        clinging.may_end.set()
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_body_that_goes_on_after_its_cancellation_is_cancelled_for_callers(huey: Huey) -> None:
+    clinging = Clinging(huey)
+    async with running(huey, concurrency=2):
+        result = await clinging.task.enqueue()
+        await until(lambda: clinging.begun == 1)
+        assert await result.cancel()
+        with pytest.raises(TaskException) as caught:
+            await result.get(timeout=5)
+        assert caught.value.state == "cancelled"
+        clinging.may_end.set()
 
 
 async def test_an_error_on_the_way_out_does_not_hide_the_cancellation(bench: Bench) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -123,3 +125,24 @@ async def test_a_short_lease_of_one_takes_no_running_task_from_the_other(huey: H
                 stage.may_end.set()
                 await held.get(timeout=30)
     assert len(stage.begun) == 2
+
+
+async def test_they_share_plain_calls_that_neither_has_threads_for(huey: Huey) -> None:
+    ran: Counter[str] = Counter()
+    may_end = threading.Event()
+
+    @huey.task
+    def plain() -> bool:
+        run = current_task()
+        assert run is not None
+        ran[run.delivery.receipt.consumer] += 1
+        return may_end.wait(20)
+
+    results = await huey.enqueue_many([plain.s() for _ in range(64)])
+    async with working(huey, "default"), working(huey, "default"):
+        # Each has its sixteen threads busy before anything ends: none waits for a worker that has no thread for it.
+        await until(lambda: ran.total() == 32)
+        assert list(ran.values()) == [16, 16]
+        may_end.set()
+        assert await results == [True] * 64
+    assert min(ran.values()) >= 24

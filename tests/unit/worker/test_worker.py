@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
 import sys
 import threading
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +73,87 @@ async def test_events_come_in_hueys_order(huey: Huey) -> None:
     async with running(huey):
         assert await (await work.enqueue()).get(timeout=5) == 5
     assert events == ["before", "enter", "body", "leave", ("after", 5, None, State.DONE)]
+
+
+async def test_a_worker_holds_its_line_when_a_task_closes_the_application(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task
+    async def close() -> str:
+        async with huey:
+            pass
+        await huey.close()
+        return "closed"
+
+    worker = huey.create_worker()
+    working = asyncio.create_task(worker.run())
+    await worker.ready.wait()
+    assert await (await close.enqueue()).get(timeout=5) == "closed"
+    assert await (await close.enqueue()).get(timeout=5) == "closed"
+    await worker.stop()
+    await working
+    assert not huey._parts.clients, "it is closed at last"
+
+
+async def test_a_worker_whose_line_is_gone_ends(huey: Huey) -> None:
+    worker = huey.create_worker()
+    working = asyncio.create_task(worker.run())
+    await worker.ready.wait()
+    huey.immediate = True
+    with pytest.raises(QueueUnavailable, match="closed under its worker"):
+        await asyncio.wait_for(working, 10)
+
+
+async def test_a_plain_function_reports_its_progress_while_the_worker_is_busy(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task(context=True)
+    def climb(*, task: TaskRun) -> list[bool]:
+        return [task.progress_sync(1, 2), asyncio.run(task.progress(2, 2))]
+
+    @huey.task
+    async def quick() -> None: ...
+
+    async with running(huey):
+        climbing = [await climb.enqueue() for _ in range(4)]
+        beside = await huey.enqueue_many([quick.s() for _ in range(50)])
+        assert [step.done async for step in climbing[0].progress()][-1:] == [2]
+        assert [await result.get(timeout=5) for result in climbing] == [[True, True]] * 4
+        await beside.get(timeout=5)
+
+
+async def test_plain_functions_that_wait_for_a_thread_do_not_time_out(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task(timeout=0.4)
+    def work(number: int) -> int:
+        time.sleep(0.05)
+        return number
+
+    async with running(huey, threads=2):
+        # The last one waits longer than any may run.
+        results = await huey.enqueue_many([work.s(number) for number in range(20)])
+        assert await results.get(timeout=20) == list(range(20))
+
+
+async def test_an_idle_worker_starts_at_once_what_another_thread_enqueues(huey_on_any_store: Huey) -> None:
+    huey = huey_on_any_store
+
+    @huey.task
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    def seconds_for(number: int) -> float:
+        began = time.monotonic()
+        assert add.enqueue_sync(number, 1).get(timeout=10) == number + 1
+        return time.monotonic() - began
+
+    async with running(huey):
+        # The first call starts the thread of `huey.sync`.
+        await asyncio.to_thread(seconds_for, 0)
+        seconds = [await asyncio.to_thread(seconds_for, number) for number in range(5)]
+    await asyncio.to_thread(huey.sync.close)
+    assert statistics.median(seconds) < 0.2
 
 
 async def test_events_of_a_retry_come_once_per_attempt(huey: Huey) -> None:

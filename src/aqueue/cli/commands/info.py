@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ... import Huey, __version__
+from ...app.signs import blocked, described
 from ...storage.admin import EVERYTHING
 from ...storage.protocol import QueueDepth
 from .. import outcome
@@ -123,18 +125,20 @@ def _empty(paused: set[str], depths: Iterable[QueueDepth]) -> list[QueueDepth]:
 def worker_facts(workers: Iterable[WorkerInfo]) -> list[dict[str, Any]]:
     """The facts about each worker: those of the store, and the worker's own description."""
     return [
-        {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **_described(worker.description)}
+        {"consumer": worker.consumer, "seen_ms": worker.seen_ms, **described(worker)}
         for worker in sorted(workers, key=lambda worker: worker.consumer)
     ]
 
 
-def _described(description: bytes) -> dict[str, Any]:
-    """A worker's own description; empty if this version cannot read it."""
-    try:
-        described = json.loads(description)
-    except ValueError:
-        return {}
-    return described if isinstance(described, dict) else {}
+def trouble(row: dict[str, Any]) -> str:
+    """What a table says about a worker that is not well: it is blocked, or some of its slots are lost."""
+    stuck = row.get("stuck")
+    return ", ".join(filter(None, [blocked_now(row), f"{stuck} stuck" if stuck else ""]))
+
+
+def blocked_now(row: dict[str, Any]) -> str:
+    """What a table says about a worker whose event loop is blocked."""
+    return blocked(row, int(time.time() * 1000))
 
 
 def _page(facts: dict[str, Any]) -> str:
@@ -159,10 +163,11 @@ def _page(facts: dict[str, Any]) -> str:
             row.get("running", "?"),
             ",".join(row.get("queues", "?")),
             f"{span(row['seen_ms'])} ago",
+            trouble(row),
         )
         for row in facts["workers"]
     ]
     lines += ["everything is paused"] if EVERYTHING in facts["paused"] else []
     lines += ["", *(table(("QUEUE", "READY", "RUNNING", "SCHEDULED", "OLDEST", ""), queues) or ["no queues yet"])]
-    lines += ["", *(table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
+    lines += ["", *(table(("WORKER", "PID", "RUNNING", "QUEUES", "SEEN", ""), workers) or ["no workers"])]
     return "\n".join(lines)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..parameters import count, queue_name
-from ..tables import call, from_now, plain, span, table
+from ..parameters import count, duration, queue_name
+from ..tables import call, cut, from_now, plain, span, table
 from ..target import app_option, find_app, find_store, store_options
-from .info import json_option, worker_facts
+from .info import json_option, trouble, worker_facts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ... import Huey, Task, TaskInfo
 
 _Row = tuple[Any, ...]
+
+_LONGEST_PROGRESS = 30
 
 _list_options = (
     click.argument("word", metavar="[APP]", required=False),
@@ -68,14 +70,18 @@ def waiting(queue: str | None, limit: int, as_json: bool, **target: Any) -> None
 
 
 @_lists_tasks
-def running(queue: str | None, limit: int, as_json: bool, **target: Any) -> None:
-    """List the tasks that workers hold.
+@click.option(
+    "--older-than", type=duration(), default=0.0, metavar="DURATION", help="Only tasks that have run for this long."
+)
+def running(queue: str | None, older_than: float, limit: int, as_json: bool, **target: Any) -> None:
+    """List the tasks that workers hold, those first that have run longest.
 
     LEASE says when another worker takes the task over, unless the one that holds it renews the lease.
     """
     huey = find_store(**target)
-    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "LEASE")
-    _show(huey, huey.queues.running(limit, queue=queue), _running_count(huey, queue), as_json, head, _running_row)
+    head = ("ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "TIME", "PROGRESS", "LEASE", "")
+    listing = huey.queues.running(limit, queue=queue, older_than=older_than)
+    _show(huey, listing, _running_count(huey, queue, older_than), as_json, head, _running_row)
 
 
 @click.command()
@@ -121,10 +127,11 @@ def workers(as_json: bool, **target: Any) -> None:
             row.get("concurrency", "?"),
             ",".join(row.get("queues", "?")),
             f"{span(row['seen_ms'])} ago",
+            trouble(row),
         )
         for row in found
     ]
-    head = ("WORKER", "VERSION", "RUNNING", "CONCURRENCY", "QUEUES", "SEEN")
+    head = ("WORKER", "VERSION", "RUNNING", "CONCURRENCY", "QUEUES", "SEEN", "")
     click.echo("\n".join(table(head, rows) or ["no workers"]))
 
 
@@ -142,8 +149,7 @@ def _show(
 
     found, total = asyncio.run(look())
     if as_json:
-        rows = [plain(asdict(task)) for task in found]
-        click.echo(json.dumps({"total": total, "tasks": rows}))
+        click.echo(json.dumps({"total": total, "tasks": [_as_json(task) for task in found]}))
         return
     lines = table(head, [row_of(task) for task in found]) or ["none"]
     if len(found) < total:
@@ -155,7 +161,9 @@ async def _waiting_count(huey: Huey, queue: str | None) -> int:
     return len(await huey.queues.waiting(None, queue=queue))
 
 
-async def _running_count(huey: Huey, queue: str | None) -> int:
+async def _running_count(huey: Huey, queue: str | None, older_than: float) -> int:
+    if older_than:
+        return len(await huey.queues.running(None, queue=queue, older_than=older_than))
     return sum(depth.running for depth in await huey.queues.depths() if queue in {None, depth.queue})
 
 
@@ -175,7 +183,22 @@ def _waiting_row(task: TaskInfo) -> _Row:
 
 def _running_row(task: TaskInfo) -> _Row:
     lease = from_now(task.lease_until) if task.lease_until else "-"
-    return task.id, _name(task), _call(task), task.queue, task.attempt, task.worker, lease
+    where = (task.queue, task.attempt, task.worker)
+    return task.id, _name(task), _call(task), *where, *how_far(task), lease, task.note
+
+
+def how_far(task: TaskInfo) -> tuple[str, str]:
+    """For how long a task has run, and how far it said it is."""
+    time = from_now(task.started).removesuffix(" ago") if task.started else "-"
+    if task.progress is None:
+        return time, "-"
+    done, total, message = task.progress
+    share = f"{done:g}" if total is None else f"{done:g}/{total:g}"
+    return time, cut(f"{share} {message}".rstrip(), _LONGEST_PROGRESS)
+
+
+def _as_json(task: TaskInfo) -> dict[str, Any]:
+    return {**plain(asdict(task)), "progress": None if task.progress is None else task.progress._asdict()}
 
 
 def _name(task: TaskInfo) -> str:

@@ -16,7 +16,8 @@ from ...storage.admin import EVERYTHING
 from ..parameters import count, duration
 from ..tables import call, cut, from_now, span, table
 from ..target import find_store, store_options
-from .info import worker_facts
+from .info import trouble, worker_facts
+from .listing import how_far
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,13 +105,17 @@ def _page(huey: Huey, view: _View, before: _View | None) -> list[str]:
             f"{worker.get('running', '?')}/{worker.get('concurrency', '?')}",
             ",".join(worker.get("queues", "?")),
             f"{span(worker['seen_ms'])} ago",
+            trouble(worker),
         )
         for worker in view.workers
     ]
-    lines += ["", *(table(("WORKER", "RUNNING", "QUEUES", "SEEN"), workers) or ["no workers"])]
-    running = [(task.id, task.name or "?", call(task.args, task.kwargs), task.worker) for task in view.running]
+    lines += ["", *(table(("WORKER", "RUNNING", "QUEUES", "SEEN", ""), workers) or ["no workers"])]
+    running = [
+        (task.id, task.name or "?", call(task.args, task.kwargs), task.worker, *how_far(task), task.note)
+        for task in view.running
+    ]
     if running:
-        lines += ["", *table(("RUNNING", "TASK", "ARGUMENTS", "WORKER"), running)]
+        lines += ["", *table(("RUNNING", "TASK", "ARGUMENTS", "WORKER", "TIME", "PROGRESS", ""), running)]
     letters = [
         (letter.id, letter.name or "?", from_now(letter.died), cut(str(letter.metadata.get("error", ""))))
         for letter in view.letters

@@ -11,7 +11,14 @@ import click
 
 from ...core.message import DEFAULT_QUEUE
 from ...worker.logs import FORMATS, LEVELS, configure_logging
-from ...worker.options import MOST_CONCURRENCY, MOST_TASKS, SHORTEST_LEASE_SECONDS, WorkerOptions
+from ...worker.options import (
+    MOST_CONCURRENCY,
+    MOST_PORT,
+    MOST_TASKS,
+    SHORTEST_LEASE_SECONDS,
+    SHORTEST_STALL_SECONDS,
+    WorkerOptions,
+)
 from ..parameters import count, duration, queue_names, variable_option
 from ..process.shutdown import Steps
 from ..target import app_option, app_spec, find_app
@@ -82,6 +89,12 @@ _DEFAULTS = WorkerOptions()
     help="How long running tasks may take to finish after a stop.",
 )
 @variable_option(
+    "--stall-timeout",
+    type=duration(SHORTEST_STALL_SECONDS),
+    metavar="DURATION",
+    help="End a worker process whose event loop was blocked for this long.  [default: never]",
+)
+@variable_option(
     "--max-tasks",
     type=count(1, MOST_TASKS),
     metavar="NUMBER",
@@ -89,9 +102,16 @@ _DEFAULTS = WorkerOptions()
 )
 @variable_option("--no-periodic", is_flag=True, help="Leave periodic tasks to other workers.")
 @variable_option(
+    "--health-port",
+    type=count(1, MOST_PORT),
+    metavar="PORT",
+    help="Answer GET /live and /ready on this port of every interface.",
+)
+@variable_option(
     "--log-level", type=click.Choice(LEVELS, case_sensitive=False), default="info", help="For aqueue's records."
 )
 @variable_option("--log-format", type=click.Choice(FORMATS, case_sensitive=False), default="plain")
+@variable_option("--no-log-task", is_flag=True, help="Do not say in log records during which task they were logged.")
 @click.option("--lifeline", type=int, hidden=True)
 def worker(
     word: str | None,
@@ -100,6 +120,7 @@ def worker(
     queues: tuple[tuple[str, ...], ...],
     log_level: str,
     log_format: str,
+    no_log_task: bool,
     lifeline: int | None,
     **options: Any,
 ) -> int:
@@ -114,13 +135,16 @@ def worker(
     names = [name for group in queues for name in group]
     options["queues"] = tuple(dict.fromkeys(names)) or None
     if processes > 1:
-        configure_logging(log_level, log_format)
+        if options["health_port"] is not None:
+            raise click.UsageError("--health-port is for one worker process, and --processes asks for more")
+        configure_logging(log_level, log_format, task_fields=False)
         _warn_of_repeated(names)
         arguments = [app_spec(word, app), "--processes", "1", "--log-level", log_level, "--log-format", log_format]
+        arguments += ["--no-log-task"] if no_log_task else []
         return _supervise([*arguments, *_as_arguments(options)], processes, options, steps)
     parent = None if lifeline is None else _hold_on_to(lifeline)
     huey = find_app(word, app)
-    configure_logging(log_level, log_format)
+    configure_logging(log_level, log_format, task_fields=not no_log_task)
     _warn_of_repeated(names)
     _warn_of_undeclared(huey, options["queues"] or ())
     periodic = not options.pop("no_periodic")

@@ -50,16 +50,16 @@ async def _serve(huey: Huey, worker: Worker, steps: Steps, lifeline: Lifeline | 
 
     def handle(step: int) -> None:
         if step == 1:
-            patience = worker.options.shutdown_seconds
-            logger.info("Stopping: running tasks have %g s to finish (a second signal interrupts them)", patience)
+            logger.info("Stopping: running tasks have %g s to finish (a second signal interrupts them)", seconds)
             stopping.add(asyncio.ensure_future(worker.stop()))
         else:
             logger.info("Interrupting the running tasks (a third signal ends this process at once)")
             stopping.add(asyncio.ensure_future(worker.interrupt()))
 
-    steps.pass_to(handle, exit_at_last=True)
+    seconds = worker.options.shutdown_seconds
+    steps.pass_to(handle, exit_at_last=True, at_once=lambda: worker.end_after(seconds))
     if lifeline is not None:
-        lifeline.follow(steps, worker.options.shutdown_seconds + STOP_SLACK)
+        lifeline.follow(steps, seconds + STOP_SLACK)
     ready = asyncio.ensure_future(_tell_ready(worker, lifeline))
     try:
         await worker.run()

@@ -30,6 +30,7 @@ class Steps:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: Callable[[int], None] | None = None
         self._exit_at_last = False
+        self._at_once: Callable[[], None] | None = None
         self._signals = 0
         self._handled = 0
         # What each of our signals did before; also SIGINT, which asyncio handles in its own way for a while.
@@ -48,12 +49,15 @@ class Steps:
         self._catch(self._before.keys() - {signal.SIGINT})
         leave_signals_in_forks(self._receive, self._before)
 
-    def pass_to(self, handle: Callable[[int], None], *, exit_at_last: bool = False) -> None:
+    def pass_to(
+        self, handle: Callable[[int], None], *, exit_at_last: bool = False, at_once: Callable[[], None] | None = None
+    ) -> None:
         """From now on call `handle` with 1, 2 and 3, in the running event loop.
 
-        With `exit_at_last` the third step ends the process instead.
+        With `exit_at_last` the third step ends the process instead. Each step also calls `at_once`, in whatever thread
+        it is taken and even if the loop is blocked.
         """
-        self._handle, self._exit_at_last = handle, exit_at_last
+        self._handle, self._exit_at_last, self._at_once = handle, exit_at_last, at_once
         self._loop = asyncio.get_running_loop()
         # Again, because the application may have handlers of its own, from when it was imported.
         self._catch(self._before)
@@ -65,6 +69,8 @@ class Steps:
             os._exit(0)
         if step >= LAST and self._exit_at_last:
             os._exit(128 + signal.SIGTERM)
+        if self._at_once is not None:
+            self._at_once()
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._pass_on, min(step, LAST))
 

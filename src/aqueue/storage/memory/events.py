@@ -73,18 +73,27 @@ class WaitingPulls:
     """The pulls that wait for a task to get in line."""
 
     def __init__(self) -> None:
-        self._events: set[asyncio.Event] = set()
+        self._loops: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
         self.is_closed = False
 
     @contextlib.contextmanager
     def wake_by(self, event: asyncio.Event) -> Iterator[None]:
         """While the block runs, each `wake` sets `event`."""
-        self._events.add(event)
+        self._loops[event] = asyncio.get_running_loop()
         try:
             yield
         finally:
-            self._events.remove(event)
+            del self._loops[event]
 
     def wake(self) -> None:
-        for event in self._events:
-            event.set()
+        """Wake every pull; called in an event loop, which need not be theirs."""
+        if self._loops:
+            here = asyncio.get_running_loop()
+            # Copied, because pulls come and go in other threads meanwhile.
+            for event, loop in self._loops.copy().items():
+                if loop is here:
+                    event.set()
+                else:
+                    # Nobody waits in a loop that was closed.
+                    with contextlib.suppress(RuntimeError):
+                        loop.call_soon_threadsafe(event.set)

@@ -315,6 +315,9 @@ class MemoryStorage:
 
     # -- looking
 
+    async def now_ms(self) -> int:
+        return self._clock.now_ms()
+
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         self._forget_expired()
         tasks = [self._tasks.get(task_id) for task_id in task_ids]

@@ -65,12 +65,16 @@ class ServerInfo:
         version = f"Valkey {valkey}" if valkey else f"Redis {facts.get('redis_version', '(version unknown)')}"
         return Description("redis", str(self._address), version, durability, tuple(warnings))
 
+    async def now_ms(self) -> int:
+        seconds, micros = await self._server.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
     async def depths(self) -> list[QueueDepth]:
-        now, lanes = await self._now_ms(), await self.lanes()
+        now, lanes = await self.now_ms(), await self.lanes()
         return [await self._depth(queue, lanes.of((queue,)), now) for queue in lanes.queues]
 
     async def workers(self) -> list[WorkerInfo]:
-        now = await self._now_ms()
+        now = await self.now_ms()
         fields = await self._server.call("HGETALL", self._keys.workers)
         workers = []
         for consumer, sign in zip(fields[::2], fields[1::2], strict=True):
@@ -113,7 +117,3 @@ class ServerInfo:
         text = (await self._server.call("INFO")).decode("utf-8", "replace")
         pairs = (line.partition(":") for line in text.splitlines() if ":" in line)
         return {name: value for name, _, value in pairs}
-
-    async def _now_ms(self) -> int:
-        seconds, micros = await self._server.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000

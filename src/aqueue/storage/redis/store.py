@@ -194,6 +194,9 @@ class RedisStorage:
 
     # -- looking
 
+    async def now_ms(self) -> int:
+        return await self._info.now_ms()
+
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         records: list[Record | None] = []
         for batch in batches(task_ids):

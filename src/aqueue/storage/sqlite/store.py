@@ -189,6 +189,9 @@ class SqliteStorage:
 
     # -- looking
 
+    async def now_ms(self) -> int:
+        return self._clock.now_ms()
+
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         found: list[Record | None] = []
         for part in _parts(task_ids):

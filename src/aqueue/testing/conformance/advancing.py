@@ -175,6 +175,12 @@ async def check_a_step_that_fires_nothing_is_announced(harness: Harness) -> None
             await mailbox.expect(ScheduleChanged("daily"))
 
 
+async def check_the_store_says_what_time_it_is(harness: Harness) -> None:
+    async with opened(harness.make()) as storage:
+        before = harness.now_ms()
+        assert before - 60_000 < await storage.now_ms() < harness.now_ms() + 60_000
+
+
 CHECKS = (
     check_a_schedule_keeps_its_state,
     check_a_schedule_may_have_any_name,
@@ -186,4 +192,5 @@ CHECKS = (
     check_only_one_of_many_steps_from_a_state_is_made,
     check_a_step_wakes_waiting_pulls,
     check_a_step_that_fires_nothing_is_announced,
+    check_the_store_says_what_time_it_is,
 )

@@ -23,6 +23,7 @@ from ...core.lifecycle import (
     Unreadable,
     Unusable,
 )
+from ...core.outline import is_large, outline
 from ...exceptions import HueyException, RateLimitExceeded, TaskLockedException, TaskTimeout
 from ...signals import (
     SIGNAL_CANCELED,
@@ -116,9 +117,17 @@ def log_settlement(settlement: Settlement, report: RunReport, registry: Registry
         level = logging.INFO if isinstance(report.outcome, Blocked | RetryAsked) else logging.WARNING
         logger.log(level, "Task %s (%s) will be retried: %s", settlement.id, name, why)
     elif settlement.state is State.FAILED:
-        logger.error("Task %s (%s) failed", settlement.id, name, exc_info=exception)
+        _log_failure(settlement.id, name, exception)
     elif settlement.state is not State.QUEUED:
         logger.warning("Task %s (%s) is %s: %s", settlement.id, name, settlement.state, why)
+
+
+def _log_failure(task_id: str, name: str, exception: BaseException | None) -> None:
+    if exception is not None and is_large(exception):
+        # Whatever formats it would block the event loop.
+        logger.error("Task %s (%s) failed\n%s", task_id, name, outline(exception).rstrip())
+    else:
+        logger.error("Task %s (%s) failed", task_id, name, exc_info=exception)
 
 
 def _signals(outcome: Outcome, exception: BaseException | None, settlement: Settlement) -> Iterator[str]:

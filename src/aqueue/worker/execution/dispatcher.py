@@ -12,7 +12,9 @@ collections here only say where to find it:
 * `_waiting` and `_suspects`: without a slot, in the order of arrival. A delivery in the phase "waiting" is in one of
   them.
 * `_running`: in a slot. Also a delivery whose lease was lost, until its body has ended, because it still uses the slot.
+* `_stuck`: those in `_running` whose tasks have their verdict, while their bodies go on (see ``overdue``).
 * `_suspect`: the one suspect in a slot.
+* `_returning`: runs that lent out their slot (see ``lending``) and wait for another one, to go on.
 * `_overtaken`: ids of tasks that were cancelled while they were not here, at most `_MOST_OVERTAKEN`.
 
 A suspect is a delivery whose loss would be the end of its task: too many workers did not survive earlier ones. Only one
@@ -40,6 +42,7 @@ from collections import deque
 from random import Random
 from typing import TYPE_CHECKING
 
+from ...core.eager import start
 from ...core.failures import describe_exception
 from ...core.lifecycle import Cancelled, Settlement, State, decide, give_back, stopped
 from ...exceptions import CancelExecution
@@ -77,15 +80,21 @@ class Dispatcher:
         self._settler = settler
         self._parts = parts
         self._hooks = parts.hooks
-        self._concurrency = options.concurrency
         # The count of a suspect's delivery; none has the count 0.
         self._suspect_count = options.max_crashes if options.max_crashes > 1 else 0
+        # The slots: as many as `concurrency` says, and one for each run that has lent out its own.
+        self._slots = options.concurrency
         self.held = held
         self._random = Random()
         self._waiting: deque[HeldDelivery] = deque()
         self._suspects: deque[HeldDelivery] = deque()
         self._running: set[HeldDelivery] = set()
         self._suspect: HeldDelivery | None = None
+        self._stuck: set[HeldDelivery] = set()
+        self._concluding: set[asyncio.Task[None]] = set()
+        # Called with each delivery whose body was cancelled because its task was, and the error that it should raise.
+        self.on_stop: Callable[[Delivery, Exception], None] = _ignore
+        self._returning: deque[asyncio.Future[None]] = deque()
         self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
@@ -96,11 +105,11 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many more deliveries could start at once; below 0 if some wait."""
-        return self._concurrency - len(self._running) - len(self._waiting)
+        return self._slots - len(self._running) - len(self._waiting)
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return len(self._running) - len(self._stuck)
 
     @property
     def taken(self) -> int:
@@ -114,8 +123,13 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any delivery runs or waits."""
-        return bool(self._running or self._waiting or self._suspects)
+        """Whether any delivery runs or waits, except those that are stuck."""
+        return len(self._running) > len(self._stuck) or bool(self._waiting or self._suspects or self._concluding)
+
+    @property
+    def stuck(self) -> int:
+        """How many bodies occupy a slot although their tasks have a verdict."""
+        return len(self._stuck)
 
     async def wait_until_idle(self) -> None:
         while self.is_busy:
@@ -129,6 +143,28 @@ class Dispatcher:
     def nudge(self) -> None:
         """End every ``next_move``, because something else has changed."""
         self._moved.set()
+
+    def lend_slot(self) -> None:
+        """Let another run start, because one that runs waits for others."""
+        self._slots += 1
+        # Not now: the run may be in its first step, and is not among those that run before that ends.
+        asyncio.get_running_loop().call_soon(self._fill)
+
+    async def take_slot_back(self) -> None:
+        """Let one less start, and wait until the run that lent its slot can go on; no run that waits is before it."""
+        self._slots -= 1
+        if len(self._running) > self._slots:
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._returning.append(turn)
+            try:
+                await turn
+            finally:
+                if turn in self._returning:
+                    self._returning.remove(turn)
+
+    def take_slot_back_at_once(self) -> None:
+        """Let one less start: the run that lent its slot has ended, or goes on beside those that run."""
+        self._slots -= 1
 
     # -- in
 
@@ -148,9 +184,13 @@ class Dispatcher:
         return self._suspects if delivery.receipt.count == self._suspect_count else self._waiting
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._concurrency:
+        while self._returning and len(self._running) < self._slots + len(self._returning):
+            turn = self._returning.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        while self._waiting and len(self._running) < self._slots:
             self._spawn(self._waiting.popleft())
-        while self._suspects and self._suspect is None and len(self._running) < self._concurrency:
+        while self._suspects and self._suspect is None and len(self._running) < self._slots:
             self._suspect = self._suspects.popleft()
             self._spawn(self._suspect)
         self.nudge()
@@ -176,14 +216,20 @@ class Dispatcher:
 
     # -- one delivery
 
-    async def _execute(self, held: HeldDelivery) -> None:
+    async def _execute(self, held: HeldDelivery, report: RunReport | None = None) -> None:
         try:
-            report = await self._run(held.delivery)
+            if report is None:
+                report = await self._run(held.delivery)
+                if held.phase != "running":
+                    # Too late: see `conclude`.
+                    return
             if held.stop is not None:
                 report = self._as_stopped(held.delivery, held.stop, report)
             settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
             if settlement.state is not State.DONE:
                 log_settlement(settlement, report, self._parts.registry)
+                if settlement.state is State.QUEUED and report.run is None:
+                    self.started -= 1
             if self._hooks.post_execute or self._hooks.signals.receivers:
                 await self._settle_and_announce(held, settlement, report)
             else:
@@ -196,6 +242,22 @@ class Dispatcher:
             if held.phase != "handed over":
                 # The lease runs out, and the task runs again elsewhere or is found dead.
                 self.held.pop(held.delivery.receipt, None)
+
+    def conclude(self, held: HeldDelivery, report: RunReport) -> None:
+        """Settle a run that does not end by `report`. It keeps its slot, and its own report will not count."""
+        if held.task is None:
+            return
+        held.decide()
+        self._stuck.add(held)
+        held.task.add_done_callback(lambda _: self._stuck.discard(held))
+        task = start(self._execute(held, report))
+        self._concluding.add(task)
+        task.add_done_callback(self._note_conclusion)
+        self._note_end(held)
+
+    def _note_conclusion(self, task: asyncio.Task[None]) -> None:
+        self._concluding.discard(task)
+        self.nudge()
 
     async def _settle_and_announce(self, held: HeldDelivery, settlement: Settlement, report: RunReport) -> None:
         """Announce a retry before it can begin, and everything else once the store has it."""
@@ -261,6 +323,7 @@ class Dispatcher:
                 self._spawn(held)
             else:
                 held.cancel()
+                self.on_stop(held.delivery, CancelExecution("cancelled while it ran"))
         self.nudge()
 
     def interrupt_all(self) -> None:
@@ -285,3 +348,7 @@ class Dispatcher:
     def _give_back(self, held: HeldDelivery) -> None:
         held.hand_over()
         self._settler.put(give_back(held.delivery))
+
+
+def _ignore(delivery: Delivery, error: Exception) -> None:
+    """Nobody watches for bodies that go on."""

@@ -11,14 +11,13 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from anyio import CapacityLimiter, to_thread
-
 from ...core.clock import instant_ms, span_ms
 from ...core.failures import describe_exception
 from ...core.lifecycle import (
     Blocked,
     Cancelled,
     Expired,
+    Interrupted,
     Outcome,
     Raised,
     RetryAsked,
@@ -50,6 +49,8 @@ from .processes.failure import ChildRaised
 from .processes.pool import ProcessPool
 from .processes.target import target_of
 from .report import RunReport, encode_failure
+from .slots import NoSlot
+from .thread_pool import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from ...tasks.task import Task
     from ..options import WorkerOptions
     from .processes.target import Target
+    from .slots import Slots
 
 logger = logging.getLogger("aqueue.runner")
 
@@ -74,13 +76,14 @@ _NO_OPTIONS_TTL_MS = 24 * 3600 * 1000
 class Plan(NamedTuple):
     """How to run one task, composed once. `call` starts the body, with nothing around it that the task does not use.
 
-    `call_in_time` is the same for a run with a timeout.
+    `call_in_time` is the same for a run with a timeout. `slots` are those of its kind, None for a coroutine function.
     """
 
     task: Task[..., Any]
     call: Callable[[TaskRun], Awaitable[Any]]
     call_in_time: Callable[[TaskRun], Awaitable[Any]]
     policy: SettlementPolicy
+    slots: Slots | None
 
 
 class Runner:
@@ -105,7 +108,7 @@ class Runner:
         self._result_ttl_ms = parts.result_ttl_ms
         self._dead_ttl_ms = parts.dead_ttl_ms
         self._max_crashes = options.max_crashes
-        self._threads = CapacityLimiter(options.threads)
+        self._threads = ThreadPool(options.threads)
         self._processes = ProcessPool(options.most_children)
         self._clock = clock
         self._report = report
@@ -115,6 +118,18 @@ class Runner:
             _NO_RETRIES, _NO_OPTIONS_TTL_MS, linked=True, dead_ttl_ms=parts.dead_ttl_ms
         )
         self._plans: dict[str, Plan] = {}
+        # Called with each delivery whose body was cancelled because its time is up, and the error that it should raise.
+        self.on_stop: Callable[[Delivery, Exception], None] = _ignore
+
+    @property
+    def slots(self) -> tuple[Slots, Slots]:
+        """The slots of the kinds that need one: threads, and child processes."""
+        return self._threads.slots, self._processes.slots
+
+    def slots_of(self, name: str) -> Slots | None:
+        """The slots of the kind of a task that runs; None for a coroutine function."""
+        plan = self._plans.get(name)
+        return None if plan is None else plan.slots
 
     async def close(self) -> None:
         """End the child processes."""
@@ -147,7 +162,32 @@ class Runner:
         refused = refusal(delivery, message, is_revoked, problem, self._max_crashes, now_ms)
         if refused is not None:
             return self._refused(refused, delivery, policy, message.reply, run)
+        if plan.slots is not None:
+            return await self._run_in_slot(plan.slots, plan, policy, run)
         return RunReport(await self._outcome(plan, run), policy, message.reply, run)
+
+    async def _run_in_slot(self, slots: Slots, plan: Plan, policy: SettlementPolicy, run: TaskRun) -> RunReport:
+        """Run what needs a slot of its kind, or give it back to the store."""
+        try:
+            # What workers did not survive stays: the store counts that anew when it gets a delivery back.
+            async with slots.hold(may_turn_away=run.delivery.receipt.count == 1):
+                return RunReport(await self._outcome(plan, run), policy, run.message.reply, run)
+        except NoSlot:
+            if self._hooks.signals.receivers:
+                await self._say_that_it_has_waited(run)
+            return RunReport(Interrupted(), policy, run.message.reply)
+        except asyncio.CancelledError as error:
+            # Stopped while it waited for its slot.
+            return RunReport(self._raised(run, error), policy, run.message.reply, run)
+
+    def report_on(self, delivery: Delivery, error: Exception) -> RunReport:
+        """The report on a run that was stopped and does not end: that its body raised `error`."""
+        message, node = read_ready(self._codec, delivery.id, delivery.payload)
+        options = self._plans[message.task].task.declared.changed(**(message.overrides or {}))
+        policy = self._policy(options)._replace(linked=node.linked)
+        run = TaskRun(delivery, message, options, self._report_progress)
+        run.started = True
+        return RunReport(self._raised(run, error), policy, message.reply, run)
 
     async def _ask_whether_revoked(self, task_id: str, name: str) -> bool | None:
         """Whether the task must not start; None if the store does not say."""
@@ -173,8 +213,7 @@ class Runner:
         set_current_task(run)
         if self._hooks.pre_execute or self._hooks.signals.receivers:
             try:
-                if _has_waited(run.delivery):
-                    await self._hooks.signals.send(SIGNAL_ENQUEUED, run)
+                await self._say_that_it_has_waited(run)
                 await self._hooks.signals.send(SIGNAL_EXECUTING, run)
                 await self._hooks.run_pre_execute(run)
             except CancelExecution as error:
@@ -200,6 +239,11 @@ class Runner:
             return Returned(self._codec.encode_value(run.value, "result", run.message.id))
         except EncodeError as error:
             return self._raised(run, error, final=True)
+
+    async def _say_that_it_has_waited(self, run: TaskRun) -> None:
+        """Send ``SIGNAL_ENQUEUED`` with the first delivery of a task that waited for others in a workflow."""
+        if run.delivery.fence == 1 and run.delivery.payload.startswith(JOINED):
+            await self._hooks.signals.send(SIGNAL_ENQUEUED, run)
 
     def _raised(self, run: TaskRun, error: BaseException, final: bool = False) -> Raised:
         run.exception = error
@@ -233,14 +277,19 @@ class Runner:
             return None
         call = self._compose(task)
         # A call in a process measures its own time, which begins when the body starts in a child.
-        call_in_time = call if task.declared.pool == "process" else functools.partial(_in_time, call)
-        plan = Plan(task, call, call_in_time, self._policy(task.declared))
+        call_in_time = call if task.declared.pool == "process" else functools.partial(self._in_time, call)
+        plan = Plan(task, call, call_in_time, self._policy(task.declared), self._slots_for(task))
         self._plans[name] = plan
         return plan
 
     def _policy(self, options: TaskOptions) -> SettlementPolicy:
         ttl_ms = self._result_ttl_ms if options.result_ttl is None else span_ms(options.result_ttl, "result_ttl")
         return SettlementPolicy(options.policy, ttl_ms, options.results, dead_ttl_ms=self._dead_ttl_ms)
+
+    def _slots_for(self, task: Task[..., Any]) -> Slots | None:
+        if task.declared.pool == "process":
+            return self._processes.slots
+        return None if task.is_coroutine else self._threads.slots
 
     def _compose(self, task: Task[..., Any]) -> Callable[[TaskRun], Awaitable[Any]]:
         """A function that starts the body of `task`, with only what the task declared around it."""
@@ -256,24 +305,33 @@ class Runner:
                 return lambda run: function(*run.message.args, **run.message.kwargs)
             return lambda run: resource.await_call(function, run.args, run.kwargs)
         if resource is None:
-            return lambda run: self._in_thread(function, run.args, run.kwargs)
+            return lambda run: self._threads.call(function, run.args, run.kwargs)
         return lambda run: self._in_thread_inside(resource, function, run)
+
+    async def _in_time(self, call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
+        if run.options.timeout_s is None:
+            return await call(run)
+        try:
+            async with asyncio.timeout(None) as scope:
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(run.options.timeout_s, self._time_is_up, scope, run)
+                try:
+                    return await call(run)
+                finally:
+                    timer.cancel()
+        except TimeoutError as error:
+            if scope.expired():
+                raise _timed_out(run) from error
+            raise
+
+    def _time_is_up(self, scope: asyncio.Timeout, run: TaskRun) -> None:
+        scope.reschedule(asyncio.get_running_loop().time())
+        self.on_stop(run.delivery, _timed_out(run))
 
     async def _in_process(self, target: Target, run: TaskRun) -> Any:
         async with self._processes.running(target, run.delivery) as child:
             run.start_clock()
-            return self._codec.decode_value(await _in_time(child.finish, run), "result", run.id)
-
-    async def _in_thread(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        def call() -> Any:
-            try:
-                return function(*args, **kwargs)
-            except GeneratorExit as error:
-                # Out of a future, it would close the coroutines that await this one instead of raising in them.
-                raise RuntimeError("the function raised GeneratorExit") from error
-
-        # Nothing can stop a thread. A cancelled call leaves it behind, so that the task gets its verdict.
-        return await to_thread.run_sync(call, limiter=self._threads, abandon_on_cancel=True)
+            return self._codec.decode_value(await self._in_time(child.finish, run), "result", run.id)
 
     async def _in_thread_inside(self, resource: Resource, function: Callable[..., Any], run: TaskRun) -> Any:
         def call_or_hand_over() -> tuple[Any, Any]:
@@ -283,11 +341,11 @@ class Runner:
                 return None, resource.call_inside(manager, function, run.args, run.kwargs)
             return manager, None
 
-        manager, value = await self._in_thread(call_or_hand_over, (), {})
+        manager, value = await self._threads.call(call_or_hand_over, (), {})
         if manager is None:
             return value
         return await resource.await_inside(
-            manager, lambda *args, **kwargs: self._in_thread(function, args, kwargs), run.args, run.kwargs
+            manager, lambda *args, **kwargs: self._threads.call(function, args, kwargs), run.args, run.kwargs
         )
 
     async def _report_progress(self, run: TaskRun, progress: list[Any]) -> bool:
@@ -298,24 +356,17 @@ class Runner:
         return encode_failure(self._codec, description, run.delivery, run)
 
 
-def _has_waited(delivery: Delivery) -> bool:
-    """Whether this is the first delivery of a task that waited for others in a workflow."""
-    return delivery.fence == 1 and delivery.payload.startswith(JOINED)
-
-
 def _given_its_run(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with the current run as its argument ``task``."""
     return lambda *args, **kwargs: function(*args, **kwargs, task=current_task())
 
 
-async def _in_time(call: Callable[[TaskRun], Awaitable[Any]], run: TaskRun) -> Any:
-    try:
-        async with asyncio.timeout(run.options.timeout_s) as scope:
-            return await call(run)
-    except TimeoutError as error:
-        if scope.expired():
-            raise TaskTimeout(f"timeout {run.options.timeout_s}s") from error
-        raise
+def _timed_out(run: TaskRun) -> TaskTimeout:
+    return TaskTimeout(f"timeout {run.options.timeout_s}s")
+
+
+def _ignore(delivery: Delivery, error: Exception) -> None:
+    """Nobody watches for bodies that go on."""
 
 
 def _retry_asked(error: RetryTask) -> RetryAsked:

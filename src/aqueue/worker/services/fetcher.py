@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from ...exceptions import HueyException
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ...core.clock import Clock
     from ...core.message import Delivery
     from ...storage.protocol import Intake, Storage
     from ..execution.dispatcher import Dispatcher
     from ..execution.settler import Settler
+    from ..execution.slots import Slots
 
 logger = logging.getLogger("aqueue.worker")
 
@@ -35,6 +38,7 @@ class Fetcher:
         dispatcher: Dispatcher,
         settler: Settler,
         clock: Clock,
+        slots: Collection[Slots],
         burst: bool,
         most: int | None = None,
     ) -> None:
@@ -43,6 +47,7 @@ class Fetcher:
         self._dispatcher = dispatcher
         self._settler = settler
         self._clock = clock
+        self._slots = slots
         self._burst = burst
         self._most = most
         self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, intake.lease_ms // 3)
@@ -59,11 +64,13 @@ class Fetcher:
         unheard = False
         while not self._stopped.is_set():
             await self._wait_for_room()
+            if self._stopped.is_set():
+                break
             if self._left <= 0:
                 logger.info("Stopping, as asked to after %d tasks", self._dispatcher.taken)
                 break
             asked = self._clock.monotonic()
-            room = min(self._dispatcher.free, LARGEST_PULL, self._left)
+            room = min(self._dispatcher.free, self._places or LARGEST_PULL, self._left)
             try:
                 deliveries = await (self._adopt() if unheard else self._pull(room))
             except HueyException as error:
@@ -75,6 +82,8 @@ class Fetcher:
             unheard = (self._clock.monotonic() - asked) * 1000 >= self._intake.lease_ms
             if unheard:
                 continue
+            if len(deliveries) < room:
+                self._forget_crowds()
             self._take(deliveries)
             if len(deliveries) < room:
                 # The queues are empty: send verdicts first, because callers may wait for them.
@@ -91,6 +100,29 @@ class Fetcher:
         while not self._stopped.is_set() and self._dispatcher.free <= 0:
             await self._dispatcher.next_move()
         await self._settler.wait_until_below(_MOST_UNSETTLED)
+        crowded = [slots for slots in self._slots if slots.is_crowded]
+        if crowded or self._most is not None:
+            # What was taken a moment ago finds a place, or is turned away, in its first step.
+            await asyncio.sleep(0)
+        if crowded:
+            await self._wait_for_place()
+
+    @property
+    def _places(self) -> int:
+        """How many more runs fit into the kind that is crowded most, at most `LARGEST_PULL`."""
+        return max(min((slots.places for slots in self._slots if slots.is_crowded), default=LARGEST_PULL), 0)
+
+    async def _wait_for_place(self) -> None:
+        """Wait for a place in each crowded kind, but not long: tasks of other kinds may be in line behind those."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PAUSE_SECONDS):
+                while not self._places and not self._stopped.is_set():
+                    await self._dispatcher.next_move()
+
+    def _forget_crowds(self) -> None:
+        """Ask for as many as usual again: the line that a crowd came from has ended."""
+        for slots in self._slots:
+            slots.is_crowded = False
 
     async def _pull(self, room: int) -> list[Delivery]:
         return await self._intake.pull(room, self._wait_ms) if room > 0 else []

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ...exceptions import HueyException
@@ -45,7 +46,18 @@ class Heartbeat:
         self._held = held
         self._lose = lose
         self._cancel = cancel
-        self._stopped = threading.Event()
+        self._renewed = time.monotonic()
+        self._woken = threading.Event()
+        self._stopping = False
+
+    @property
+    def silence_seconds(self) -> float:
+        """For how long the store has not taken a sign of life; from any thread."""
+        return time.monotonic() - self._renewed
+
+    def beat_now(self) -> None:
+        """Beat at once, because something that `describe` says has changed; from any thread."""
+        self._woken.set()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -63,7 +75,8 @@ class Heartbeat:
         try:
             await ended.wait()
         finally:
-            self._stopped.set()
+            self._stopping = True
+            self._woken.set()
             # A renewal that is still under way would list this worker again after it has been retired.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PAUSE_SECONDS):
@@ -74,7 +87,11 @@ class Heartbeat:
         keeper = self._intake.lease_keeper()
         try:
             wait = 0.0
-            while not self._stopped.wait(wait):
+            while True:
+                self._woken.wait(wait)
+                self._woken.clear()
+                if self._stopping:
+                    break
                 # Copied in one step of the interpreter, because the loop changes it meanwhile.
                 receipts = list(self._held)
                 try:
@@ -88,6 +105,7 @@ class Heartbeat:
                     logger.exception("The heartbeat failed, and goes on")
                     wait = min(_PAUSE_SECONDS, interval)
                     continue
+                self._renewed = time.monotonic()
                 wait = interval
                 if lost:
                     self._in_loop(loop, self._lose, lost)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ...core.lifecycle import VERDICTS
@@ -121,6 +121,28 @@ class Scheduler:
             if known is not None:
                 served[name] = known
         self._served = served
+        await self._leave_the_future()
+
+    async def _leave_the_future(self) -> None:
+        """Go on from now with schedules whose ticks were fired by a clock that was ahead; else they would be silent."""
+        now_ms = self._clock.now_ms()
+        if any(each.schedule.is_ahead(each.after_ms, now_ms) for each in self._served.values()):
+            # Perhaps it is the clock of this machine that is wrong.
+            now_ms = await self._storage.now_ms()
+        for name, served in self._served.items():
+            if not served.schedule.is_ahead(served.after_ms, now_ms):
+                continue
+            logger.warning(
+                "The schedule %s was fired up to %s, by a worker whose clock was ahead. It goes on from now, %s.",
+                name,
+                *(datetime.fromtimestamp(ms / 1000, UTC).isoformat(" ", "seconds") for ms in (served.after_ms, now_ms)),
+            )
+            state = served.state._replace(after_ms=now_ms)
+            seen = state.encoded(name, self._codec)
+            if await self._storage.advance(name, served.seen, seen, []):
+                self._served[name] = _Served(served.schedule, seen, state, 0)
+            else:
+                self._changed.set()
 
     async def _meet(self, name: str, seen: bytes, after_ms: int) -> _Served | None:
         """Take in a schedule that is new or has changed, with its ticks up to `after_ms` settled."""

@@ -35,7 +35,7 @@ def test_what_waits_is_listed_in_the_order_of_turns(store: Shell) -> None:
     told = json.loads(store.run("pending", "app", "--json", "--limit", "1").out)
     assert told["total"] == 3
     [task] = told["tasks"]
-    assert list(task) == [*_FIELDS, "lease_until", "problem"]
+    assert list(task) == [*_FIELDS, "lease_until", "problem", "started", "progress", "note"]
     assert (task["id"], task["args"], task["state"]) == (high, [2, 3], "queued")
     assert datetime.fromisoformat(task["since"])
     assert "the first 1 of 3; --limit shows more" in store.run("pending", "app", "--limit", "1").out
@@ -61,6 +61,9 @@ def test_what_runs_is_listed_with_its_worker(store: Shell) -> None:
     assert f".{worker.process.pid}." in task["worker"]
     _, row = _rows(store.run("running", "app").out)
     assert (row[0], row[-3]) == (task_id, "in")
+    head, _ = store.run("running", "app", "--older-than", "1ms").out.splitlines()
+    assert head.split() == ["ID", "TASK", "ARGUMENTS", "QUEUE", "ATTEMPT", "WORKER", "TIME", "PROGRESS", "LEASE"]
+    assert store.run("running", "app", "--older-than", "1h").out == "none\n"
     [known] = json.loads(store.run("workers", "app", "--json").out)["workers"]
     assert (known["consumer"], known["pid"], known["concurrency"]) == (task["worker"], worker.process.pid, 100)
     assert known["consumer"] in store.run("workers", "app").out

@@ -312,6 +312,56 @@ def test_json_records_are_one_object_a_line(shell: Shell) -> None:
     assert 'raise ValueError("no stock")' in failed["exception"]
 
 
+TALKING = """
+import asyncio
+import logging
+
+from aqueue import Huey
+
+huey = Huey("shop")
+logger = logging.getLogger("shop")
+
+
+@huey.task(queue="mail")
+async def talk():
+    logger.warning("from the loop")
+    await asyncio.to_thread(logger.warning, "from a thread")
+
+
+@huey.task
+def talk_in_thread():
+    logger.warning("from a plain function")
+"""
+
+
+@pytest.mark.parametrize("configured", [False, True], ids=["by aqueue", "by the application"])
+def test_json_records_say_during_which_task_they_were_logged(shell: Shell, configured: bool) -> None:
+    lines = """
+from aqueue.worker.logs import JsonFormatter
+logging.basicConfig()
+logging.getLogger().handlers[0].setFormatter(JsonFormatter())
+"""
+    shell.write("app.py", TALKING + lines * configured)
+    ids = {shell.enqueue(name) for name in ("talk", "talk_in_thread")}
+    worker = shell.run("worker", "app", "--burst", "--log-format", "json")
+    records = [json.loads(line) for line in worker.err.splitlines()]
+    said = {record["message"]: record for record in records if record["logger"] == "shop"}
+    assert said.keys() == {"from the loop", "from a thread", "from a plain function"}
+    assert {record["task_id"] for record in said.values()} == ids
+    record = said["from a thread"]
+    assert (record["task"], record["queue"], record["attempt"]) == ("app.talk", "mail", 1)
+    assert record["worker"] in records[0]["message"]
+    assert "task_id" not in records[0]
+
+
+def test_records_may_leave_the_task_out(shell: Shell) -> None:
+    shell.write("app.py", TALKING)
+    shell.enqueue("talk")
+    worker = shell.run("worker", "app", "--burst", "--log-format", "json", "--no-log-task")
+    assert "from the loop" in worker.err
+    assert "task_id" not in worker.err
+
+
 def test_the_log_level_is_of_our_records_alone(shell: Shell) -> None:
     with (shell.directory / "app.py").open("a") as app:
         app.write("import logging\nlogging.getLogger('mine').info('hidden')\n")

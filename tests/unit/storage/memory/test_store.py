@@ -46,7 +46,7 @@ async def test_nothing_is_left_of_a_task_whose_result_has_expired() -> None:
         clock.advance(0.05)
         assert await storage.push([]) == []
     tables = storage._tables
-    left = tables.tasks, tables.ready, tables.lent, tables.scheduled, tables.expiring, storage._waiting._events
+    left = tables.tasks, tables.ready, tables.lent, tables.scheduled, tables.expiring, storage._waiting._loops
     assert not any(left)
 
 

@@ -40,6 +40,7 @@ from aqueue.core.lifecycle import (
 from aqueue.core.message import Delivery, Message, Receipt, as_input, joined
 from aqueue.tasks.workflow.inputs import NodeTerms, Passing, as_node
 from aqueue.testing import ManualClock
+from aqueue.worker.execution import thread_pool
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.options import WorkerOptions
 
@@ -152,10 +153,72 @@ async def test_no_more_threads_are_used_than_allowed(bench: Bench) -> None:
     def busy() -> bool:
         return may_end.wait(20)
 
-    runs = [asyncio.create_task(bench.run(busy)) for _ in range(12)]
-    await until(lambda: bench.runner._threads.statistics().tasks_waiting == 8)
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(8)]
+    await until(lambda: bench.runner.slots[0].waiting == 4)
     may_end.set()
-    assert [report.outcome for report in await asyncio.gather(*runs)] == [Returned(b"true")] * 12
+    assert [report.outcome for report in await asyncio.gather(*runs)] == [Returned(b"true")] * 8
+
+
+async def test_what_has_no_place_in_the_line_for_a_thread_goes_back_at_once(bench: Bench) -> None:
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    @bench.huey.task
+    async def coroutine() -> str:
+        return "has a slot"
+
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(8)]
+    await until(lambda: bench.runner.slots[0].waiting == 4)
+    turned_away = await bench.run(busy)
+    assert (turned_away.outcome, turned_away.run) == (Interrupted(), None)
+    assert bench.runner.slots[0].is_crowded
+    assert isinstance((await bench.run(coroutine)).outcome, Returned)
+    survivor = asyncio.create_task(bench.run(busy, count=2))
+    await until(lambda: bench.runner.slots[0].waiting == 5)
+    may_end.set()
+    assert [report.outcome for report in await asyncio.gather(*runs, survivor)] == [Returned(b"true")] * 9
+
+
+async def test_a_run_that_waits_for_a_thread_can_be_stopped(bench: Bench) -> None:
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(6)]
+    await until(lambda: bench.runner.slots[0].waiting == 2)
+    runs[5].cancel()
+    stopped = await runs[5]
+    assert isinstance(stopped.outcome, Raised)
+    assert stopped.outcome.exception is asyncio.CancelledError
+    assert bench.runner.slots[0].waiting == 1
+    may_end.set()
+    await asyncio.gather(*runs)
+
+
+async def test_the_time_of_a_plain_function_begins_when_it_has_a_thread(bench: Bench) -> None:
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    @bench.huey.task(timeout=0.2, context=True)
+    def hurry(task: TaskRun) -> str:
+        return "in time" if task.time_remaining > 0 else "late"
+
+    runs = [asyncio.create_task(bench.run(busy)) for _ in range(4)]
+    await until(lambda: bench.runner.slots[0].places == 4)
+    waiting = asyncio.create_task(bench.run(hurry))
+    # Longer than it may run.
+    await asyncio.wait([waiting], timeout=0.3)
+    may_end.set()
+    assert (await waiting).outcome == Returned(b'"in time"')
+    await asyncio.gather(*runs)
 
 
 # -- it raises
@@ -437,6 +500,47 @@ async def test_a_thread_without_end_is_abandoned_by_its_timeout(bench: Bench) ->
     assert report.outcome.exception.__name__ == "TaskTimeout"
 
 
+async def test_a_thread_that_was_left_behind_is_occupied_until_its_function_ends(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_pool, "_PATIENCE_SECONDS", 0)
+    [threads, _], may_end, begun = bench.runner.slots, threading.Event(), []
+
+    @bench.huey.task(name="endless", timeout=0.05)
+    def endless(number: int) -> None:
+        begun.append(number)
+        may_end.wait(20)
+
+    runs = [asyncio.create_task(bench.run(endless, number)) for number in range(8)]
+    # The first four time out and keep their threads; the others never begin here, and go back.
+    outcomes = [type((await run).outcome) for run in runs]
+    assert (outcomes, sorted(begun)) == ([Raised] * 4 + [Interrupted] * 4, [0, 1, 2, 3])
+    assert (threads.lost, threads.places) == (4, 0)
+    await until(lambda: "All 4 threads are occupied" in caplog.text)
+    assert caplog.text.count("endless (4)") == 1
+    assert (await bench.run(endless, 8)).outcome == Interrupted()
+    may_end.set()
+    await until(lambda: threads.lost == 0)
+    assert threads.places == 8
+    assert isinstance((await bench.run(endless, 9)).outcome, Returned)
+
+
+async def test_a_thread_that_was_left_behind_is_named(
+    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_pool, "_PATIENCE_SECONDS", 0)
+    may_end = threading.Event()
+
+    @bench.huey.task(name="endless", timeout=0.01)
+    def endless() -> None:
+        may_end.wait(20)
+
+    await bench.run(endless)
+    await until(lambda: "1 of 4 threads are occupied like that" in caplog.text)
+    assert "<TaskRun endless id=id attempt=1> goes on" in caplog.text
+    may_end.set()
+
+
 async def test_a_timeout_inside_the_body_is_not_taken_for_its_own(bench: Bench) -> None:
     @bench.huey.task(timeout=60)
     async def impatient() -> None:
@@ -646,9 +750,9 @@ async def test_each_run_knows_itself_and_no_other(bench: Bench, kind: str) -> No
     task = coroutine if kind == "coroutine" else plain
     payload = encode_message(Message("ignored", task.name, (), {}))
     rans = await asyncio.gather(
-        *(bench.runner.run(Delivery(f"t{number}", payload, Receipt("w", "p", "e", 1))) for number in range(20))
+        *(bench.runner.run(Delivery(f"t{number}", payload, Receipt("w", "p", "e", 1))) for number in range(8))
     )
-    assert [report.run.value for report in rans if report.run is not None] == [f"t{number}" for number in range(20)]
+    assert [report.run.value for report in rans if report.run is not None] == [f"t{number}" for number in range(8)]
     assert current_task() is None
 
 

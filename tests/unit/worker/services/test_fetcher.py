@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,8 @@ LEASE = LEASE_MS / 1000
 
 
 def fetcher_of(bench: Bench, burst: bool = False, most: int | None = None) -> Fetcher:
-    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.settler, bench.clock, burst, most)
+    slots = bench.runner.slots
+    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.settler, bench.clock, slots, burst, most)
 
 
 @pytest.fixture
@@ -91,6 +93,67 @@ async def test_a_pull_has_a_largest_size() -> None:
     async with bench.serving(fetcher_of(bench).run()):
         await bench.clock.wait_for_waiters()
     assert bench.storage.pulled == [LARGEST_PULL]
+
+
+async def test_it_asks_for_no_more_plain_tasks_than_fit(bench: Bench) -> None:
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    ids = [await bench.push(busy) for _ in range(40)]
+    async with bench.serving(fetcher_of(bench).run()):
+        # Four run, four wait, and two of the ten went back.
+        await until(lambda: bench.dispatcher.running == 8)
+        # It goes on to look whether there is anything behind them that needs no thread.
+        await until(lambda: bench.storage.pulled[1:2] == [2] and bench.dispatcher.running == 8)
+        may_end.set()
+        await until(lambda: bench.storage.settled and not bench.dispatcher.is_busy and not bench.settler.backlog)
+        returned = [each for batch in bench.storage.settled for each in batch if each.state is State.QUEUED]
+        assert 4 <= len(returned) <= 8
+    assert [await bench.state(task_id) for task_id in ids] == [State.DONE] * 40
+
+
+async def test_plain_tasks_that_fill_the_line_do_not_keep_others_from_running() -> None:
+    bench = Bench(concurrency=20)
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    @bench.huey.task
+    async def quick() -> None: ...
+
+    for _ in range(60):
+        await bench.push(busy)
+    last = await bench.push(quick)
+    async with bench.serving(fetcher_of(bench).run()):
+        async with asyncio.timeout(20):
+            while await bench.state(last) is not State.DONE:
+                await bench.dispatcher.next_move()
+        assert not may_end.is_set()
+        may_end.set()
+        await until(lambda: not bench.dispatcher.is_busy)
+
+
+async def test_what_was_turned_away_does_not_count_as_started() -> None:
+    bench = Bench(concurrency=20)
+    may_end = threading.Event()
+
+    @bench.huey.task
+    def busy() -> bool:
+        return may_end.wait(20)
+
+    ids = [await bench.push(busy) for _ in range(20)]
+    async with bench.serving():
+        fetching = asyncio.create_task(fetcher_of(bench, most=12).run())
+        await until(lambda: bench.dispatcher.running == 8)
+        may_end.set()
+        await fetching
+        await until(lambda: not bench.dispatcher.is_busy and not bench.settler.backlog)
+    assert [await bench.state(task_id) for task_id in ids].count(State.DONE) == 12
 
 
 async def test_it_waits_while_too_many_verdicts_wait_for_the_store(

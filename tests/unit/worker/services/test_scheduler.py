@@ -18,6 +18,7 @@ from aqueue.core import codec
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.tasks.schedule import ScheduleState
+from aqueue.testing import ManualClock
 from aqueue.worker.services import scheduler as scheduler
 from aqueue.worker.services.scheduler import LONGEST_SLEEP_SECONDS, Scheduler
 
@@ -177,6 +178,61 @@ async def test_an_outage_is_outlived(bench: Bench) -> None:
         bench.storage.is_down = False
         await pass_time(bench, 1)
         assert await fired(bench) == [10]
+
+
+async def store_state(bench: Bench, after_s: float, name: str = "sweep") -> bytes:
+    """Store that the ticks of a schedule were fired up to `after_s` seconds from now."""
+    state = ScheduleState(bench.clock.now_ms() + round(after_s * 1000)).encoded(name, codec)
+    assert await MemoryStorage.advance(bench.storage, name, b"", state, [])
+    return state
+
+
+async def test_a_worker_whose_clock_was_ahead_does_not_silence_a_schedule(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    declare(bench.huey)
+    await store_state(bench, 7200)
+    async with keeping_time(bench), keeping_time(bench):
+        await pass_time(bench, 10, 2)
+        assert await fired(bench) == [10]
+        await pass_time(bench, 10, 2)
+        assert await fired(bench) == [20]
+    assert caplog.text.count("by a worker whose clock was ahead") == 1
+
+
+async def test_a_worker_goes_on_when_its_own_clock_is_right_again(bench: Bench) -> None:
+    declare(bench.huey)
+    async with keeping_time(bench):
+        await bench.clock.wait_for_waiters()
+        bench.clock._start_ms += 7_200_000
+        await pass_time(bench, 10)
+        assert await fired(bench) == [7210]
+        bench.clock._start_ms -= 7_200_000
+        await pass_time(bench, LONGEST_SLEEP_SECONDS)
+        await pass_time(bench, 10)
+        assert await fired(bench) == [80]
+
+
+async def test_a_worker_whose_clock_is_behind_repeats_no_tick(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    declare(bench.huey)
+    state = await store_state(bench, 0)
+    slow = ManualClock(bench.clock.now_ms() - 7_200_000)
+    parts = bench.huey._parts
+    async with bench.serving(Scheduler(bench.storage, parts.registry, parts.codec, parts.outbox, slow).run()):
+        await slow.wait_for_waiters()
+        slow.advance(10)
+        await slow.wait_for_waiters()
+    assert await fired(bench) == []
+    assert await bench.storage.schedules() == {"sweep": state}
+    assert "whose clock was ahead" not in caplog.text
+
+
+async def test_a_tick_that_a_fast_clock_fired_early_is_not_fired_again(bench: Bench) -> None:
+    declare(bench.huey, every(hours=24))
+    await store_state(bench, 24 * 3600 - bench.clock.now_ms() / 1000 % (24 * 3600))
+    async with keeping_time(bench):
+        await pass_time(bench, 24 * 3600)
+        assert await fired(bench) == []
 
 
 async def test_a_clock_that_is_set_back_repeats_no_tick(bench: Bench) -> None:

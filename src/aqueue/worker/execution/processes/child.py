@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 _WATCH_MS = 1000
 
 
-def main(fd: int, lifeline: int, logging: tuple[str, str] | None) -> None:
+def main(fd: int, lifeline: int, logging: tuple[str, str, bool] | None) -> None:
     """Serve the requests that arrive at the socket `fd`, as long as a process holds the other end of `lifeline`."""
     if logging is not None:
-        configure_logging(*logging)
+        level, form, task_fields = logging
+        configure_logging(level, form, task_fields=task_fields)
     _end_with(lifeline)
     _leave_signals_to_the_worker()
     connection = socket.socket(fileno=fd)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from ..slots import Slots
 from .process import ChildProcess
 
 if TYPE_CHECKING:
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
 
 class ProcessPool:
-    """At most `size` children at any moment, including those that are being killed."""
+    """At most `size` children at any moment, including those that are being killed.
+
+    The caller holds one of `slots` while it uses ``running``.
+    """
 
     def __init__(self, size: int) -> None:
-        self._slots = asyncio.Semaphore(size)
+        self.slots = Slots(size)
         self._children: set[ChildProcess] = set()
         self._idle: list[ChildProcess] = []
 
@@ -30,16 +34,15 @@ class ProcessPool:
         Raises:
             ProcessDied, ChildRaised: the body could not begin.
         """
-        async with self._slots:
-            child = await self._take()
-            try:
-                await child.begin(target, delivery)
-                yield child
-            finally:
-                if child.is_idle:
-                    self._idle.append(child)
-                else:
-                    await self._kill(child)
+        child = await self._take()
+        try:
+            await child.begin(target, delivery)
+            yield child
+        finally:
+            if child.is_idle:
+                self._idle.append(child)
+            else:
+                await self._kill(child)
 
     async def close(self) -> None:
         """Let the idle children end, and kill the others."""

@@ -25,9 +25,9 @@ async def test_a_child_is_used_again(bench: Bench) -> None:
 
 
 async def test_no_more_children_run_than_allowed(bench: Bench, tmp_path: Path) -> None:
-    runs = [asyncio.create_task(bench.value(jobs.hold, str(tmp_path))) for _ in range(6)]
+    runs = [asyncio.create_task(bench.value(jobs.hold, str(tmp_path))) for _ in range(4)]
     await until(lambda: len(pids(tmp_path)) == 2)
-    await until(lambda: len(bench.pool._slots._waiters or ()) == 4)
+    await until(lambda: bench.pool.slots.waiting == 2)
     (tmp_path / "go").touch()
     assert set(await asyncio.gather(*runs)) == pids(tmp_path)
     assert len(pids(tmp_path)) == 2
@@ -57,7 +57,7 @@ async def test_a_task_that_waits_for_a_child_can_be_cancelled(bench: Bench, tmp_
     busy = [asyncio.create_task(bench.value(jobs.hold, str(tmp_path))) for _ in range(2)]
     await until(lambda: len(pids(tmp_path)) == 2)
     waiting = asyncio.create_task(bench.run(jobs.pid))
-    await until(lambda: bench.pool._slots._waiters)
+    await until(lambda: bench.pool.slots.waiting)
     waiting.cancel()
     ran = await waiting
     assert isinstance(ran.outcome, Raised)

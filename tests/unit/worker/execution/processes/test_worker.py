@@ -149,10 +149,10 @@ def test_a_task_whose_child_died_is_retried(shell: Shell) -> None:
 
 
 def test_a_child_logs_as_its_worker_does(shell: Shell) -> None:
-    shell.enqueue("say", '["tea is low"]')
+    task_id = shell.enqueue("say", '["tea is low"]')
     worker = shell.run("worker", "app", "--burst", "--log-format", "json")
     [record] = [record for line in worker.err.splitlines() if (record := json.loads(line))["logger"] == "shop"]
-    assert (record["level"], record["message"]) == ("WARNING", "tea is low")
+    assert (record["level"], record["message"], record["task_id"]) == ("WARNING", "tea is low", task_id)
     assert record["process"] not in {json.loads(line)["process"] for line in worker.err.splitlines()} - {
         record["process"]
     }
