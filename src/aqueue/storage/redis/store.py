@@ -16,6 +16,7 @@ from . import layout, packing
 from .admin import RedisAdmin
 from .connections.address import Address
 from .connections.events import EventStream
+from .connections.primary import Primary
 from .connections.server import Server
 from .intake import RedisIntake
 from .keys import Keys, priority_of, queue_of
@@ -60,12 +61,12 @@ class RedisStorage:
     def __init__(self, url: str, namespace: str) -> None:
         self._address = Address(url)
         self._keys = Keys(namespace)
-        self._name = f"aq:{namespace}"
         self._connect_anew()
 
     def _connect_anew(self) -> None:
         """Create new connections, which are opened later: a connection works only in the event loop that opened it."""
-        self._server = Server(self._address, f"{self._name}:commands", self._keys)
+        self._primary = Primary(self._address, self._keys)
+        self._server = Server(self._primary, self._keys)
         self._info = ServerInfo(self._address, self._server, self._keys)
         self._intakes: weakref.WeakSet[RedisIntake] = weakref.WeakSet()
         self.shared = RedisSharedState(self._server, self._keys)
@@ -110,7 +111,7 @@ class RedisStorage:
 
     def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> RedisIntake:
         borrower = Borrower(consumer, tuple(queues), lease_ms)
-        intake = RedisIntake(self._address, self._server, self._info, self._keys, self.settle, borrower)
+        intake = RedisIntake(self._primary, self._server, self._info, self._keys, self.settle, borrower)
         self._intakes.add(intake)
         return intake
 
@@ -208,11 +209,13 @@ class RedisStorage:
         return await self._info.workers()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        stream = EventStream(self._address, f"{self._name}:events", self._keys)
+        stream = EventStream(self._primary, self._keys)
         self._event_streams.append(stream)
+        watch = asyncio.create_task(self._server.watch(), name="aqueue-redis-watch")
         try:
             await stream.listen(client, handle)
         finally:
+            watch.cancel()
             self._event_streams.remove(stream)
 
 

@@ -9,21 +9,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from hiredis import pack_command
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ....core.eager import start
+from .errors import BROKEN, is_wrong_server
 
 if TYPE_CHECKING:
-    from .address import Address
+    from .primary import Primary
 
 REPLY_SECONDS = 5.0
-
-# What ends a connection. Reply errors that redis-py derives from ConnectionError (LOADING, NOAUTH) are among them: the
-# connection is of no use then either.
-BROKEN = (RedisConnectionError, RedisTimeoutError, OSError, EOFError)
 
 Arguments = tuple[Any, ...]
 
@@ -33,8 +28,8 @@ _CLOSED = "the connection is closed"
 class Commands:
     """The batched command connection of one process."""
 
-    def __init__(self, address: Address, name: str) -> None:
-        self._connection = address.async_connection(name)
+    def __init__(self, primary: Primary) -> None:
+        self._connection = primary.connection("commands")
         self._queue: list[tuple[Arguments, asyncio.Future[Any]]] = []
         self._flights: asyncio.Task[None] | None = None
         self._is_open = False
@@ -50,14 +45,15 @@ class Commands:
             await asyncio.wait([self._flights])
         # A task that is cancelled before its first step does nothing, so these may still be here.
         _fail(self._queue, RedisConnectionError(_CLOSED))
-        await self._connection.disconnect()
+        await self._connection.close()
 
     async def call(self, *arguments: Any) -> Any:
         """Send one command and return its reply.
 
         Raises:
             ResponseError: the server refused it.
-            RedisConnectionError, RedisTimeoutError: no reply; the command may have been executed.
+            NotConnected: it was not sent.
+            one of ``BROKEN``: no reply; the command may have been executed.
         """
         if not self._is_open:
             raise RedisConnectionError(_CLOSED)
@@ -84,29 +80,31 @@ class Commands:
                 raise
 
     async def _give_up(self, flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseException) -> None:
-        await self._connection.disconnect(nowait=True)
+        await self._connection.give_up()
         _fail(flight, error)
 
     async def _fly(self, flight: list[tuple[Arguments, asyncio.Future[Any]]]) -> None:
         connection = self._connection
+        if not connection.is_connected:
+            await connection.connect()
+        refusal: ResponseError | None = None
         # Not read_response(timeout=): that returns None when the time is up, which is also what a nil reply looks like.
         async with asyncio.timeout(REPLY_SECONDS):
-            if not connection.is_connected:
-                await connection.connect()
-            # hiredis packs a batch in a fifth of the time that redis-py's own pack_command takes.
-            packed = [pack_command(arguments) for arguments, _ in flight]
-            await connection.send_packed_command(packed, check_health=False)
+            await connection.send(*[arguments for arguments, _ in flight])
             for _, future in flight:
                 try:
-                    reply = await connection.read_response()
+                    reply = await connection.read()
                 except BROKEN:
                     raise
                 except ResponseError as error:
+                    refusal = error
                     if not future.done():
                         future.set_exception(error)
                 else:
                     if not future.done():
                         future.set_result(reply)
+        if refusal is not None and is_wrong_server(refusal):
+            await connection.give_up(refusal)
 
 
 def _fail(flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseException) -> None:

@@ -12,36 +12,38 @@ from redis.exceptions import RedisError
 from ....core.lifecycle import State
 from ....exceptions import QueueUnavailable
 from ...protocol import CancelAsked, Connected, Due, Freed, Progressed, ScheduleChanged, Settled
-from .commands import BROKEN, REPLY_SECONDS
+from .commands import REPLY_SECONDS
+from .errors import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...protocol import Event
     from ..keys import Keys
-    from .address import Address
+    from .primary import Primary
 
 logger = logging.getLogger("aqueue.redis")
 
 # A silent connection is asked for a sign of life this often: a half-open one would otherwise stay silent for ever.
 _SILENCE_SECONDS = 10.0
 _FIRST_WAIT = 0.1
-_LONGEST_WAIT = 5.0
+# Not longer: an address that leads to a new primary is followed within two seconds.
+_LONGEST_WAIT = 1.0
 
 
 class EventStream:
     """Listens for one client, reconnecting as often as it takes, until cancelled or closed."""
 
-    def __init__(self, address: Address, name: str, keys: Keys) -> None:
-        self._address = address
-        self._connection = address.async_connection(name)
+    def __init__(self, primary: Primary, keys: Keys) -> None:
+        self._primary = primary
+        self._connection = primary.connection("events")
         self._keys = keys
         self._closed = False
 
     async def close(self) -> None:
         """End ``listen`` with ``QueueUnavailable``."""
         self._closed = True
-        await self._connection.disconnect()
+        await self._connection.close()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
         wait = _FIRST_WAIT
@@ -58,16 +60,16 @@ class EventStream:
                     await asyncio.sleep(wait * random.random())
                 wait = min(wait * 2, _LONGEST_WAIT)
             finally:
-                await self._connection.disconnect(nowait=True)
-        raise QueueUnavailable(f"the connection to Redis at {self._address} was closed")
+                await self._connection.give_up()
+        raise QueueUnavailable(f"the connection to Redis at {self._primary} was closed")
 
     async def _subscribe(self, client: str) -> None:
+        await self._connection.connect()
         async with asyncio.timeout(REPLY_SECONDS):
-            await self._connection.connect()
             channels = (self._keys.replies(client), self._keys.control)
-            await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
+            await self._connection.send(("SUBSCRIBE", *channels))
             for _ in channels:
-                await self._connection.read_response()
+                await self._connection.read()
 
     async def _hear(self, reply_channel: bytes, handle: Callable[[Event], None]) -> None:
         _, channel, data = await self._next_message()
@@ -85,12 +87,12 @@ class EventStream:
         while True:
             try:
                 async with asyncio.timeout(REPLY_SECONDS if silent else _SILENCE_SECONDS):
-                    message: list[bytes] = await self._connection.read_response(disconnect_on_error=False)
+                    message: list[bytes] = await self._connection.read(disconnect_on_error=False)
             except TimeoutError:
                 if silent:
                     raise
                 silent = True
-                await self._connection.send_command("PING", check_health=False)
+                await self._connection.send(("PING",))
             else:
                 silent = False
                 if message[0] == b"message":

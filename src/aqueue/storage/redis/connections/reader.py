@@ -6,21 +6,20 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ....core.message import Delivery, Receipt
 from ..keys import GROUP, Lanes
 from ..scripts import JOIN, PULL
-from .commands import BROKEN, REPLY_SECONDS
-from .server import unavailable
+from .commands import REPLY_SECONDS
+from .errors import BROKEN, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...protocol import Borrower
     from ..keys import Keys
-    from .address import Address
+    from .primary import Primary
     from .server import Server
 
 # Under load the lanes are looked up this often; the bell tells of a new one at once, but only one reader hears it.
@@ -30,9 +29,9 @@ _LOOK_SECONDS = 0.5
 class Reader:
     """Pulls deliveries for one worker. One call at a time."""
 
-    def __init__(self, address: Address, server: Server, keys: Keys, borrower: Borrower) -> None:
-        self._address = address
-        self._connection = address.async_connection(f"aq:{keys.namespace}:reader")
+    def __init__(self, primary: Primary, server: Server, keys: Keys, borrower: Borrower) -> None:
+        self._primary = primary
+        self._connection = primary.connection("reader")
         self._connection_id: int | None = None
         self._server = server
         self._keys = keys
@@ -43,7 +42,7 @@ class Reader:
         self._interrupted = False
 
     async def close(self) -> None:
-        await self._connection.disconnect()
+        await self._connection.close()
 
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         """See ``Intake.pull``; gives a few more than `limit` where several lanes wake it at once."""
@@ -59,11 +58,11 @@ class Reader:
             await self._join()
             return await self._pull(limit, wait_ms)
         except (*BROKEN, RedisError) as error:
-            await self._connection.disconnect(nowait=True)
-            raise unavailable(self._address, error) from error
+            await self._connection.give_up(error)
+            raise unavailable(self._primary, error) from error
         except asyncio.CancelledError:
             # The reply is still to come, and nobody will read it.
-            await self._connection.disconnect(nowait=True)
+            await self._connection.give_up()
             raise
 
     async def interrupt(self) -> None:
@@ -145,23 +144,20 @@ class Reader:
 
     async def _call(self, *command: Any) -> Any:
         async with asyncio.timeout(REPLY_SECONDS):
-            await self._send(command)
-            return await self._connection.read_response()
+            await self._connection.send(command)
+            return await self._connection.read()
 
     async def _call_and_count_revocations(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
         """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
         async with asyncio.timeout(seconds):
-            await self._send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
+            await self._connection.send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
             try:
-                reply = await self._connection.read_response()
+                reply = await self._connection.read()
             except ResponseError:
                 # The reply to the other one is still to come.
-                await self._connection.read_response()
+                await self._connection.read()
                 raise
-            return reply, await self._connection.read_response()
-
-    async def _send(self, *commands: tuple[Any, ...]) -> None:
-        await self._connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
+            return reply, await self._connection.read()
 
     async def _connect(self) -> None:
         await self._connection.connect()

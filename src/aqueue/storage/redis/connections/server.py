@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
-from ....exceptions import QueueFull, QueueUnavailable
-from .commands import BROKEN, Commands
+from ....exceptions import QueueFull
+from .commands import Commands
+from .errors import BROKEN, NotConnected, unavailable, will_pass
 
 if TYPE_CHECKING:
     from ..keys import Keys
     from ..scripts import Script
-    from .address import Address
+    from .primary import Primary
 
 PATIENCE_SECONDS = 5.0
+WATCH_SECONDS = 1.0
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
@@ -29,16 +32,16 @@ class Server:
     Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt.
     """
 
-    def __init__(self, address: Address, name: str, keys: Keys) -> None:
-        self._address = address
+    def __init__(self, primary: Primary, keys: Keys) -> None:
+        self._primary = primary
         self._prefix = keys.prefix
-        self._commands = Commands(address, name)
+        self._commands = Commands(primary)
 
     async def open(self) -> None:
         try:
             await self._commands.open()
         except (*BROKEN, RedisError) as error:
-            raise unavailable(self._address, error) from error
+            raise unavailable(self._primary, error) from error
 
     async def close(self) -> None:
         await self._commands.close()
@@ -62,6 +65,17 @@ class Server:
         reply, _ = await self._patiently(arguments, arguments)
         return reply
 
+    async def watch(self) -> None:
+        """Notice within a second that the server is not the primary any more, until cancelled.
+
+        For a process that only listens: nothing else that it does would be refused.
+        """
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            # An outage ends connections by itself.
+            with contextlib.suppress(*BROKEN, RedisError):
+                await self._commands.call(*self._primary.probe)
+
     async def _patiently(self, first: tuple[Any, ...], without_script: tuple[Any, ...]) -> tuple[Any, bool]:
         deadline = time.monotonic() + PATIENCE_SECONDS
         wait = _FIRST_WAIT
@@ -74,17 +88,13 @@ class Server:
                     return await self._commands.call(*without_script), repeated
             except BROKEN as error:
                 if time.monotonic() + wait > deadline:
-                    raise unavailable(self._address, error) from error
-                repeated = True
+                    raise unavailable(self._primary, error) from error
+                repeated = repeated or not isinstance(error, NotConnected)
             except OutOfMemoryError as error:
-                raise QueueFull(f"the server at {self._address} is out of memory (maxmemory): {error}") from error
+                raise QueueFull(f"the server at {self._primary} is out of memory (maxmemory): {error}") from error
             except ResponseError as error:
-                raise unavailable(self._address, error) from error
+                if not will_pass(error) or time.monotonic() + wait > deadline:
+                    raise unavailable(self._primary, error) from error
             # Full jitter: a thousand clients of one restarted server must not come back in step.
             await asyncio.sleep(wait * random.random())
             wait = min(wait * 2, _LONGEST_WAIT)
-
-
-def unavailable(address: Address, error: BaseException) -> QueueUnavailable:
-    """The error for the caller: one line that names the server and the cause, and no password."""
-    return QueueUnavailable(f"Redis at {address} is unavailable: {str(error) or type(error).__name__}")
