@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
 _MOST_RECENT = 1000
+_CLOSED = "the application was closed while a result was awaited"
 
 
 class Client:
@@ -73,6 +74,7 @@ class Client:
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
         self._listening = asyncio.Event()
+        self._is_closed = False
         self._running: asyncio.Task[None] | None = None
         self._subscribers = Subscribers()
         self.permits = Permits(storage, self._subscribers, self.start_listening)
@@ -104,8 +106,11 @@ class Client:
                 group.create_task(self._keep_looking())
                 group.create_task(self.permits.run())
         finally:
+            self._is_closed = True
+            # Callers that wait for the first connection go on, and find that it is closed.
+            self._listening.set()
             for task_id in list(self._waiters):
-                self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
+                self._fail(task_id, QueueUnavailable(_CLOSED))
             # Here and not in `close`: if a script forgets to close, the end of its loop cancels this task.
             await self.storage.close()
 
@@ -201,9 +206,9 @@ class Client:
         """The progress reports of a task: the last one so far, and each further one until its verdict."""
         self.start_listening()
         await self._listening.wait()
+        verdict = self._wait(task_id)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._followers.setdefault(task_id, []).append(queue)
-        verdict = self._wait(task_id)
         verdict.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             record = await (self._watches if foreign else self._looks).submit(task_id)
@@ -297,6 +302,8 @@ class Client:
     # -- waiters
 
     def _wait(self, task_id: str) -> asyncio.Future[Record]:
+        if self._is_closed:
+            raise QueueUnavailable(_CLOSED)
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(task_id, []).append(future)
         return future
