@@ -28,12 +28,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..core.clock import span_ms
 from ..core.ids import kind_key, new_token
 from ..core.lifecycle import VERDICTS
-from ..exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
+from ..core.patience import FREIGHT_BYTES, next_flight
+from ..exceptions import QueueFull, QueueUnavailable, ResultNotFound, ResultTimeout
 from ..storage.protocol import Connected, Progressed, Record, Settled
 from .group_commit import GroupCommit
 from .permits import Permits
@@ -50,6 +52,9 @@ SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
 _MOST_RECENT = 1000
 _CLOSED = "the application was closed while a result was awaited"
+_LARGEST_FLIGHT = 5000
+
+_payload_of: Callable[[Envelope], bytes] = attrgetter("payload")
 
 
 class Client:
@@ -62,7 +67,9 @@ class Client:
         self.storage = storage
         self.token = new_token()
         self.entered = 0
-        self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
+        self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push, content=_payload_of)
+        # Large ones travel apart, one by one: whatever happens to one of them, and for however long, delays no other.
+        self._freight: GroupCommit[Envelope, bool] = GroupCommit(storage.push, largest_batch=1)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
         self._starts: GroupCommit[tuple[str, str], bool] = GroupCommit(self._ask_before_start)
@@ -99,6 +106,7 @@ class Client:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pushes.run())
+                group.create_task(self._freight.run())
                 group.create_task(self._looks.run())
                 group.create_task(self._watches.run())
                 group.create_task(self._starts.run())
@@ -119,21 +127,35 @@ class Client:
     @property
     def is_full(self) -> bool:
         """Whether the send buffer is full; if so, await ``wait_for_room()`` before creating another envelope."""
-        return self._pushes.is_full
+        return self._pushes.is_full or self._freight.is_full
 
     async def wait_for_room(self) -> None:
         """Wait until the send buffer is not full."""
         await self._pushes.wait_for_room()
+        await self._freight.wait_for_room()
 
     def push(self, envelope: Envelope) -> Awaitable[bool]:
         """Add `envelope` to the store; the result is False if its id was known."""
         if self._listening.is_set():
             self._recent.add(envelope.id)
-        return self._pushes.submit(envelope)
+        pushes = self._pushes if len(envelope.payload) <= FREIGHT_BYTES else self._freight
+        return pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
-        """Add all `envelopes` to the store, in as few steps as it allows."""
-        return await self.storage.push(envelopes)
+        """Add all `envelopes` to the store, flight after flight.
+
+        An error of the store has all ids, and those that are in the store: see ``QueueUnavailable``.
+        """
+        created: list[bool] = []
+        while len(created) < len(envelopes):
+            flight = next_flight(envelopes, len(created), _LARGEST_FLIGHT, _payload_of)
+            try:
+                created += await self.storage.push(flight)
+            except (QueueUnavailable, QueueFull) as error:
+                error.ids = [envelope.id for envelope in envelopes]
+                error.kept = error.ids[: len(created)]
+                raise
+        return created
 
     async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
         """Add all `nodes` to the store, or none; see ``Storage.push_workflow``."""
@@ -147,7 +169,7 @@ class Client:
         """Whether a task that is about to start was cancelled, or revoked by its id or by its name."""
         return await self._starts.submit((task_id, kind_key(task)))
 
-    async def _ask_before_start(self, keys: list[tuple[str, str]]) -> list[bool]:
+    async def _ask_before_start(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
         return await self.storage.revoked(keys, True)
 
     # -- results
@@ -296,7 +318,7 @@ class Client:
             for task_id, record in zip(task_ids, records, strict=True):
                 self._learn(task_id, record)
 
-    async def _watch(self, task_ids: list[str]) -> list[Record | None]:
+    async def _watch(self, task_ids: Sequence[str]) -> list[Record | None]:
         return await self.storage.records(task_ids, self.token)
 
     # -- waiters

@@ -30,7 +30,10 @@ LEASE_MS = 60_000
 
 
 class FaultyStorage(MemoryStorage):
-    """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply."""
+    """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply.
+
+    It refuses the settlements of tasks in `refused`. Only those in `slow`, if there are any, wait for `may_settle`.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__("shop", clock)
@@ -38,6 +41,8 @@ class FaultyStorage(MemoryStorage):
         self.loses_replies = False
         self.may_settle = asyncio.Event()
         self.may_settle.set()
+        self.slow: set[str] = set()
+        self.refused: set[str] = set()
         self.settled: list[list[Settlement]] = []
         self.pulled: list[int] = []
         self.adopted = 0
@@ -65,8 +70,12 @@ class FaultyStorage(MemoryStorage):
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         self.settled.append(list(settlements))
-        await self.may_settle.wait()
+        ids = {settlement.id for settlement in settlements}
+        if not self.slow or self.slow & ids:
+            await self.may_settle.wait()
         self.answer()
+        if self.refused & ids:
+            raise QueueUnavailable("the store does not take it")
         return await super().settle(settlements)
 
     async def promote(self, limit: int) -> Promotion:

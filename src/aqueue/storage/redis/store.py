@@ -20,7 +20,7 @@ from .connections.primary import Primary
 from .connections.server import Server
 from .intake import RedisIntake
 from .keys import Keys, priority_of, queue_of
-from .packing import BATCH, batches
+from .packing import BATCH, batches, flights
 from .scripts import (
     ADVANCE,
     CANCEL,
@@ -118,7 +118,7 @@ class RedisStorage:
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[Sequence[int], Any]] = []
         for origin, positions in packing.grouped(settlements, _origin).items():
-            for batch in batches(positions):
+            for batch in flights(positions, lambda position: settlements[position].result):
                 calls.append((batch, self._settle(origin, [settlements[position] for position in batch])))
         accepted = [False] * len(settlements)
         for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
