@@ -107,6 +107,18 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         ledger.write("start", task)
         time.sleep(600)
 
+    @huey.task(name="measure", context=True)
+    async def measure(data: str, *, task: TaskRun) -> int:
+        ledger.write("start", task)
+        return len(data)
+
+    @huey.task(name="produce", context=True)
+    async def produce(gate: str, size: int, *, task: TaskRun) -> str:
+        """Return this many characters, once the gate is opened."""
+        ledger.write("start", task)
+        await opened(gate)
+        return "x" * size
+
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)
     return huey

@@ -13,6 +13,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from ...core.patience import FILE_LOOK_SECONDS
 from ...exceptions import QueueFull, QueueUnavailable
 from .connection import Link
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
-# How often the thread looks at the file for commits of other processes, while a caller waits: the net below the wake-up
-# calls.
-_LOOK_SECONDS = 1.0
 _LARGEST_BATCH = 500
 
 
@@ -134,7 +132,7 @@ class WriterThread:
                 if jobs:
                     asked = self._asked.get_nowait()
                 else:
-                    asked = self._asked.get(timeout=_LOOK_SECONDS if self._waiters.anyone_waits else None)
+                    asked = self._asked.get(timeout=FILE_LOOK_SECONDS if self._waiters.anyone_waits else None)
             except Empty:
                 if jobs:
                     break

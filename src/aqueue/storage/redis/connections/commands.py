@@ -7,36 +7,45 @@ the task that flies them touches the socket: a cancelled caller can never leave 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
 from ....core.eager import start
+from ....core.patience import next_flight
 from .errors import BROKEN, is_wrong_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from .primary import Primary
 
-REPLY_SECONDS = 5.0
+    _Call: TypeAlias = tuple[bytes, asyncio.Future[Any]]
 
-Arguments = tuple[Any, ...]
-
+_packed: Callable[[_Call], bytes] = itemgetter(0)
 _CLOSED = "the connection is closed"
 
 
 class Commands:
-    """The batched command connection of one process."""
+    """A batched command connection of one process. `moved_at` is when bytes were seen to move in a flight that failed,
+    on the clock of the event loop."""
 
-    def __init__(self, primary: Primary) -> None:
-        self._connection = primary.connection("commands")
-        self._queue: list[tuple[Arguments, asyncio.Future[Any]]] = []
+    def __init__(self, primary: Primary, role: str) -> None:
+        self.moved_at = 0.0
+        self._connection = primary.connection(role)
+        self._queue: list[_Call] = []
         self._flights: asyncio.Task[None] | None = None
         self._is_open = False
 
-    async def open(self) -> None:
-        await self._connection.connect()
+    def open(self) -> None:
+        """Accept commands. The first one connects."""
         self._is_open = True
+
+    async def connect(self) -> None:
+        """Connect before the first command; raises like ``call``."""
+        await self._connection.connect()
 
     async def close(self) -> None:
         self._is_open = False
@@ -47,7 +56,7 @@ class Commands:
         _fail(self._queue, RedisConnectionError(_CLOSED))
         await self._connection.close()
 
-    async def call(self, *arguments: Any) -> Any:
+    async def call(self, packed: bytes) -> Any:
         """Send one command and return its reply.
 
         Raises:
@@ -58,7 +67,7 @@ class Commands:
         if not self._is_open:
             raise RedisConnectionError(_CLOSED)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._queue.append((arguments, future))
+        self._queue.append((packed, future))
         if self._flights is None or self._flights.done():
             # In this turn of the loop: somebody waits for the reply.
             self._flights = start(self._fly_until_empty(), name="aqueue-redis-commands")
@@ -66,7 +75,8 @@ class Commands:
 
     async def _fly_until_empty(self) -> None:
         while self._queue:
-            flight, self._queue = self._queue, []
+            flight = next_flight(self._queue, 0, len(self._queue), _packed)
+            self._queue = self._queue[len(flight) :]
             try:
                 await self._fly(flight)
             except BROKEN as error:
@@ -76,38 +86,41 @@ class Commands:
                 await self._give_up(flight, RedisConnectionError(repr(error)))
             except asyncio.CancelledError:
                 left, self._queue = self._queue, []
-                await self._give_up(flight + left, RedisConnectionError(_CLOSED))
+                await self._give_up([*flight, *left], RedisConnectionError(_CLOSED))
                 raise
 
-    async def _give_up(self, flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseException) -> None:
+    async def _give_up(self, flight: Sequence[_Call], error: BaseException) -> None:
         await self._connection.give_up()
         _fail(flight, error)
 
-    async def _fly(self, flight: list[tuple[Arguments, asyncio.Future[Any]]]) -> None:
+    async def _fly(self, flight: Sequence[_Call]) -> None:
         connection = self._connection
         if not connection.is_connected:
             await connection.connect()
         refusal: ResponseError | None = None
-        # Not read_response(timeout=): that returns None when the time is up, which is also what a nil reply looks like.
-        async with asyncio.timeout(REPLY_SECONDS):
-            await connection.send(*[arguments for arguments, _ in flight])
-            for _, future in flight:
-                try:
-                    reply = await connection.read()
-                except BROKEN:
-                    raise
-                except ResponseError as error:
-                    refusal = error
-                    if not future.done():
-                        future.set_exception(error)
-                else:
-                    if not future.done():
-                        future.set_result(reply)
+        deadline = connection.deadline()
+        try:
+            with deadline:
+                await connection.send_packed([packed for packed, _ in flight])
+                for _, future in flight:
+                    try:
+                        reply = await connection.read()
+                    except BROKEN:
+                        raise
+                    except ResponseError as error:
+                        refusal = error
+                        if not future.done():
+                            future.set_exception(error)
+                    else:
+                        if not future.done():
+                            future.set_result(reply)
+        finally:
+            self.moved_at = deadline.moved_at
         if refusal is not None and is_wrong_server(refusal):
             await connection.give_up(refusal)
 
 
-def _fail(flight: list[tuple[Arguments, asyncio.Future[Any]]], error: BaseException) -> None:
+def _fail(flight: Sequence[_Call], error: BaseException) -> None:
     for _, future in flight:
         if not future.done():
             future.set_exception(error)

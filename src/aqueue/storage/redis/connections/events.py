@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from ....core.lifecycle import State
+from ....core.patience import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, SILENCE_SECONDS, STILL_SECONDS
 from ....exceptions import QueueUnavailable
 from ...protocol import CancelAsked, Connected, Due, Freed, Progressed, ScheduleChanged, Settled
-from .commands import REPLY_SECONDS
 from .errors import BROKEN
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ if TYPE_CHECKING:
     from .primary import Primary
 
 logger = logging.getLogger("aqueue.redis")
-
-# A silent connection is asked for a sign of life this often: a half-open one would otherwise stay silent for ever.
-_SILENCE_SECONDS = 10.0
-_FIRST_WAIT = 0.1
-# Not longer: an address that leads to a new primary is followed within two seconds.
-_LONGEST_WAIT = 1.0
 
 
 class EventStream:
@@ -46,11 +40,11 @@ class EventStream:
         await self._connection.close()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        wait = _FIRST_WAIT
+        wait = FIRST_WAIT_SECONDS
         while not self._closed:
             try:
                 await self._subscribe(client)
-                wait = _FIRST_WAIT
+                wait = FIRST_WAIT_SECONDS
                 handle(Connected())
                 while True:
                     await self._hear(self._keys.replies(client).encode(), handle)
@@ -58,14 +52,14 @@ class EventStream:
                 # The commands of the same process meet the same outage, and they report it.
                 if not self._closed:
                     await asyncio.sleep(wait * random.random())
-                wait = min(wait * 2, _LONGEST_WAIT)
+                wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             finally:
                 await self._connection.give_up()
         raise QueueUnavailable(f"the connection to Redis at {self._primary} was closed")
 
     async def _subscribe(self, client: str) -> None:
         await self._connection.connect()
-        async with asyncio.timeout(REPLY_SECONDS):
+        with self._connection.deadline():
             channels = (self._keys.replies(client), self._keys.control)
             await self._connection.send(("SUBSCRIBE", *channels))
             for _ in channels:
@@ -84,14 +78,17 @@ class EventStream:
 
     async def _next_message(self) -> list[bytes]:
         silent = False
+        moved = None
         while True:
             try:
-                async with asyncio.timeout(REPLY_SECONDS if silent else _SILENCE_SECONDS):
+                async with asyncio.timeout(STILL_SECONDS if silent else SILENCE_SECONDS):
                     message: list[bytes] = await self._connection.read(disconnect_on_error=False)
             except TimeoutError:
-                if silent:
+                # A large message may be on its way for longer.
+                if silent and self._connection.bytes_moved() == moved:
                     raise
                 silent = True
+                moved = self._connection.bytes_moved()
                 await self._connection.send(("PING",))
             else:
                 silent = False

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 
+from ....core.patience import STILL_SECONDS
 from ...protocol import Renewal
 from ..packing import batches
 from ..scripts import RENEW
-from .commands import REPLY_SECONDS
 from .errors import is_wrong_server, unavailable
 from .primary import run_id
 
@@ -27,7 +27,7 @@ class RedisLeaseKeeper:
 
     def __init__(self, primary: Primary, keys: Keys, borrower: Borrower) -> None:
         self._primary = primary
-        self._connection = primary.address.sync_connection(f"aq:{keys.namespace}:leases", REPLY_SECONDS)
+        self._connection = primary.address.sync_connection(f"aq:{keys.namespace}:leases", STILL_SECONDS)
         self._term = -1
         self._prefix = keys.prefix
         self._borrower = borrower

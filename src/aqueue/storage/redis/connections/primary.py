@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any
 from hiredis import pack_command
 from redis.exceptions import RedisError, ResponseError
 
+from ....core.patience import CONNECT_SECONDS
 from .errors import BROKEN, NotConnected, is_wrong_server, text_of
+from .progress import Deadline, bytes_moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..keys import Keys
     from .address import Address
-
-CONNECT_SECONDS = 5.0
 
 
 class Primary:
@@ -39,7 +39,7 @@ class Primary:
     def __init__(self, address: Address, keys: Keys) -> None:
         self.address = address
         # A write that changes nothing, because no key has the prefix alone as its name. A replica refuses it.
-        self.probe = ("XDEL", keys.prefix, "0-0")
+        self.probe: tuple[Any, ...] = ("XDEL", keys.prefix, "0-0")
         self.term = 0
         self._name = f"aq:{keys.namespace}"
         self._met: set[str] = set()
@@ -127,6 +127,14 @@ class Connection:
         except ResponseError as error:
             # Not each user may do either.
             return error
+
+    def deadline(self, quiet: float = 0.0) -> Deadline:
+        """A block in which a reply is due; `quiet` is how many seconds longer than usual the server may be silent."""
+        return Deadline(self._raw._writer.transport, quiet)
+
+    def bytes_moved(self) -> tuple[int, int] | None:
+        """How many bytes were sent and received; None where the kernel does not count them."""
+        return bytes_moved(self._raw._writer.transport)
 
     async def send(self, *commands: tuple[Any, ...]) -> None:
         # hiredis packs a batch in a fifth of the time that redis-py's own pack_command takes.

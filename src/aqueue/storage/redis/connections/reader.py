@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ....core.message import Delivery, Receipt
+from ....core.patience import LANES_SECONDS
 from ..keys import GROUP, Lanes
 from ..scripts import JOIN, PULL
-from .commands import REPLY_SECONDS
 from .errors import BROKEN, unavailable
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from ..keys import Keys
     from .primary import Primary
     from .server import Server
-
-# Under load the lanes are looked up this often; the bell tells of a new one at once, but only one reader hears it.
-_LOOK_SECONDS = 0.5
 
 
 class Reader:
@@ -92,7 +89,7 @@ class Reader:
 
     async def _learn_lanes(self) -> None:
         self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
-        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._look_at = time.monotonic() + LANES_SECONDS
 
     async def _read_in_order(self, lanes: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several lanes, highest priority first."""
@@ -124,7 +121,7 @@ class Reader:
         command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
         self._waiting = wait_ms > 0
         try:
-            reply, revocations = await self._call_and_count_revocations(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
+            reply, revocations = await self._call_and_count_revocations(command, max(wait_ms, 0) / 1000)
         finally:
             self._waiting = self._interrupted = False
         deliveries: list[Delivery] = []
@@ -143,13 +140,13 @@ class Reader:
         await self._call("XDEL", self._keys.bell, *entries)
 
     async def _call(self, *command: Any) -> Any:
-        async with asyncio.timeout(REPLY_SECONDS):
+        with self._connection.deadline():
             await self._connection.send(command)
             return await self._connection.read()
 
-    async def _call_and_count_revocations(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
+    async def _call_and_count_revocations(self, command: tuple[Any, ...], quiet: float) -> tuple[Any, int]:
         """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
-        async with asyncio.timeout(seconds):
+        with self._connection.deadline(quiet):
             await self._connection.send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
             try:
                 reply = await self._connection.read()
