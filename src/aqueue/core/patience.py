@@ -80,6 +80,10 @@ FLIGHT_BYTES: Final = 2**20
 # What is larger than this does not share a flight with others.
 FREIGHT_BYTES: Final = 2**18
 
+# A larger payload is not lent with its task: the worker loads it when it has room. So what a store lends in one step is
+# small, however large the payloads are.
+MOST_LENT_BYTES: Final = 2**14
+
 
 def next_flight(items: Sequence[_Item], start: int, most: int, content: Callable[[_Item], bytes]) -> Sequence[_Item]:
     """The part of `items` from `start` that leaves together: at most `most` of them, at least one.

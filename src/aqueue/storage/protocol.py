@@ -186,6 +186,13 @@ class Intake(Protocol):
         Waits up to `wait_ms` for the first one when there is none.
         """
 
+    async def load(self, delivery: Delivery) -> bytes:
+        """The payload of a delivery that came without it (see ``Delivery.unread``); empty if the store has it no more.
+
+        What `pull`, `adopt` and `reclaim` lend in one step may have many bytes together, so a storage may keep back
+        each payload of more than ``MOST_LENT_BYTES``.
+        """
+
     async def interrupt(self) -> None:
         """Make a waiting `pull` return what it has, now."""
 

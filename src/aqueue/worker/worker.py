@@ -24,6 +24,7 @@ from ..core.message import DEFAULT_QUEUE
 from ..exceptions import HueyException
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
+from .execution.loader import Loader
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
 from .execution.settler import Settler
@@ -103,9 +104,10 @@ class Worker:
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
-        dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
+        loader = Loader(intake.load)
+        dispatcher = Dispatcher(runner.run, loader.load, settler, parts, self.options, self._held)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, loader, settler, clock, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)

@@ -50,6 +50,10 @@ class RedisIntake:
             await self._settle([_untouched(delivery) for delivery in deliveries[limit:]])
         return deliveries[:limit]
 
+    async def load(self, delivery: Delivery) -> bytes:
+        payload: bytes | None = await self._server.call("HGET", f"{self._keys.tasks}{delivery.id}", "p")
+        return payload or b""
+
     async def interrupt(self) -> None:
         await self._reader.interrupt()
 

@@ -21,7 +21,7 @@ LEASE = LEASE_MS / 1000
 
 
 def fetcher_of(bench: Bench, burst: bool = False, most: int | None = None) -> Fetcher:
-    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.settler, bench.clock, burst, most)
+    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.loader, bench.settler, bench.clock, burst, most)
 
 
 @pytest.fixture

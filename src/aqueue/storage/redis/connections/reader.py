@@ -194,10 +194,11 @@ def delivery_of(consumer: str, lane: str, entry: bytes, count: int, fields: list
     named = dict(zip(fields[::2], fields[1::2], strict=False))
     receipt = Receipt(consumer, lane, entry.decode(), count)
     try:
-        task_id, payload = named[b"i"].decode(), named[b"p"]
+        task_id, unread = named[b"i"].decode(), int(named.get(b"z", 0))
+        payload = b"" if unread else named[b"p"]
         base, failures = int(named.get(b"b", 0)), int(named.get(b"f", 0))
     except (KeyError, ValueError):
         task_id = ""
     if not task_id:
         return Delivery(f"stray-{entry.decode()}", b" ".join(fields), receipt, 0, count)
-    return Delivery(task_id, payload, receipt, failures, base + count)
+    return Delivery(task_id, payload, receipt, failures, base + count, unread=unread)
