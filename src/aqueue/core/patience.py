@@ -53,8 +53,11 @@ KEEPALIVE_SECONDS: Final = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5}
 KEEPALIVE_PROBES: Final = 3
 UNACKNOWLEDGED_SECONDS: Final = 20
 
-# How often a busy reader looks for lanes that are new. An idle one is woken by the bell.
+# How often a busy reader looks for lanes that are new. An idle one is woken by a message.
 LANES_SECONDS: Final = 0.5
+
+# Between two calls that end the wait of a reader: the first may have overtaken the command that waits.
+UNBLOCK_SECONDS: Final = 0.01
 
 # -- seconds, on a file
 

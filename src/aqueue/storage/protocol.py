@@ -183,7 +183,8 @@ class Intake(Protocol):
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
 
-        Waits up to `wait_ms` for the first one when there is none.
+        Waits up to `wait_ms` for the first one when there is none. The first task ever of a queue at one priority may
+        be noticed only when the wait is over, unless something listens on this storage (see ``Storage.listen``).
         """
 
     async def load(self, delivery: Delivery) -> bytes:

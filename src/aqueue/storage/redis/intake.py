@@ -57,6 +57,10 @@ class RedisIntake:
     async def interrupt(self) -> None:
         await self._reader.interrupt()
 
+    def hear_of(self, lane: str) -> None:
+        """A task is in `lane`, for the first time ever."""
+        self._reader.hear_of(lane)
+
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
         consumer, queues, lease_ms = self._borrower
         lanes = (await self._info.lanes()).of(queues)

@@ -51,7 +51,6 @@ KEYS = {
         "push. Expires once the task has a verdict",
     ),
     "inbox:<id>": Key("hash", "the inputs that a waiting node has got so far, by position, and their `size`"),
-    "bell": Key("stream", "an entry wakes a waiting reader because a lane was used for the first time"),
     "watchers": Key(
         "hash",
         "by id of a task, the clients, other than the one that enqueued it, that wait for it. A verdict removes it",
@@ -91,7 +90,7 @@ KEYS = {
 }
 CHANNELS = {
     "replies:<client>": "verdicts and progress of the tasks of one client",
-    "control": "news for everybody: `due <ms>`, `freed <name>`, `cancel <id>`, `schedule <name>`",
+    "control": "news for everybody: `due <ms>`, `freed <name>`, `cancel <id>`, `schedule <name>`, `lane <lane>`",
 }
 
 
@@ -121,7 +120,6 @@ class Keys:
         self.prefix = f"{{aq:{namespace}}}:"
         self.layout = f"{self.prefix}layout"
         self.lanes = f"{self.prefix}lanes"
-        self.bell = f"{self.prefix}bell"
         self.schedules = f"{self.prefix}schedules"
         self.revocations = f"{self.prefix}revocations"
         self.to_cancel = f"{self.prefix}to_cancel"

@@ -209,7 +209,7 @@ class RedisStorage:
         return await self._info.workers()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        stream = EventStream(self._primary, self._keys)
+        stream = EventStream(self._primary, self._keys, self._hear_of)
         self._event_streams.append(stream)
         watch = asyncio.create_task(self._server.watch(), name="aqueue-redis-watch")
         try:
@@ -217,6 +217,10 @@ class RedisStorage:
         finally:
             watch.cancel()
             self._event_streams.remove(stream)
+
+    def _hear_of(self, lane: str) -> None:
+        for intake in self._intakes:
+            intake.hear_of(lane)
 
 
 def _origin(settlement: Settlement) -> _Origin:

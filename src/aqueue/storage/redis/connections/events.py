@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("aqueue.redis")
 
+_NEW_LANE = b"lane "
+
 
 class EventStream:
-    """Listens for one client, reconnecting as often as it takes, until cancelled or closed."""
+    """Listens for one client, reconnecting as often as it takes, until cancelled or closed.
 
-    def __init__(self, primary: Primary, keys: Keys) -> None:
+    Calls `hear_of` with each lane that is new, for the readers of this process.
+    """
+
+    def __init__(self, primary: Primary, keys: Keys, hear_of: Callable[[str], None]) -> None:
         self._primary = primary
         self._connection = primary.connection("events")
         self._keys = keys
+        self._hear_of = hear_of
         self._closed = False
 
     async def close(self) -> None:
@@ -68,6 +74,9 @@ class EventStream:
     async def _hear(self, reply_channel: bytes, handle: Callable[[Event], None]) -> None:
         _, channel, data = await self._next_message()
         try:
+            if channel != reply_channel and data.startswith(_NEW_LANE):
+                self._hear_of(data.removeprefix(_NEW_LANE).decode())
+                return
             events = list(_replies(data) if channel == reply_channel else _hints(data))
         except ValueError:
             # Anybody can publish here, and push an id that this format cannot carry: only a second look is late then.

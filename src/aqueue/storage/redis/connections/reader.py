@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ....core.message import Delivery, Receipt
-from ....core.patience import LANES_SECONDS
-from ..keys import GROUP, Lanes
+from ....core.patience import LANES_SECONDS, UNBLOCK_SECONDS
+from ....exceptions import QueueUnavailable
+from ..keys import GROUP, Lanes, queue_of
 from ..scripts import JOIN, PULL
 from .errors import BROKEN, unavailable
 
@@ -37,6 +39,8 @@ class Reader:
         self._look_at = 0.0
         self._waiting = False
         self._interrupted = False
+        self._has_new_lane = False
+        self._waking: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         await self._connection.close()
@@ -65,29 +69,49 @@ class Reader:
     async def interrupt(self) -> None:
         """End the wait of a ``pull``; what it was just given is returned, not lost."""
         self._interrupted = True
-        if self._waiting and self._connection_id is not None:
-            await self._server.call("CLIENT", "UNBLOCK", self._connection_id)
+        await self._end_wait()
+
+    def hear_of(self, lane: str) -> None:
+        """`lane` is new: a `pull` that waits begins to read it, if it is one of ours."""
+        queues = self._borrower.queues
+        if queue_of(lane) in queues and lane not in self._lanes.of(queues):
+            self._has_new_lane = True
+            if self._waking is None or self._waking.done():
+                self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        # During an outage nothing waits for long.
+        with contextlib.suppress(QueueUnavailable):
+            await self._end_wait()
+
+    async def _end_wait(self) -> None:
+        while self._waiting:
+            if await self._server.call("CLIENT", "UNBLOCK", self._connection_id):
+                break
+            await asyncio.sleep(UNBLOCK_SECONDS)
 
     async def _pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         deadline = time.monotonic() + wait_ms / 1000
         while True:
-            if time.monotonic() >= self._look_at:
+            if self._has_new_lane or time.monotonic() >= self._look_at:
                 await self._learn_lanes()
             lanes = self._lanes.of(self._borrower.queues)
             if len(lanes) > 1 and (deliveries := await self._read_in_order(lanes, limit)):
                 return deliveries
+            if self._has_new_lane:
+                continue
             left_ms = 0 if self._interrupted else round((deadline - time.monotonic()) * 1000)
             if len(lanes) > 1 and left_ms <= 0:
                 self._interrupted = False
                 return []
-            deliveries, rung = await self._read(lanes, limit, left_ms)
-            if deliveries or not rung:
+            deliveries = await self._read(lanes, limit, left_ms)
+            if deliveries or not self._has_new_lane:
                 # Nothing more for now: whatever comes next may be on a lane that is new.
                 self._look_at = self._look_at if deliveries else 0.0
                 return deliveries
-            self._look_at = 0.0
 
     async def _learn_lanes(self) -> None:
+        self._has_new_lane = False
         self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
         self._look_at = time.monotonic() + LANES_SECONDS
 
@@ -110,10 +134,10 @@ class Reader:
         except NoScriptError:
             return await self._call(*by_source)
 
-    async def _read(self, lanes: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
-        """The ready tasks of `lanes`, waiting for the first one, and whether the bell was rung."""
+    async def _read(self, lanes: list[str], limit: int, wait_ms: int) -> list[Delivery]:
+        """The ready tasks of `lanes`, waiting for the first one."""
         consumer = self._borrower.consumer
-        streams = [*map(self._keys.stream, lanes), self._keys.bell]
+        streams = [*map(self._keys.stream, lanes)]
         # COUNT holds for each stream, so it is cut.
         count = max(limit // len(lanes), 1)
         block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
@@ -125,19 +149,10 @@ class Reader:
         finally:
             self._waiting = self._interrupted = False
         deliveries: list[Delivery] = []
-        rung = False
         for stream, entries in reply or ():
-            if stream == self._keys.bell.encode():
-                rung = True
-                await self._silence([entry for entry, _ in entries])
-            else:
-                lane = stream[len(self._keys.streams) :].decode()
-                deliveries += fresh(consumer, lane, entries)
-        return flagged_if(revocations, deliveries), rung
-
-    async def _silence(self, entries: list[bytes]) -> None:
-        await self._call("XACK", self._keys.bell, GROUP, *entries)
-        await self._call("XDEL", self._keys.bell, *entries)
+            lane = stream[len(self._keys.streams) :].decode()
+            deliveries += fresh(consumer, lane, entries)
+        return flagged_if(revocations, deliveries)
 
     async def _call(self, *command: Any) -> Any:
         with self._connection.deadline():

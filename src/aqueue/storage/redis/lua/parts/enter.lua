@@ -76,7 +76,7 @@ end
 local function announce()
   for lane in pairs(streams) do
     if redis.call('SADD', key.lanes, lane) == 1 then
-      redis.call('XADD', key.bell, '*', 'l', lane)
+      redis.call('PUBLISH', key.control, 'lane ' .. lane)
     end
   end
   for queue, due in pairs(earliest) do
