@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..._version import __version__
-from ...core.patience import MOST_LENT_BYTES
+from ...core.patience import FLIGHT_BYTES, FREIGHT_BYTES, MOST_LENT_BYTES
 from ..admin import MOST_DEAD_LETTERS
 from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT
 from .keys import GROUP, LAYOUT, NAMED, OLDEST_READER, SINGLE
@@ -24,6 +24,8 @@ from .keys import GROUP, LAYOUT, NAMED, OLDEST_READER, SINGLE
 TOLD_BYTES = 4096
 
 _CONSTANTS: dict[str, str | bytes | int] = {
+    "FLIGHT_BYTES": FLIGHT_BYTES,
+    "FREIGHT_BYTES": FREIGHT_BYTES,
     "GROUP": GROUP,
     "LAYOUT": LAYOUT,
     "MOST_DEAD_LETTERS": MOST_DEAD_LETTERS,

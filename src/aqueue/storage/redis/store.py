@@ -197,9 +197,15 @@ class RedisStorage:
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         records: list[Record | None] = []
-        for batch in batches(task_ids):
-            for state, result, progress in await self._server.run(LOOK, watcher, *batch):
-                records.append(Record(State(state.decode()), result, progress) if state else None)
+        while len(records) < len(task_ids):
+            page = task_ids[len(records) : len(records) + BATCH]
+            reply = await self._server.run(LOOK, watcher, *page)
+            for task_id, (state, result, progress) in zip(page, reply, strict=False):
+                if isinstance(result, int):
+                    # It may have expired since.
+                    result = await self._server.call("HGET", f"{self._keys.tasks}{task_id}", "r")
+                known = state and result is not None
+                records.append(Record(State(state.decode()), result, progress) if known else None)
         return records
 
     async def depths(self) -> list[QueueDepth]:

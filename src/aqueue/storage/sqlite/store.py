@@ -191,7 +191,8 @@ class SqliteStorage:
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         found: list[Record | None] = []
-        for part in _parts(task_ids):
+        while len(found) < len(task_ids):
+            part = task_ids[len(found) : len(found) + _LARGEST_TRANSACTION]
             if watcher:
                 found += await self._writer().change(tasks.watch, part, watcher)
             else:
