@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
 
@@ -41,11 +42,22 @@ class QueueUnavailable(HueyException, ConnectionError):
     """The store could not be reached in time.
 
     A write that raises this may or may not have reached the store. Repeat it with the same task id: it happens once.
+    When ``enqueue_many`` raises this, `ids` are the ids of its calls, in order, and `kept` those of the first calls,
+    which the store has for certain; it may have some of the next ones.
     """
+
+    ids: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
 
 class QueueFull(HueyException):
-    """The store is out of memory or disk space and refuses new tasks. Workers can still finish the tasks it holds."""
+    """The store is out of memory or disk space and refuses new tasks. Workers can still finish the tasks it holds.
+
+    When ``enqueue_many`` raises this, `ids` and `kept` are those of ``QueueUnavailable``.
+    """
+
+    ids: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
 
 class ResultTimeout(HueyException, TimeoutError):

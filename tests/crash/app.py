@@ -132,6 +132,18 @@ def declare(huey: Huey, ledger: Ledger) -> Huey:
         report = task.progress_sync if how == "a call" else lambda *step: asyncio.run(task.progress(*step))
         return [report(step + 1, steps) for step in range(steps)]
 
+    @huey.task(name="measure", context=True)
+    async def measure(data: str, *, task: TaskRun) -> int:
+        ledger.write("start", task)
+        return len(data)
+
+    @huey.task(name="produce", context=True)
+    async def produce(gate: str, size: int, *, task: TaskRun) -> str:
+        """Return this many characters, once the gate is opened."""
+        ledger.write("start", task)
+        await opened(gate)
+        return "x" * size
+
     for misdeed in MISDEEDS:
         huey.task(name=misdeed.__name__)(misdeed)
     return huey

@@ -62,10 +62,6 @@ def _on_server(server: redis.Redis, tag: str) -> list[str]:
             case "dead":
                 if server.type(key) == b"hash" and server.pttl(key) <= 0:
                     found.append(f"dead letter {key} never expires")
-            case "bell":
-                # One ring for each lane at most; the next worker hears those that nobody heard.
-                if server.xlen(key) > server.scard(f"{tag}:lanes"):
-                    found.append(f"bell {key} has {server.xlen(key)} entries")
             case "layout" | "lanes" | "leases" | "reclaimer" | "workers":
                 pass
             case _:

@@ -215,3 +215,16 @@ async def test_a_task_that_kills_its_workers_is_dead_in_the_end_and_its_neighbou
     assert await (await rig.enqueue("quick", "well")).get(timeout=30) == "well"
     await rig.stop(survivor)
     await rig.check_drained()
+
+
+async def test_the_first_task_of_a_queue_and_priority_starts_at_once_whichever_worker_reads_it(rig: Rig) -> None:
+    workers = {queue: rig.start_worker(queues=queue, concurrency=4) for queue in ("red", "blue")}
+    await rig.up(*workers.values())
+    for queue in workers:
+        for priority in range(1, 4):
+            began = time.monotonic()
+            result = await rig.enqueue("quick", queue, queue=queue, priority=priority)
+            assert await result.get(timeout=30) == queue
+            assert time.monotonic() - began < 1
+    await rig.stop(*workers.values())
+    await rig.check_drained()

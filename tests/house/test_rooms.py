@@ -97,6 +97,29 @@ def test_no_error_is_swallowed_unseen() -> None:
     ] == []
 
 
+def test_one_module_says_how_long_a_storage_waits() -> None:
+    """No other module gives a number of seconds a name, or waits for a number of seconds."""
+    assert [
+        f"{relative(path)}:{node.lineno}"
+        for path in MODULES
+        if "storage" in path.parts
+        for node in nodes(path)
+        if (isinstance(node, ast.Assign | ast.AnnAssign) and is_number(node.value) and "SECONDS" in ast.unparse(node))
+        or (isinstance(node, ast.Call) and any(map(is_number, limits(node))))
+    ] == []
+
+
+def is_number(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in {int, float} and node.value != 0
+
+
+def limits(call: ast.Call) -> list[ast.expr]:
+    """What a call that waits is given for its time."""
+    function = ast.unparse(call.func).rpartition(".")[2]
+    named = [keyword.value for keyword in call.keywords if keyword.arg == "timeout"]
+    return named + (call.args[:1] if function in {"sleep", "timeout", "call_later"} else [])
+
+
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     """What a caller passes: all parameters but the object of a method."""
     given = function.args

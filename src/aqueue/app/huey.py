@@ -306,7 +306,8 @@ class Huey:
     async def enqueue_many(self, calls: Iterable[Call[R]]) -> ResultGroup[R]:
         """Send any number of calls in as few round trips as the store allows.
 
-        Raises like ``Task.enqueue``. If a call cannot be encoded, nothing is enqueued.
+        Raises like ``Task.enqueue``. If a call cannot be encoded, nothing is enqueued. If the store fails in between,
+        the exception has the ids of the calls: see ``QueueUnavailable``.
         """
         return await self._parts.outbox.send_many(calls)
 

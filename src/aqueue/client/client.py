@@ -28,12 +28,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..core.clock import span_ms
 from ..core.ids import kind_key, new_token
 from ..core.lifecycle import VERDICTS
-from ..exceptions import QueueUnavailable, ResultNotFound, ResultTimeout
+from ..core.patience import FREIGHT_BYTES, next_flight
+from ..exceptions import QueueFull, QueueUnavailable, ResultNotFound, ResultTimeout
 from ..storage.protocol import Connected, Progressed, Record, Settled
 from .group_commit import GroupCommit
 from .permits import Permits
@@ -52,6 +54,10 @@ if TYPE_CHECKING:
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
 _MOST_RECENT = 1000
+_CLOSED = "the application was closed while a result was awaited"
+_LARGEST_FLIGHT = 5000
+
+_payload_of: Callable[[Envelope], bytes] = attrgetter("payload")
 
 
 class Client:
@@ -69,7 +75,9 @@ class Client:
         self.held = 0
         self.is_given_up = False
         self._lenders = lenders
-        self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push)
+        self._pushes: GroupCommit[Envelope, bool] = GroupCommit(storage.push, content=_payload_of)
+        # Large ones travel apart, one by one: whatever happens to one of them, and for however long, delays no other.
+        self._freight: GroupCommit[Envelope, bool] = GroupCommit(storage.push, largest_batch=1)
         self._looks: GroupCommit[str, Record | None] = GroupCommit(storage.records)
         self._watches: GroupCommit[str, Record | None] = GroupCommit(self._watch)
         self._starts: GroupCommit[tuple[str, str], bool] = GroupCommit(self._ask_before_start)
@@ -81,6 +89,7 @@ class Client:
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
         self._listening = asyncio.Event()
+        self._is_closed = False
         self._running: asyncio.Task[None] | None = None
         self._subscribers = Subscribers()
         self.permits = Permits(storage, self._subscribers, self.start_listening)
@@ -110,6 +119,7 @@ class Client:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pushes.run())
+                group.create_task(self._freight.run())
                 group.create_task(self._looks.run())
                 group.create_task(self._watches.run())
                 group.create_task(self._starts.run())
@@ -117,8 +127,11 @@ class Client:
                 group.create_task(self._keep_looking())
                 group.create_task(self.permits.run())
         finally:
+            self._is_closed = True
+            # Callers that wait for the first connection go on, and find that it is closed.
+            self._listening.set()
             for task_id in list(self._waiters):
-                self._fail(task_id, QueueUnavailable("the application was closed while a result was awaited"))
+                self._fail(task_id, QueueUnavailable(_CLOSED))
             # Here and not in `close`: if a script forgets to close, the end of its loop cancels this task.
             await self.storage.close()
 
@@ -127,21 +140,35 @@ class Client:
     @property
     def is_full(self) -> bool:
         """Whether the send buffer is full; if so, await ``wait_for_room()`` before creating another envelope."""
-        return self._pushes.is_full
+        return self._pushes.is_full or self._freight.is_full
 
     async def wait_for_room(self) -> None:
         """Wait until the send buffer is not full."""
         await self._pushes.wait_for_room()
+        await self._freight.wait_for_room()
 
     def push(self, envelope: Envelope) -> Awaitable[bool]:
         """Add `envelope` to the store; the result is False if its id was known."""
         if self._listening.is_set():
             self._recent.add(envelope.id)
-        return self._pushes.submit(envelope)
+        pushes = self._pushes if len(envelope.payload) <= FREIGHT_BYTES else self._freight
+        return pushes.submit(envelope)
 
     async def push_all(self, envelopes: Sequence[Envelope]) -> list[bool]:
-        """Add all `envelopes` to the store, in as few steps as it allows."""
-        return await self.storage.push(envelopes)
+        """Add all `envelopes` to the store, flight after flight.
+
+        An error of the store has all ids, and those that are in the store: see ``QueueUnavailable``.
+        """
+        created: list[bool] = []
+        while len(created) < len(envelopes):
+            flight = next_flight(envelopes, len(created), _LARGEST_FLIGHT, _payload_of)
+            try:
+                created += await self.storage.push(flight)
+            except (QueueUnavailable, QueueFull) as error:
+                error.ids = [envelope.id for envelope in envelopes]
+                error.kept = error.ids[: len(created)]
+                raise
+        return created
 
     async def push_workflow(self, nodes: Sequence[Node]) -> list[bool]:
         """Add all `nodes` to the store, or none; see ``Storage.push_workflow``."""
@@ -166,7 +193,7 @@ class Client:
         """Whether a task that is about to start was cancelled, or revoked by its id or by its name."""
         return await self._starts.submit((task_id, kind_key(task)))
 
-    async def _ask_before_start(self, keys: list[tuple[str, str]]) -> list[bool]:
+    async def _ask_before_start(self, keys: Sequence[tuple[str, str]]) -> list[bool]:
         return await self.storage.revoked(keys, True)
 
     # -- results
@@ -239,9 +266,9 @@ class Client:
         """The progress reports of a task: the last one so far, and each further one until its verdict."""
         self.start_listening()
         await self._listening.wait()
+        verdict = self._wait(task_id)
         queue: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._followers.setdefault(task_id, []).append(queue)
-        verdict = self._wait(task_id)
         verdict.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             record = await (self._watches if foreign else self._looks).submit(task_id)
@@ -335,12 +362,14 @@ class Client:
             for task_id, record in zip(task_ids, records, strict=True):
                 self._learn(task_id, record)
 
-    async def _watch(self, task_ids: list[str]) -> list[Record | None]:
+    async def _watch(self, task_ids: Sequence[str]) -> list[Record | None]:
         return await self.storage.records(task_ids, self.token)
 
     # -- waiters
 
     def _wait(self, task_id: str) -> asyncio.Future[Record]:
+        if self._is_closed:
+            raise QueueUnavailable(_CLOSED)
         future: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(task_id, []).append(future)
         return future

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..core.patience import next_flight
 from ..exceptions import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -24,16 +25,26 @@ _ROOM = 10_000
 _CLOSED = "the application was closed while a call was under way"
 
 
+def _nothing(_: object) -> bytes:
+    return b""
+
+
 class GroupCommit(Generic[Item, Reply]):
     """Collects items for `commit`, which takes a batch and returns one reply per item, in order.
 
     If `commit` raises, every caller in the batch gets that error. After the end of `run`, waiting and later callers get
-    ``QueueUnavailable``.
+    ``QueueUnavailable``. If `content` gives the bytes of an item, a batch is one flight (see ``core.patience``).
     """
 
-    def __init__(self, commit: Callable[[list[Item]], Awaitable[Sequence[Reply]]], largest_batch: int = 500) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]],
+        largest_batch: int = 500,
+        content: Callable[[Item], bytes] = _nothing,
+    ) -> None:
         self._commit = commit
         self._largest_batch = largest_batch
+        self._content = content
         self._items: list[Item] = []
         self._replies: list[asyncio.Future[Reply]] = []
         self._arrived = asyncio.Event()
@@ -75,8 +86,9 @@ class GroupCommit(Generic[Item, Reply]):
                 await self._arrived.wait()
                 self._arrived.clear()
                 while self._items:
-                    items, self._items = self._items[: self._largest_batch], self._items[self._largest_batch :]
-                    replies, self._replies = self._replies[: len(items)], self._replies[len(items) :]
+                    items = next_flight(self._items, 0, self._largest_batch, self._content)
+                    replies = self._replies[: len(items)]
+                    del self._items[: len(items)], self._replies[: len(items)]
                     self._admit(len(items))
                     await self._commit_batch(items, replies)
         finally:
@@ -93,7 +105,7 @@ class GroupCommit(Generic[Item, Reply]):
                 turn.set_result(None)
                 number -= 1
 
-    async def _commit_batch(self, items: list[Item], replies: list[asyncio.Future[Reply]]) -> None:
+    async def _commit_batch(self, items: Sequence[Item], replies: list[asyncio.Future[Reply]]) -> None:
         try:
             answers = await self._commit(items)
         except Exception as error:

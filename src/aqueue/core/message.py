@@ -168,7 +168,8 @@ class Delivery(NamedTuple):
     `failures` counts the runs that ended in a failure and were retried, `fence` every delivery of this task so far:
     it only ever grows, so it orders the deliveries of one task. `receipt.count` beyond 1 means that earlier consumers
     vanished without a verdict. `may_be_revoked` is set if any task at all was revoked or asked to stop when this
-    one was handed out: the consumer then asks the store about it before it starts.
+    one was handed out: the consumer then asks the store about it before it starts. If `unread` is not 0, the payload
+    has that many bytes and is still in the store, where ``Intake.load`` gets it; `payload` is empty.
     """
 
     id: str
@@ -177,3 +178,4 @@ class Delivery(NamedTuple):
     failures: int = 0
     fence: int = 1
     may_be_revoked: bool = False
+    unread: int = 0

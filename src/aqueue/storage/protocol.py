@@ -183,7 +183,15 @@ class Intake(Protocol):
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         """Up to `limit` ready tasks, highest priority first, oldest first within one priority.
 
-        Waits up to `wait_ms` for the first one when there is none.
+        Waits up to `wait_ms` for the first one when there is none. The first task ever of a queue at one priority may
+        be noticed only when the wait is over, unless something listens on this storage (see ``Storage.listen``).
+        """
+
+    async def load(self, delivery: Delivery) -> bytes:
+        """The payload of a delivery that came without it (see ``Delivery.unread``); empty if the store has it no more.
+
+        What `pull`, `adopt` and `reclaim` lend in one step may have many bytes together, so a storage may keep back
+        each payload of more than ``MOST_LENT_BYTES``.
         """
 
     async def interrupt(self) -> None:

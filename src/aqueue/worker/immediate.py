@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..client.client import Client
     from ..core.clock import Clock
     from ..core.message import Delivery, Receipt
+    from ..storage.protocol import Intake
     from ..tasks.parts import Parts
     from .execution.held import HeldDelivery
     from .execution.report import RunReport
@@ -81,7 +82,7 @@ class Immediate:
         try:
             async with asyncio.TaskGroup() as group:
                 for delivery in deliveries:
-                    self._turns[delivery.id] = group.create_task(self._take_turn(delivery, runner, client))
+                    self._turns[delivery.id] = group.create_task(self._take_turn(delivery, intake, runner, client))
         finally:
             await runner.close()
         return bool(deliveries)
@@ -95,7 +96,7 @@ class Immediate:
             await asyncio.wait(turns)
         return bool(turns)
 
-    async def _take_turn(self, delivery: Delivery, runner: Runner, client: Client) -> None:
+    async def _take_turn(self, delivery: Delivery, intake: Intake, runner: Runner, client: Client) -> None:
         """Bring one delivery to its settlement. If this is cancelled, the task goes back in line."""
         held: dict[Receipt, HeldDelivery] = {}
         settler = Settler(self.storage, self.clock, held)
@@ -107,7 +108,7 @@ class Immediate:
             return report
 
         # A dispatcher per delivery, so that each can be awaited alone: a task may enqueue others and await them.
-        dispatcher = Dispatcher(run, settler, self._parts, _OPTIONS, held)
+        dispatcher = Dispatcher(run, intake.load, settler, self._parts, _OPTIONS, held)
         unsubscribe = client.subscribe(CancelAsked, lambda asked: dispatcher.cancel(asked.id))
         settling = asyncio.create_task(settler.run())
         try:

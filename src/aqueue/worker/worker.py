@@ -23,6 +23,7 @@ from ..exceptions import HueyException, QueueUnavailable
 from ..storage.protocol import CancelAsked, Connected, Due, ScheduleChanged
 from .execution.dispatcher import Dispatcher
 from .execution.lending import Lending
+from .execution.loader import Loader
 from .execution.overdue import Overdue
 from .execution.processes.target import check_processes
 from .execution.runner import Runner
@@ -119,10 +120,11 @@ class Worker:
         intake = storage.open_intake(self.consumer, self.queues, self.options.lease_ms)
         settler = Settler(storage, clock, self._held)
         runner = Runner(parts, self.options, clock, report=client.report, is_revoked=client.must_not_start)
-        dispatcher = Dispatcher(runner.run, settler, parts, self.options, self._held)
+        loader = Loader(intake.load)
+        dispatcher = Dispatcher(runner.run, loader.load, settler, parts, self.options, self._held)
         Overdue(dispatcher, runner)
         burst, most = self.options.burst, self.options.max_tasks
-        fetcher = Fetcher(storage, intake, dispatcher, settler, clock, runner.slots, burst, most)
+        fetcher = Fetcher(storage, intake, dispatcher, loader, settler, clock, runner.slots, burst, most)
         promoter = Promoter(storage, clock)
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)

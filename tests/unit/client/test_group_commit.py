@@ -12,7 +12,7 @@ from aqueue import QueueUnavailable
 from aqueue.client.group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 
 class Store:
@@ -25,8 +25,8 @@ class Store:
         self.may_answer.set()
         self.error: Exception | None = None
 
-    async def commit(self, items: list[int]) -> list[int]:
-        self.batches.append(items)
+    async def commit(self, items: Sequence[int]) -> list[int]:
+        self.batches.append(list(items))
         self.begun.set()
         await self.may_answer.wait()
         if self.error is not None:
@@ -84,6 +84,14 @@ async def test_a_batch_has_a_largest_size_and_keeps_the_order() -> None:
         assert await asyncio.gather(*submit_all(commits, range(35))) == [item * item for item in range(35)]
     assert [item for batch in store.batches for item in batch] == list(range(35))
     assert max(map(len, store.batches)) == 10
+
+
+async def test_a_batch_is_one_flight() -> None:
+    store = Store()
+    commits = GroupCommit(store.commit, content=lambda item: bytes(item * 2**18))
+    async with committing(commits):
+        await asyncio.gather(*submit_all(commits, range(8)))
+    assert store.batches == [[0, 1, 2], [3], [4], [5], [6], [7]]
 
 
 async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None:

@@ -11,6 +11,7 @@ from aqueue.core.ids import kind_key
 from aqueue.storage.memory.store import MemoryStorage
 from aqueue.testing import ManualClock
 from aqueue.worker.execution.dispatcher import Dispatcher
+from aqueue.worker.execution.loader import Loader
 from aqueue.worker.execution.runner import Runner
 from aqueue.worker.execution.settler import Settler
 from aqueue.worker.options import WorkerOptions
@@ -30,7 +31,11 @@ LEASE_MS = 60_000
 
 
 class FaultyStorage(MemoryStorage):
-    """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply."""
+    """A memory storage that notes what it is asked, and that can be out of reach, slow, or lose a reply.
+
+    It keeps back the payloads of the tasks in `kept_back` until they are loaded. It refuses the settlements of tasks in
+    `refused`. Only those in `slow`, if there are any, wait for `may_settle`.
+    """
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__("shop", clock)
@@ -38,6 +43,12 @@ class FaultyStorage(MemoryStorage):
         self.loses_replies = False
         self.may_settle = asyncio.Event()
         self.may_settle.set()
+        self.kept_back: set[str] = set()
+        self.loads: list[str] = []
+        self.may_load = asyncio.Event()
+        self.may_load.set()
+        self.slow: set[str] = set()
+        self.refused: set[str] = set()
         self.settled: list[list[Settlement]] = []
         self.pulled: list[int] = []
         self.adopted = 0
@@ -65,8 +76,12 @@ class FaultyStorage(MemoryStorage):
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         self.settled.append(list(settlements))
-        await self.may_settle.wait()
+        ids = {settlement.id for settlement in settlements}
+        if not self.slow or self.slow & ids:
+            await self.may_settle.wait()
         self.answer()
+        if self.refused & ids:
+            raise QueueUnavailable("the store does not take it")
         return await super().settle(settlements)
 
     async def promote(self, limit: int) -> Promotion:
@@ -104,6 +119,7 @@ class FaultyIntake:
         self.interrupt, self.close = intake.interrupt, intake.close
         self._storage = storage
         self._intake = intake
+        self._payloads: dict[Receipt, bytes] = {}
 
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         self._storage.pulled.append(limit)
@@ -112,7 +128,17 @@ class FaultyIntake:
         self._storage.after_pull()
         if self._storage.loses_replies:
             raise QueueUnavailable("the reply was lost")
-        return deliveries
+        return [self._without_payload(each) if each.id in self._storage.kept_back else each for each in deliveries]
+
+    def _without_payload(self, delivery: Delivery) -> Delivery:
+        self._payloads[delivery.receipt] = delivery.payload
+        return delivery._replace(payload=b"", unread=len(delivery.payload))
+
+    async def load(self, delivery: Delivery) -> bytes:
+        self._storage.loads.append(delivery.id)
+        await self._storage.may_load.wait()
+        self._storage.answer()
+        return self._payloads.pop(delivery.receipt)
 
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
         self._storage.adopted += 1
@@ -153,10 +179,11 @@ class Bench:
         self.huey = MemoryHuey("shop")
         self.held: dict[Receipt, HeldDelivery] = {}
         self.settler = Settler(self.storage, self.clock, self.held)
+        self.loader = Loader(self.intake.load)
         parts = self.huey._parts
         options = WorkerOptions(concurrency=concurrency, threads=4, children=2, max_crashes=max_crashes)
         self.runner = Runner(parts, options, self.clock, report=self._report, is_revoked=self._is_revoked)
-        self.dispatcher = Dispatcher(self.runner.run, self.settler, parts, options, self.held)
+        self.dispatcher = Dispatcher(self.runner.run, self.loader.load, self.settler, parts, options, self.held)
 
     async def _report(self, delivery: Delivery, progress: bytes, reply: str) -> bool:
         return await self.storage.report(delivery.receipt, delivery.id, progress, reply)

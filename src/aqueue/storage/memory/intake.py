@@ -51,6 +51,10 @@ class MemoryIntake:
                 break
         return deliveries
 
+    async def load(self, delivery: Delivery) -> bytes:
+        # Nothing moves here: each delivery has its payload.
+        return delivery.payload
+
     async def interrupt(self) -> None:
         self._interrupted = True
         self._woken.set()

@@ -25,7 +25,7 @@ _SENTENCES = {
     "no entry": ("lost", "is in line at {more} by its record, and no entry there is its"),
     "other entry": ("lost", "is in line by its record, and its entry {more} is that of another task"),
     "not lent": ("lost", "was taken out of the line at {more}, and nobody has it: a consumer was deleted"),
-    "no payload": ("lost", "is due later, and its payload is gone"),
+    "no payload": ("lost", "has no payload any more"),
     "no schedule": ("lost", "is due later, and is not in the schedule of the queue {more}"),
     "waits for nothing": ("lost", "waits for others, and it is not known for whom"),
     "damaged": ("damaged", "has a record that names no place"),

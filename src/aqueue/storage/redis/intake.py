@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ...core.message import Delivery, Receipt
     from ..protocol import Borrower
-    from .connections.address import Address
+    from .connections.primary import Primary
     from .connections.server import Server
     from .keys import Keys
     from .server_info import ServerInfo
@@ -26,7 +26,7 @@ class RedisIntake:
 
     def __init__(
         self,
-        address: Address,
+        primary: Primary,
         server: Server,
         info: ServerInfo,
         keys: Keys,
@@ -35,12 +35,12 @@ class RedisIntake:
     ) -> None:
         self.lease_ms = borrower.lease_ms
         self._borrower = borrower
-        self._address = address
+        self._primary = primary
         self._server = server
         self._info = info
         self._keys = keys
         self._settle = settle
-        self._reader = Reader(address, server, keys, borrower)
+        self._reader = Reader(primary, server, keys, borrower)
 
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         if limit <= 0:
@@ -50,8 +50,16 @@ class RedisIntake:
             await self._settle([_untouched(delivery) for delivery in deliveries[limit:]])
         return deliveries[:limit]
 
+    async def load(self, delivery: Delivery) -> bytes:
+        payload: bytes | None = await self._server.call("HGET", f"{self._keys.tasks}{delivery.id}", "p")
+        return payload or b""
+
     async def interrupt(self) -> None:
         await self._reader.interrupt()
+
+    def hear_of(self, lane: str) -> None:
+        """A task is in `lane`, for the first time ever."""
+        self._reader.hear_of(lane)
 
     async def adopt(self, held: Collection[Receipt]) -> list[Delivery]:
         consumer, queues, lease_ms = self._borrower
@@ -69,7 +77,7 @@ class RedisIntake:
         return self._deliveries(lanes, await self._server.run(RECLAIM, consumer, lease_ms, *limits, *lanes))
 
     def lease_keeper(self) -> RedisLeaseKeeper:
-        return RedisLeaseKeeper(self._address, self._keys, self._borrower)
+        return RedisLeaseKeeper(self._primary, self._keys, self._borrower)
 
     async def close(self) -> None:
         await self._reader.close()

@@ -37,19 +37,20 @@ KEYS = {
     "lanes": Key("set", "every lane, `<queue>:<priority>`, that ever held a task"),
     "stream:<lane>": Key(
         "stream",
-        "the ready and running tasks of a lane: `i` id, `p` payload, and for a task that was put back `b` deliveries "
-        "of its earlier entries and `f` failures. The pending list of its group `workers` is the lease table",
+        "the ready and running tasks of a lane: `i` id, `p` payload or, if that is above 16 KiB and so in the record, "
+        "`z` its size, and for a task that was put back `b` deliveries of its earlier entries and `f` failures. The "
+        "pending list of its group `workers` is the lease table",
     ),
     "due:<queue>": Key("zset", "ids of scheduled tasks by due instant, in ms of the server's clock"),
     "task:<id>": Key(
         "hash",
         "the record of a task: `e` its entry ('' while it is in no stream), `l` its lane (absent for `default:0`), `s` "
-        "its state (absent while it is queued for the first time), `p` `b` `f` payload, deliveries and failures while "
-        "it is scheduled, `r` result, `g` progress. Of a node of a workflow also `j` what it waits for, with `p`, and "
-        "`n` which nodes wait for it; both begin with the instant of the push. Expires once the task has a verdict",
+        "its state (may be absent while it is queued for the first time), `p` a payload above 16 KiB, `p` `b` `f` "
+        "payload, deliveries and failures while it is scheduled, `r` result, `g` progress. Of a node of a workflow "
+        "also `j` what it waits for, with `p`, and `n` which nodes wait for it; both begin with the instant of the "
+        "push. Expires once the task has a verdict",
     ),
     "inbox:<id>": Key("hash", "the inputs that a waiting node has got so far, by position, and their `size`"),
-    "bell": Key("stream", "an entry wakes a waiting reader because a lane was used for the first time"),
     "watchers": Key(
         "hash",
         "by id of a task, the clients, other than the one that enqueued it, that wait for it. A verdict removes it",
@@ -89,7 +90,7 @@ KEYS = {
 }
 CHANNELS = {
     "replies:<client>": "verdicts and progress of the tasks of one client",
-    "control": "news for everybody: `due <ms>`, `freed <name>`, `cancel <id>`, `schedule <name>`",
+    "control": "news for everybody: `due <ms>`, `freed <name>`, `cancel <id>`, `schedule <name>`, `lane <lane>`",
 }
 
 
@@ -119,7 +120,6 @@ class Keys:
         self.prefix = f"{{aq:{namespace}}}:"
         self.layout = f"{self.prefix}layout"
         self.lanes = f"{self.prefix}lanes"
-        self.bell = f"{self.prefix}bell"
         self.schedules = f"{self.prefix}schedules"
         self.revocations = f"{self.prefix}revocations"
         self.to_cancel = f"{self.prefix}to_cancel"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...core.patience import next_flight
 from .keys import lane_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ _Group = TypeVar("_Group")
 
 # A script blocks the server for everybody, and Lua's unpack() takes some thousand values: batches stay well below both.
 BATCH = 500
-BATCH_BYTES = 8 * 1024 * 1024
 
 
-def pushes(items: Sequence[Envelope]) -> Iterator[tuple[list[int], list[Any]]]:
+def pushes(items: Sequence[Envelope]) -> Iterator[tuple[Sequence[int], list[Any]]]:
     """What to push, one lane at a time: positions in `items` in the order of the answers, and the arguments.
 
     Of each envelope the arguments have its id and payload, and behind those that are ready its due instant too.
@@ -34,7 +34,7 @@ def pushes(items: Sequence[Envelope]) -> Iterator[tuple[list[int], list[Any]]]:
         _, _, queue, priority, delay_ms, eta_ms = items[position]
         lanes.setdefault((queue, priority), ([], []))[bool(delay_ms or eta_ms)].append(position)
     for lane, (ready, later) in lanes.items():
-        for batch in _batches_of_payloads(ready + later, items):
+        for batch in flights(ready + later, lambda position: items[position].payload):
             yield batch, _push(lane_of(*lane), [items[position] for position in batch])
 
 
@@ -94,24 +94,19 @@ def _when(delay_ms: int, eta_ms: int) -> str:
     return str(eta_ms) if eta_ms else f"+{delay_ms}" if delay_ms else "+0"
 
 
+def flights(items: Sequence[_Item], content: Callable[[_Item], bytes]) -> Iterator[Sequence[_Item]]:
+    """`items` in order, in flights (see ``core.patience``) of at most ``BATCH``."""
+    start = 0
+    while start < len(items):
+        flight = next_flight(items, start, BATCH, content)
+        yield flight
+        start += len(flight)
+
+
 def batches(items: Sequence[_Item], most: int = BATCH) -> Iterator[Sequence[_Item]]:
     """`items` in order, at most `most` at a time."""
     for start in range(0, len(items), most):
         yield items[start : start + most]
-
-
-def _batches_of_payloads(positions: Iterable[int], items: Sequence[Envelope]) -> Iterator[list[int]]:
-    """`positions` in `items`, in batches bounded in number and in bytes."""
-    batch: list[int] = []
-    size = 0
-    for position in positions:
-        length = len(items[position].payload)
-        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(position)
-        size += length
-    yield batch
 
 
 def _first_positions(items: Sequence[Envelope]) -> Iterable[int]:

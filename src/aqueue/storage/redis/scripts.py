@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..._version import __version__
+from ...core.patience import FLIGHT_BYTES, FREIGHT_BYTES, MOST_LENT_BYTES
 from ..admin import MOST_DEAD_LETTERS
 from ..protocol import MOST_INPUT_BYTES, TOO_MUCH_INPUT
 from .keys import GROUP, LAYOUT, NAMED, OLDEST_READER, SINGLE
@@ -23,10 +24,13 @@ from .keys import GROUP, LAYOUT, NAMED, OLDEST_READER, SINGLE
 TOLD_BYTES = 4096
 
 _CONSTANTS: dict[str, str | bytes | int] = {
+    "FLIGHT_BYTES": FLIGHT_BYTES,
+    "FREIGHT_BYTES": FREIGHT_BYTES,
     "GROUP": GROUP,
     "LAYOUT": LAYOUT,
     "MOST_DEAD_LETTERS": MOST_DEAD_LETTERS,
     "MOST_INPUT_BYTES": MOST_INPUT_BYTES,
+    "MOST_LENT_BYTES": MOST_LENT_BYTES,
     "OLDEST_READER": OLDEST_READER,
     "TOLD_BYTES": TOLD_BYTES,
     "TOO_MUCH_INPUT": TOO_MUCH_INPUT,

@@ -50,8 +50,6 @@ class ServerInfo:
     async def describe(self) -> Description:
         facts = await self._facts()
         warnings = []
-        if facts.get("role") == "slave":
-            warnings.append("this server is a read-only replica: use the URL of the primary")
         policy = facts.get("maxmemory_policy", "")
         if policy.startswith("volatile") and facts.get("maxmemory") != "0":
             warnings.append(f"maxmemory-policy {policy} may evict results before they expire")

@@ -16,10 +16,11 @@ from . import layout, packing
 from .admin import RedisAdmin
 from .connections.address import Address
 from .connections.events import EventStream
+from .connections.primary import Primary
 from .connections.server import Server
 from .intake import RedisIntake
 from .keys import Keys, priority_of, queue_of
-from .packing import BATCH, batches
+from .packing import BATCH, batches, flights
 from .scripts import (
     ADVANCE,
     CANCEL,
@@ -60,12 +61,12 @@ class RedisStorage:
     def __init__(self, url: str, namespace: str) -> None:
         self._address = Address(url)
         self._keys = Keys(namespace)
-        self._name = f"aq:{namespace}"
         self._connect_anew()
 
     def _connect_anew(self) -> None:
         """Create new connections, which are opened later: a connection works only in the event loop that opened it."""
-        self._server = Server(self._address, f"{self._name}:commands", self._keys)
+        self._primary = Primary(self._address, self._keys)
+        self._server = Server(self._primary, self._keys)
         self._info = ServerInfo(self._address, self._server, self._keys)
         self._intakes: weakref.WeakSet[RedisIntake] = weakref.WeakSet()
         self.shared = RedisSharedState(self._server, self._keys)
@@ -110,14 +111,14 @@ class RedisStorage:
 
     def open_intake(self, consumer: str, queues: Sequence[str], lease_ms: int) -> RedisIntake:
         borrower = Borrower(consumer, tuple(queues), lease_ms)
-        intake = RedisIntake(self._address, self._server, self._info, self._keys, self.settle, borrower)
+        intake = RedisIntake(self._primary, self._server, self._info, self._keys, self.settle, borrower)
         self._intakes.add(intake)
         return intake
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[Sequence[int], Any]] = []
         for origin, positions in packing.grouped(settlements, _origin).items():
-            for batch in batches(positions):
+            for batch in flights(positions, lambda position: settlements[position].result):
                 calls.append((batch, self._settle(origin, [settlements[position] for position in batch])))
         accepted = [False] * len(settlements)
         for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
@@ -199,9 +200,15 @@ class RedisStorage:
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         records: list[Record | None] = []
-        for batch in batches(task_ids):
-            for state, result, progress in await self._server.run(LOOK, watcher, *batch):
-                records.append(Record(State(state.decode()), result, progress) if state else None)
+        while len(records) < len(task_ids):
+            page = task_ids[len(records) : len(records) + BATCH]
+            reply = await self._server.run(LOOK, watcher, *page)
+            for task_id, (state, result, progress) in zip(page, reply, strict=False):
+                if isinstance(result, int):
+                    # It may have expired since.
+                    result = await self._server.call("HGET", f"{self._keys.tasks}{task_id}", "r")
+                known = state and result is not None
+                records.append(Record(State(state.decode()), result, progress) if known else None)
         return records
 
     async def depths(self) -> list[QueueDepth]:
@@ -211,12 +218,18 @@ class RedisStorage:
         return await self._info.workers()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        stream = EventStream(self._address, f"{self._name}:events", self._keys)
+        stream = EventStream(self._primary, self._keys, self._hear_of)
         self._event_streams.append(stream)
+        watch = asyncio.create_task(self._server.watch(), name="aqueue-redis-watch")
         try:
             await stream.listen(client, handle)
         finally:
+            watch.cancel()
             self._event_streams.remove(stream)
+
+    def _hear_of(self, lane: str) -> None:
+        for intake in self._intakes:
+            intake.hear_of(lane)
 
 
 def _origin(settlement: Settlement) -> _Origin:

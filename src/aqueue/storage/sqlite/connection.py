@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 from typing import TYPE_CHECKING, TypeVar
 
+from ...core.patience import LOCK_ATTEMPTS, LOCK_WAIT_MS, SETUP_SECONDS
 from ...exceptions import ConfigurationError, HueyException, QueueFull, QueueUnavailable
 from . import layout
 from .queries import QUERIES, of_rows
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 
 _OLDEST_SQLITE = (3, 37, 0)
-_SETUP_SECONDS = 5.0
-# SQLite's own wait for a lock sleeps longer and longer, so that one busy process starves the others. Many short waits
-# are fair; together they take about 5 seconds.
-_LOCK_WAIT_MS = 5
-_LOCK_ATTEMPTS = 1000
 # A log that has no room to grow cannot be folded into the file either, so new tasks are refused while there is room for
 # both: what is queued can then still be finished, and that makes room.
 _ROOM_BYTES = 16 * 2**20
@@ -177,7 +173,7 @@ class Link:
                 self._create()
             self._identity = self._present_identity()
             self._connection = sqlite3.connect(
-                self.path, timeout=_SETUP_SECONDS, isolation_level=None, check_same_thread=False
+                self.path, timeout=SETUP_SECONDS, isolation_level=None, check_same_thread=False
             )
             self.execute = self._connection.execute
             self.namespace = self._set_up_or_close(location, namespace)
@@ -234,7 +230,7 @@ class Link:
         return changed
 
     def _begin(self, writes: bool) -> None:
-        for attempt in range(1, _LOCK_ATTEMPTS + 1):
+        for attempt in range(1, LOCK_ATTEMPTS + 1):
             try:
                 if writes:
                     self.execute("BEGIN IMMEDIATE")
@@ -243,7 +239,7 @@ class Link:
                     # Reading is what opens the snapshot, and may find the log locked for its recovery.
                     self.execute(QUERIES["next_number"]).fetchall()
             except sqlite3.OperationalError as error:
-                if _code(error) & 0xFF not in _LOCKED or attempt == _LOCK_ATTEMPTS:
+                if _code(error) & 0xFF not in _LOCKED or attempt == LOCK_ATTEMPTS:
                     raise
                 if self._connection.in_transaction:
                     self.execute("ROLLBACK")
@@ -294,7 +290,7 @@ class Link:
             layout.check(self._connection, self.path)
         number = self._namespace_number(namespace)
         self._version = self._data_version()
-        self.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+        self.execute(f"PRAGMA busy_timeout = {LOCK_WAIT_MS}")
         return number
 
     def _namespace_number(self, namespace: str) -> int:

@@ -53,6 +53,9 @@ class SqliteIntake:
                 if session.is_closed:
                     raise QueueUnavailable(f"{self._location.path} was closed")
 
+    async def load(self, delivery: Delivery) -> bytes:
+        return await self._session().writer.look(leases.load, delivery.receipt)
+
     async def interrupt(self) -> None:
         self._interrupted = True
         if self._called is not None:

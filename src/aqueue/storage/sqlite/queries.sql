@@ -81,10 +81,11 @@ WHERE seq IN (
     ORDER BY first.priority DESC, line.key, first.seq
     LIMIT :limit
 )
-RETURNING seq, id, payload, failures, earlier, count, priority, queue
+RETURNING seq, id, CASE WHEN length(payload) <= :most_lent THEN payload END, length(payload), failures, earlier, count, priority, queue
 
 -- lent: what is lent to a consumer
-SELECT seq, id, payload, failures, earlier, count
+SELECT
+    seq, id, CASE WHEN length(payload) <= :most_lent THEN payload END, length(payload), failures, earlier, count
 FROM task
 WHERE namespace = :namespace AND place = 'leased' AND consumer = :consumer
     AND queue IN (SELECT value FROM json_each(:queues))
@@ -107,6 +108,9 @@ WHERE seq = ?
 
 -- held: whether a delivery is the present one of its task
 SELECT EXISTS (SELECT * FROM task WHERE {present})
+
+-- payload: the payload of a delivery that is the present one of its task
+SELECT payload FROM task WHERE {present}
 
 -- report: the progress of a task
 UPDATE task SET progress = ?, client = ?, told = ? WHERE seq = ?
@@ -192,7 +196,7 @@ WHERE seq IN (
     ORDER BY at
     LIMIT :limit
 )
-RETURNING seq, id, payload, failures, earlier, count
+RETURNING seq, id, CASE WHEN length(payload) <= :most_lent THEN payload END, length(payload), failures, earlier, count
 
 -- see_worker: a sign of life
 INSERT INTO worker (namespace, consumer, description, seen) VALUES (?, ?, ?, ?)

@@ -8,6 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING, TypeVar
 
 from ...core.clock import SystemClock
+from ...core.patience import RELISTEN_SECONDS
 from ...exceptions import QueueUnavailable
 from ..protocol import Borrower, Connected, Description, Due
 from .admin import SqliteAdmin
@@ -32,7 +33,6 @@ _T = TypeVar("_T")
 
 # A transaction of this many takes a tenth of a second, in which no other process can write.
 _LARGEST_TRANSACTION = 20_000
-_RECONNECT_SECONDS = 1.0
 _DURABILITY = {
     "normal": "survives a crash of the process; a power cut may lose the last commits",
     "full": "every commit is on disk",
@@ -194,7 +194,8 @@ class SqliteStorage:
 
     async def records(self, task_ids: Sequence[str], watcher: str = "") -> list[Record | None]:
         found: list[Record | None] = []
-        for part in _parts(task_ids):
+        while len(found) < len(task_ids):
+            part = task_ids[len(found) : len(found) + _LARGEST_TRANSACTION]
             if watcher:
                 found += await self._writer().change(tasks.watch, part, watcher)
             else:
@@ -225,7 +226,7 @@ class SqliteStorage:
             except QueueUnavailable:
                 if session.is_closed:
                     raise
-                await self._clock.wait(asyncio.Event(), _RECONNECT_SECONDS)
+                await self._clock.wait(asyncio.Event(), RELISTEN_SECONDS)
 
     async def _listen(self, session: Session, client: str, handle: Callable[[Event], None]) -> None:
         topics = (client_topic(client), DUE, FREED, CANCEL, SCHEDULE)

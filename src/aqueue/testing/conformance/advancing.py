@@ -136,7 +136,7 @@ async def check_only_one_of_many_steps_from_a_state_is_made(harness: Harness) ->
 
 
 async def check_a_step_wakes_waiting_pulls(harness: Harness) -> None:
-    async with opened(harness.make()) as storage:
+    async with opened(harness.make()) as storage, listening(storage, "client"):
         seen = b""
         for number, priority in enumerate([0, 7, 7]):
             async with background(pull(storage, 5, wait_ms=LONG_WAIT_MS)) as task:

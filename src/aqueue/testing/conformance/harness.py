@@ -95,6 +95,14 @@ async def pull_one(storage: Storage, *, consumer: str = "one", queues: Sequence[
     return deliveries[0]
 
 
+async def payload_of(storage: Storage, delivery: Delivery) -> bytes:
+    """The payload of `delivery`, which the storage may have kept back."""
+    if not delivery.unread:
+        return delivery.payload
+    async with taking(storage, delivery.receipt.consumer) as intake:
+        return await intake.load(delivery)
+
+
 async def lend(storage: Storage, task_id: str, *, consumer: str = "one") -> Delivery:
     """Push a new task and lend it to `consumer`."""
     assert await storage.push([Envelope(task_id, b"payload of " + task_id.encode())]) == [True]

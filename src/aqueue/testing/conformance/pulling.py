@@ -11,6 +11,7 @@ from .harness import (
     Harness,
     background,
     lend,
+    listening,
     node,
     opened,
     outcome,
@@ -129,7 +130,11 @@ async def check_an_empty_pull_ends_after_its_wait(harness: Harness) -> None:
 
 
 async def check_a_waiting_pull_is_woken_by_a_push(harness: Harness) -> None:
-    async with opened(harness.make()) as storage, taking(storage, queues=["a", "b"]) as intake:
+    async with (
+        opened(harness.make()) as storage,
+        listening(storage, "client"),
+        taking(storage, queues=["a", "b"]) as intake,
+    ):
         for number, (queue, priority) in enumerate([("a", 0), ("b", 0), ("a", 7), ("b", -7), ("a", 7)]):
             async with background(intake.pull(5, LONG_WAIT_MS)) as task:
                 await harness.advance(20)

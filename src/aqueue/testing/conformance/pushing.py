@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...core.lifecycle import State
 from ...core.message import Delivery, Envelope
-from .harness import Harness, lend, opened, pull, pull_one, put_back, verdict
+from ...core.patience import MOST_LENT_BYTES
+from .harness import Harness, adopt, lend, opened, payload_of, pull, pull_one, put_back, verdict
 
 if TYPE_CHECKING:
     from ...storage.protocol import Storage
@@ -99,6 +100,44 @@ async def check_concurrent_pushes_of_one_id_keep_one(harness: Harness) -> None:
         assert len(await pull(storage, 100)) == 5
 
 
+async def check_a_large_payload_is_the_same_at_every_stage(harness: Harness) -> None:
+    large = bytes(range(256)) * 2**16
+    async with opened(harness.make()) as storage:
+        for task_id, delay_ms in (("ready", 0), ("later", 50)):
+            assert await storage.push([Envelope(task_id, large, delay_ms=delay_ms)]) == [True]
+            assert await storage.push([Envelope(task_id, b"other", delay_ms=delay_ms)]) == [False]
+            await harness.advance(delay_ms)
+            await storage.promote(10)
+            [envelope] = await storage.envelopes([task_id])
+            assert envelope is not None
+            assert envelope.payload == large
+            # The second time after a failure, which has a delay, and the third time as if it had not been begun.
+            for back in (State.RETRYING, State.QUEUED, None):
+                delivery = await pull_one(storage)
+                assert await payload_of(storage, delivery) == large
+                if back is None:
+                    assert await storage.settle([verdict(delivery)]) == [True]
+                    assert await payload_of(storage, delivery) in {b"", large}
+                else:
+                    delay_ms = 50 if back is State.RETRYING else 0
+                    assert await storage.settle([put_back(delivery, back, delay_ms=delay_ms)]) == [True]
+                    await harness.advance(delay_ms)
+                    await storage.promote(10)
+
+
+async def check_large_payloads_are_lent_like_small_ones(harness: Harness) -> None:
+    payloads = {"small": b"small", "large": bytes(2**20), "empty": b"", "edge": bytes(MOST_LENT_BYTES)}
+    async with opened(harness.make()) as storage:
+        await storage.push([Envelope(task_id, payload) for task_id, payload in payloads.items()])
+        deliveries = await pull(storage)
+        assert [delivery.id for delivery in deliveries] == list(payloads)
+        for lent in (deliveries, await adopt(storage, [])):
+            assert {delivery.id: await payload_of(storage, delivery) for delivery in lent} == payloads
+            for delivery in lent:
+                assert delivery.unread in {0, len(payloads[delivery.id])}
+                assert delivery.unread == 0 or len(payloads[delivery.id]) > MOST_LENT_BYTES
+
+
 CHECKS = (
     check_a_task_is_delivered_as_it_was_pushed,
     check_push_tells_which_tasks_are_new,
@@ -107,4 +146,6 @@ CHECKS = (
     check_a_scheduled_id_is_not_pushed_again,
     check_an_ended_id_is_not_pushed_again,
     check_concurrent_pushes_of_one_id_keep_one,
+    check_a_large_payload_is_the_same_at_every_stage,
+    check_large_payloads_are_lent_like_small_ones,
 )

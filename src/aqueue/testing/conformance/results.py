@@ -27,6 +27,21 @@ async def check_a_result_is_kept_as_it_is(harness: Harness) -> None:
         assert records == [Record(State.DONE, result) for result in results]
 
 
+async def check_many_large_results_are_read_at_once(harness: Harness) -> None:
+    async with opened(harness.make()) as storage:
+        sizes = [10, 2**18, 2**18 + 1, 5 * 2**20, 0, *[2**18] * 5, 2**24, 2**24, 1]
+        expected: dict[str, Record | None] = {"unknown": None}
+        for number, size in enumerate(sizes):
+            result = b"%d" % number * (size // 2) + b"!"
+            await storage.settle([verdict(await lend(storage, f"t{number}"), result)])
+            expected[f"t{number}"] = Record(State.DONE, result)
+        await storage.push([Envelope("ready", b"")])
+        expected["ready"] = Record(State.QUEUED)
+        for watcher in ("", "client"):
+            records = await storage.records(list(expected), watcher)
+            assert dict(zip(expected, records, strict=True)) == expected
+
+
 async def check_reading_a_result_leaves_it_there(harness: Harness) -> None:
     async with opened(harness.make()) as storage:
         await storage.settle([verdict(await lend(storage, "task"), b"result")])
@@ -79,6 +94,7 @@ async def check_a_task_without_a_verdict_does_not_expire(harness: Harness) -> No
 
 CHECKS = (
     check_a_result_is_kept_as_it_is,
+    check_many_large_results_are_read_at_once,
     check_reading_a_result_leaves_it_there,
     check_a_result_expires_and_frees_its_id,
     check_each_result_of_a_batch_expires_in_its_own_time,

@@ -29,6 +29,7 @@ from .harness import (
     put_back,
     renew,
     take_over,
+    taking,
     verdict,
 )
 
@@ -72,7 +73,7 @@ async def check_a_receipt_holds_at_every_handle(harness: SharedHarness) -> None:
 
 
 async def check_a_waiting_pull_is_woken_from_elsewhere(harness: SharedHarness) -> None:
-    async with _two(harness) as (client, worker):
+    async with _two(harness) as (client, worker), listening(worker, "worker"):
         for number, priority in enumerate([0, 0, 7, -7, 7]):
             async with background(pull(worker, 5, wait_ms=LONG_WAIT_MS)) as task:
                 await harness.advance(20)
@@ -87,6 +88,27 @@ async def check_a_waiting_pull_is_woken_from_elsewhere(harness: SharedHarness) -
             await client.push([Envelope("delayed", b"", delay_ms=20)])
             await promote(harness, client, 1)
             assert [delivery.id for delivery in await outcome(task)] == ["delayed"]
+
+
+async def check_the_first_task_of_a_queue_and_priority_wakes_every_intake_that_reads_it(
+    harness: SharedHarness,
+) -> None:
+    async with (
+        _two(harness) as (one, two),
+        listening(one, "one"),
+        listening(two, "two"),
+        taking(one, "a's", ["a"]) as reads_a,
+        taking(two, "b's", ["b"]) as reads_b,
+    ):
+        for priority in range(1, 4):
+            waits = background(reads_a.pull(1, LONG_WAIT_MS)), background(reads_b.pull(1, LONG_WAIT_MS))
+            async with waits[0] as task_of_a, waits[1] as task_of_b:
+                await harness.advance(20)
+                await one.push([Envelope(f"b{priority}", b"", "b", priority)])
+                assert [delivery.id for delivery in await outcome(task_of_b)] == [f"b{priority}"]
+                assert not task_of_a.done()
+                await two.push([Envelope(f"a{priority}", b"", "a", priority)])
+                assert [delivery.id for delivery in await outcome(task_of_a)] == [f"a{priority}"]
 
 
 async def check_events_reach_other_processes(harness: SharedHarness) -> None:
@@ -236,6 +258,7 @@ CHECKS = (
     check_a_task_travels_between_processes,
     check_a_receipt_holds_at_every_handle,
     check_a_waiting_pull_is_woken_from_elsewhere,
+    check_the_first_task_of_a_queue_and_priority_wakes_every_intake_that_reads_it,
     check_events_reach_other_processes,
     check_a_request_to_stop_reaches_other_processes,
     check_a_vanished_process_is_replaced,

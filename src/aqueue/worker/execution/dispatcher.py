@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING
 from ...core.eager import start
 from ...core.failures import describe_exception
 from ...core.lifecycle import Cancelled, Settlement, State, decide, give_back, stopped
-from ...exceptions import CancelExecution
+from ...exceptions import CancelExecution, HueyException
 from .announcements import calls_to_make, log_settlement, make
 from .held import HeldDelivery
 from .report import encode_failure
@@ -66,17 +66,22 @@ _MOST_OVERTAKEN = 1000
 
 
 class Dispatcher:
-    """Runs up to `concurrency` deliveries at once, each by `run`, and hands what follows to `settler`."""
+    """Runs up to `concurrency` deliveries at once, each by `run`, and hands what follows to `settler`.
+
+    `load` gets the payload of a delivery that came without it.
+    """
 
     def __init__(
         self,
         run: Callable[[Delivery], Awaitable[RunReport]],
+        load: Callable[[Delivery], Awaitable[bytes]],
         settler: Settler,
         parts: Parts,
         options: WorkerOptions,
         held: dict[Receipt, HeldDelivery],
     ) -> None:
         self._run = run
+        self._load = load
         self._settler = settler
         self._parts = parts
         self._hooks = parts.hooks
@@ -219,6 +224,8 @@ class Dispatcher:
     async def _execute(self, held: HeldDelivery, report: RunReport | None = None) -> None:
         try:
             if report is None:
+                if held.phase == "loading" and not await self._load_payload(held):
+                    return
                 report = await self._run(held.delivery)
                 if held.phase != "running":
                     # Too late: see `conclude`.
@@ -258,6 +265,19 @@ class Dispatcher:
     def _note_conclusion(self, task: asyncio.Task[None]) -> None:
         self._concluding.discard(task)
         self.nudge()
+
+    async def _load_payload(self, held: HeldDelivery) -> bool:
+        """Load the payload; if that fails, give the delivery back, and return False."""
+        try:
+            held.loaded(await self._load(held.delivery))
+        except (HueyException, asyncio.CancelledError) as error:
+            if held.stop is None:
+                logger.warning("Task %s is given back, its payload cannot be loaded: %s", held.delivery.id, error)
+            self._give_back(held)
+            return False
+        finally:
+            self.nudge()
+        return True
 
     async def _settle_and_announce(self, held: HeldDelivery, settlement: Settlement, report: RunReport) -> None:
         """Announce a retry before it can begin, and everything else once the store has it."""

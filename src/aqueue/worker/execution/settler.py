@@ -2,27 +2,48 @@
 
 A settlement that does not arrive is not lost work but repeated work: the lease runs out, and another worker runs the
 task again. So the settler waits out an outage, for as long as the worker lives.
+
+Settlements leave in two lines at the same time: small ones in batches, and freight one by one, so that a large result
+delays no other verdict. A batch that fails is tried again by halves, and what fails alone goes on with the freight: if
+there is something that the store never takes, it holds up nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
+from ...core.patience import FREIGHT_BYTES, next_flight
 from ...exceptions import HueyException
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...core.clock import Clock
     from ...core.lifecycle import Settlement
     from ...core.message import Receipt
     from ...storage.protocol import Storage
     from .held import HeldDelivery
 
+_Waiting: TypeAlias = "tuple[Settlement, asyncio.Future[bool] | None]"
+
 logger = logging.getLogger("aqueue.worker")
 
 LARGEST_BATCH = 500
 _PAUSE_SECONDS = 1.0
+
+
+class _Line:
+    """Settlements on their way, each with the future of the caller that waits for it, if any."""
+
+    def __init__(self) -> None:
+        self.waiting: list[_Waiting] = []
+        self.arrived = asyncio.Event()
+
+    def add(self, settlement: Settlement, future: asyncio.Future[bool] | None) -> None:
+        self.waiting.append((settlement, future))
+        self.arrived.set()
 
 
 class Settler:
@@ -32,58 +53,76 @@ class Settler:
         self._storage = storage
         self._clock = clock
         self._held = held
-        self._waiting: list[tuple[Settlement, asyncio.Future[bool] | None]] = []
-        self._arrived = asyncio.Event()
+        self._small = _Line()
+        self._freight = _Line()
         self._moved = asyncio.Event()
 
     @property
     def backlog(self) -> int:
         """How many settlements the store does not have yet."""
-        return len(self._waiting)
+        return len(self._small.waiting) + len(self._freight.waiting)
 
     def put(self, settlement: Settlement) -> None:
         """Settle soon, without a wait."""
-        self._waiting.append((settlement, None))
-        self._arrived.set()
+        self._line_of(settlement).add(settlement, None)
 
     async def settle(self, settlement: Settlement) -> bool:
         """Settle, and wait until the store has it. False if the receipt did not hold any more."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((settlement, future))
-        self._arrived.set()
+        self._line_of(settlement).add(settlement, future)
         return await future
+
+    def _line_of(self, settlement: Settlement) -> _Line:
+        return self._small if len(settlement.result) <= FREIGHT_BYTES else self._freight
 
     async def wait_until_below(self, backlog: int) -> None:
         """Wait until fewer than `backlog` settlements are left."""
-        while len(self._waiting) >= backlog:
+        while self.backlog >= backlog:
             self._moved.clear()
             await self._moved.wait()
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serve(self._small, LARGEST_BATCH))
+            group.create_task(self._serve(self._freight, 1))
+
+    async def _serve(self, line: _Line, largest: int) -> None:
+        most = largest
         while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting:
-                batch = self._waiting[:LARGEST_BATCH]
-                accepted = await self._insist([settlement for settlement, _ in batch])
-                del self._waiting[: len(batch)]
-                for (settlement, future), ours in zip(batch, accepted, strict=True):
-                    self._held.pop(settlement.receipt, None)
-                    if not ours:
-                        logger.warning(
-                            "Task %s: %s changes nothing, the task is not ours any more (its lease ran out, or the "
-                            "store lost it)",
-                            settlement.id,
-                            settlement.state,
-                        )
-                    if future is not None and not future.done():
-                        future.set_result(ours)
+            await line.arrived.wait()
+            line.arrived.clear()
+            while line.waiting:
+                flight = next_flight(line.waiting, 0, most, _result_of)
+                if await self._settle(flight):
+                    del line.waiting[: len(flight)]
+                    most = min(2 * most, largest)
+                else:
+                    most = max(len(flight) // 2, 1)
+                    if len(flight) == 1:
+                        self._freight.add(*line.waiting.pop(0))
+                    await self._clock.wait(asyncio.Event(), _PAUSE_SECONDS)
                 self._moved.set()
 
-    async def _insist(self, settlements: list[Settlement]) -> list[bool]:
-        while True:
-            try:
-                return await self._storage.settle(settlements)
-            except HueyException as error:
-                logger.warning("%d verdicts wait for the store: %s", len(settlements), error)
-                await self._clock.wait(asyncio.Event(), _PAUSE_SECONDS)
+    async def _settle(self, flight: Sequence[_Waiting]) -> bool:
+        """Whether the store has `flight`; if so, every caller that waits for a part of it has its answer."""
+        try:
+            accepted = await self._storage.settle([settlement for settlement, _ in flight])
+        except HueyException as error:
+            logger.warning("%d verdicts wait for the store: %s", self.backlog, error)
+            return False
+        for (settlement, future), ours in zip(flight, accepted, strict=True):
+            self._held.pop(settlement.receipt, None)
+            if not ours:
+                logger.warning(
+                    "Task %s: %s changes nothing, the task is not ours any more (its lease ran out, or the "
+                    "store lost it)",
+                    settlement.id,
+                    settlement.state,
+                )
+            if future is not None and not future.done():
+                future.set_result(ours)
+        return True
+
+
+def _result_of(waiting: _Waiting) -> bytes:
+    return waiting[0].result

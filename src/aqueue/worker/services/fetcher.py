@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ...core.message import Delivery
     from ...storage.protocol import Intake, Storage
     from ..execution.dispatcher import Dispatcher
+    from ..execution.loader import Loader
     from ..execution.settler import Settler
     from ..execution.slots import Slots
 
@@ -36,6 +37,7 @@ class Fetcher:
         storage: Storage,
         intake: Intake,
         dispatcher: Dispatcher,
+        loader: Loader,
         settler: Settler,
         clock: Clock,
         slots: Collection[Slots],
@@ -45,11 +47,13 @@ class Fetcher:
         self._storage = storage
         self._intake = intake
         self._dispatcher = dispatcher
+        self._loader = loader
         self._settler = settler
         self._clock = clock
         self._slots = slots
         self._burst = burst
         self._most = most
+        self._largest_pull = LARGEST_PULL
         self._wait_ms = _BURST_WAIT_MS if burst else min(LONGEST_WAIT_MS, intake.lease_ms // 3)
         self._stopped = asyncio.Event()
 
@@ -70,7 +74,7 @@ class Fetcher:
                 logger.info("Stopping, as asked to after %d tasks", self._dispatcher.taken)
                 break
             asked = self._clock.monotonic()
-            room = min(self._dispatcher.free, self._places or LARGEST_PULL, self._left)
+            room = min(self._dispatcher.free, self._places or LARGEST_PULL, self._largest_pull, self._left)
             try:
                 deliveries = await (self._adopt() if unheard else self._pull(room))
             except HueyException as error:
@@ -97,7 +101,7 @@ class Fetcher:
         return LARGEST_PULL if self._most is None else self._most - self._dispatcher.taken
 
     async def _wait_for_room(self) -> None:
-        while not self._stopped.is_set() and self._dispatcher.free <= 0:
+        while not self._stopped.is_set() and (self._dispatcher.free <= 0 or self._loader.is_full):
             await self._dispatcher.next_move()
         await self._settler.wait_until_below(_MOST_UNSETTLED)
         crowded = [slots for slots in self._slots if slots.is_crowded]
@@ -132,11 +136,16 @@ class Fetcher:
         return await self._intake.adopt(self._dispatcher.held)
 
     def _take(self, deliveries: list[Delivery]) -> None:
-        if self._stopped.is_set():
-            for delivery in deliveries:
+        surplus = deliveries if self._stopped.is_set() else self._loader.surplus(deliveries)
+        if surplus:
+            for delivery in surplus:
                 self._dispatcher.give_back(delivery)
-        else:
-            self._dispatcher.start(deliveries)
+            # What comes next may be as large: one at a time, until more prove to be small.
+            self._largest_pull = 1
+            deliveries = [delivery for delivery in deliveries if delivery not in surplus]
+        elif self._largest_pull < LARGEST_PULL and deliveries and not any(each.unread for each in deliveries):
+            self._largest_pull = min(2 * self._largest_pull, LARGEST_PULL)
+        self._dispatcher.start(deliveries)
 
     async def _is_over(self) -> bool:
         if self._dispatcher.is_busy or self._settler.backlog:

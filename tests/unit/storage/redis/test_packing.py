@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aqueue.core.ids import new_token
 from aqueue.core.message import Envelope
-from aqueue.storage.redis.packing import BATCH, BATCH_BYTES, pushes
+from aqueue.core.patience import FLIGHT_BYTES
+from aqueue.storage.redis.packing import BATCH, pushes
 from aqueue.storage.redis.store import RedisStorage
 
 _HOUR_MS = 3_600_000
@@ -34,5 +35,5 @@ def test_one_lane_is_one_call_whatever_is_due_when() -> None:
 def test_a_call_is_bounded_in_tasks_and_in_bytes() -> None:
     many = [Envelope(str(number), b"") for number in range(BATCH + 1)]
     assert [len(positions) for positions, _ in pushes(many)] == [BATCH, 1]
-    large = [Envelope(str(number), bytes(BATCH_BYTES // 2)) for number in range(3)]
+    large = [Envelope(str(number), bytes(FLIGHT_BYTES // 2)) for number in range(3)]
     assert [len(positions) for positions, _ in pushes(large)] == [2, 1]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aqueue.core.lifecycle import Settlement, State
 from aqueue.core.message import Envelope
+from aqueue.core.patience import FREIGHT_BYTES
 from aqueue.worker.execution.held import HeldDelivery
 from aqueue.worker.execution.settler import LARGEST_BATCH
 
@@ -117,3 +118,43 @@ async def test_one_can_wait_for_a_backlog_to_shrink(bench: Bench) -> None:
         assert not waiting.done()
         bench.storage.may_settle.set()
         await waiting
+
+
+async def test_a_large_result_delays_no_other_verdict(bench: Bench) -> None:
+    large, *small = await lent(bench, 4)
+    large = large._replace(result=bytes(FREIGHT_BYTES + 1))
+    bench.storage.slow = {large.id}
+    bench.storage.may_settle.clear()
+    async with bench.serving():
+        bench.settler.put(large)
+        assert [await bench.settler.settle(each) for each in small] == [True] * 3
+        assert bench.settler.backlog == 1
+        bench.storage.may_settle.set()
+        await bench.settler.wait_until_below(1)
+    assert await bench.state("t0") is State.DONE
+
+
+async def test_results_leave_in_flights_that_are_bounded_in_bytes(bench: Bench) -> None:
+    result = bytes(FREIGHT_BYTES)
+    for settlement in await lent(bench, 10):
+        bench.settler.put(settlement._replace(result=result))
+    async with bench.serving():
+        await bench.settler.wait_until_below(1)
+    assert [len(batch) for batch in bench.storage.settled] == [4, 4, 2]
+
+
+async def test_one_verdict_that_the_store_never_takes_holds_up_no_other(bench: Bench) -> None:
+    settlements = await lent(bench, 8)
+    bench.storage.refused = {"t3"}
+    for settlement in settlements:
+        bench.settler.put(settlement)
+    async with bench.serving():
+        while bench.settler.backlog > 1:
+            await bench.clock.wait_for_waiters()
+            bench.clock.advance(1)
+        await bench.clock.wait_for_waiters()
+        assert await bench.state("t3") is not State.DONE
+        bench.storage.refused = set()
+        bench.clock.advance(1)
+        await bench.settler.wait_until_below(1)
+    assert [await bench.state(f"t{number}") for number in range(8)] == [State.DONE] * 8

@@ -23,7 +23,17 @@ LEASE = LEASE_MS / 1000
 
 def fetcher_of(bench: Bench, burst: bool = False, most: int | None = None) -> Fetcher:
     slots = bench.runner.slots
-    return Fetcher(bench.storage, bench.intake, bench.dispatcher, bench.settler, bench.clock, slots, burst, most)
+    return Fetcher(
+        bench.storage,
+        bench.intake,
+        bench.dispatcher,
+        bench.loader,
+        bench.settler,
+        bench.clock,
+        slots,
+        burst,
+        most,
+    )
 
 
 @pytest.fixture

@@ -16,13 +16,12 @@ import redis.backoff
 import redis.connection as sync_connection
 import redis.retry
 
+from ....core.patience import CONNECT_SECONDS, KEEPALIVE_PROBES, KEEPALIVE_SECONDS, UNACKNOWLEDGED_SECONDS
 from ....exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection as AsyncConnection
     from redis.connection import AbstractConnection as SyncConnection
-
-CONNECT_SECONDS = 5.0
 
 _ACCEPTED = "redis://[user:password@]host[:port][/db], rediss://... with TLS, or unix://[user:password@]/path[?db=0]"
 _QUERY = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
@@ -119,6 +118,10 @@ class Address:
 
 
 def _keepalive_options() -> dict[int, int]:
-    """Probe a silent peer after 15 s, every 5 s, 3 times; give unacknowledged data 20 s: half-open links end soon."""
-    wanted = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
+    """What the kernel does about a peer that is silent, as far as this system has an option for it."""
+    wanted = {
+        **KEEPALIVE_SECONDS,
+        "TCP_KEEPCNT": KEEPALIVE_PROBES,
+        "TCP_USER_TIMEOUT": UNACKNOWLEDGED_SECONDS * 1000,
+    }
     return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}

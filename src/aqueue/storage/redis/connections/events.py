@@ -10,45 +10,47 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from ....core.lifecycle import State
+from ....core.patience import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, SILENCE_SECONDS, STILL_SECONDS
 from ....exceptions import QueueUnavailable
 from ...protocol import CancelAsked, Connected, Due, Freed, Progressed, ScheduleChanged, Settled
-from .commands import BROKEN, REPLY_SECONDS
+from .errors import BROKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ...protocol import Event
     from ..keys import Keys
-    from .address import Address
+    from .primary import Primary
 
 logger = logging.getLogger("aqueue.redis")
 
-# A silent connection is asked for a sign of life this often: a half-open one would otherwise stay silent for ever.
-_SILENCE_SECONDS = 10.0
-_FIRST_WAIT = 0.1
-_LONGEST_WAIT = 5.0
+_NEW_LANE = b"lane "
 
 
 class EventStream:
-    """Listens for one client, reconnecting as often as it takes, until cancelled or closed."""
+    """Listens for one client, reconnecting as often as it takes, until cancelled or closed.
 
-    def __init__(self, address: Address, name: str, keys: Keys) -> None:
-        self._address = address
-        self._connection = address.async_connection(name)
+    Calls `hear_of` with each lane that is new, for the readers of this process.
+    """
+
+    def __init__(self, primary: Primary, keys: Keys, hear_of: Callable[[str], None]) -> None:
+        self._primary = primary
+        self._connection = primary.connection("events")
         self._keys = keys
+        self._hear_of = hear_of
         self._closed = False
 
     async def close(self) -> None:
         """End ``listen`` with ``QueueUnavailable``."""
         self._closed = True
-        await self._connection.disconnect()
+        await self._connection.close()
 
     async def listen(self, client: str, handle: Callable[[Event], None]) -> None:
-        wait = _FIRST_WAIT
+        wait = FIRST_WAIT_SECONDS
         while not self._closed:
             try:
                 await self._subscribe(client)
-                wait = _FIRST_WAIT
+                wait = FIRST_WAIT_SECONDS
                 handle(Connected())
                 while True:
                     await self._hear(self._keys.replies(client).encode(), handle)
@@ -56,22 +58,25 @@ class EventStream:
                 # The commands of the same process meet the same outage, and they report it.
                 if not self._closed:
                     await asyncio.sleep(wait * random.random())
-                wait = min(wait * 2, _LONGEST_WAIT)
+                wait = min(wait * 2, LONGEST_WAIT_SECONDS)
             finally:
-                await self._connection.disconnect(nowait=True)
-        raise QueueUnavailable(f"the connection to Redis at {self._address} was closed")
+                await self._connection.give_up()
+        raise QueueUnavailable(f"the connection to Redis at {self._primary} was closed")
 
     async def _subscribe(self, client: str) -> None:
-        async with asyncio.timeout(REPLY_SECONDS):
-            await self._connection.connect()
+        await self._connection.connect()
+        with self._connection.deadline():
             channels = (self._keys.replies(client), self._keys.control)
-            await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
+            await self._connection.send(("SUBSCRIBE", *channels))
             for _ in channels:
-                await self._connection.read_response()
+                await self._connection.read()
 
     async def _hear(self, reply_channel: bytes, handle: Callable[[Event], None]) -> None:
         _, channel, data = await self._next_message()
         try:
+            if channel != reply_channel and data.startswith(_NEW_LANE):
+                self._hear_of(data.removeprefix(_NEW_LANE).decode())
+                return
             events = list(_replies(data) if channel == reply_channel else _hints(data))
         except ValueError:
             # Anybody can publish here, and push an id that this format cannot carry: only a second look is late then.
@@ -82,15 +87,18 @@ class EventStream:
 
     async def _next_message(self) -> list[bytes]:
         silent = False
+        moved = None
         while True:
             try:
-                async with asyncio.timeout(REPLY_SECONDS if silent else _SILENCE_SECONDS):
-                    message: list[bytes] = await self._connection.read_response(disconnect_on_error=False)
+                async with asyncio.timeout(STILL_SECONDS if silent else SILENCE_SECONDS):
+                    message: list[bytes] = await self._connection.read(disconnect_on_error=False)
             except TimeoutError:
-                if silent:
+                # A large message may be on its way for longer.
+                if silent and self._connection.bytes_moved() == moved:
                     raise
                 silent = True
-                await self._connection.send_command("PING", check_health=False)
+                moved = self._connection.bytes_moved()
+                await self._connection.send(("PING",))
             else:
                 silent = False
                 if message[0] == b"message":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 
+from ....core.patience import STILL_SECONDS
 from ...protocol import Renewal
 from ..packing import batches
 from ..scripts import RENEW
-from .commands import REPLY_SECONDS
-from .server import unavailable
+from .errors import is_wrong_server, unavailable
+from .primary import run_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from ....core.message import Receipt
     from ...protocol import Borrower
     from ..keys import Keys
-    from .address import Address
+    from .primary import Primary
 
 
 class RedisLeaseKeeper:
     """Implements ``storage.protocol.LeaseKeeper`` over a blocking connection."""
 
-    def __init__(self, address: Address, keys: Keys, borrower: Borrower) -> None:
-        self._address = address
-        self._connection = address.sync_connection(f"aq:{keys.namespace}:leases", REPLY_SECONDS)
+    def __init__(self, primary: Primary, keys: Keys, borrower: Borrower) -> None:
+        self._primary = primary
+        self._connection = primary.address.sync_connection(f"aq:{keys.namespace}:leases", STILL_SECONDS)
+        self._term = -1
         self._prefix = keys.prefix
         self._borrower = borrower
 
@@ -34,6 +36,8 @@ class RedisLeaseKeeper:
         ours = list(receipts)
         renewal = Renewal([], [])
         try:
+            if self._term != self._primary.term:
+                self._connect()
             # Without a delivery, too: the worker is alive.
             for batch in list(batches(ours)) or [ours]:
                 lost, to_cancel = self._renew(batch, description)
@@ -41,11 +45,24 @@ class RedisLeaseKeeper:
                 renewal.to_cancel.extend(batch[position - 1] for position in to_cancel)
         except (RedisError, OSError) as error:
             self._connection.disconnect()
-            raise unavailable(self._address, error) from error
+            if is_wrong_server(error):
+                self._primary.leave(self._term)
+            self._term = -1
+            raise unavailable(self._primary, error) from error
         return renewal
 
     def close(self) -> None:
         self._connection.disconnect()
+
+    def _connect(self) -> None:
+        """Connect to the server to which the other connections are, or that the address leads to from now on."""
+        self._connection.disconnect()
+        try:
+            info = self._call("INFO", "server")
+        except NoPermissionError:
+            info = b""
+        # Nothing to end: it looks at the term before each use.
+        self._term = self._primary.join(self, run_id(info), lambda: None)
 
     def _renew(self, batch: Sequence[Receipt], description: bytes) -> tuple[list[int], list[int]]:
         arguments: list[Any] = [self._borrower.consumer, self._borrower.lease_ms, description]

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from hiredis import pack_command
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from ....core.message import Delivery, Receipt
-from ..keys import GROUP, Lanes
+from ....core.patience import LANES_SECONDS, UNBLOCK_SECONDS
+from ....exceptions import QueueUnavailable
+from ..keys import GROUP, Lanes, queue_of
 from ..scripts import JOIN, PULL
-from .commands import BROKEN, REPLY_SECONDS
-from .server import unavailable
+from .errors import BROKEN, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ...protocol import Borrower
     from ..keys import Keys
-    from .address import Address
+    from .primary import Primary
     from .server import Server
-
-# Under load the lanes are looked up this often; the bell tells of a new one at once, but only one reader hears it.
-_LOOK_SECONDS = 0.5
 
 
 class Reader:
     """Pulls deliveries for one worker. One call at a time."""
 
-    def __init__(self, address: Address, server: Server, keys: Keys, borrower: Borrower) -> None:
-        self._address = address
-        self._connection = address.async_connection(f"aq:{keys.namespace}:reader")
+    def __init__(self, primary: Primary, server: Server, keys: Keys, borrower: Borrower) -> None:
+        self._primary = primary
+        self._connection = primary.connection("reader")
         self._connection_id: int | None = None
         self._server = server
         self._keys = keys
@@ -41,9 +39,11 @@ class Reader:
         self._look_at = 0.0
         self._waiting = False
         self._interrupted = False
+        self._has_new_lane = False
+        self._waking: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        await self._connection.disconnect()
+        await self._connection.close()
 
     async def pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         """See ``Intake.pull``; gives a few more than `limit` where several lanes wake it at once."""
@@ -59,41 +59,61 @@ class Reader:
             await self._join()
             return await self._pull(limit, wait_ms)
         except (*BROKEN, RedisError) as error:
-            await self._connection.disconnect(nowait=True)
-            raise unavailable(self._address, error) from error
+            await self._connection.give_up(error)
+            raise unavailable(self._primary, error) from error
         except asyncio.CancelledError:
             # The reply is still to come, and nobody will read it.
-            await self._connection.disconnect(nowait=True)
+            await self._connection.give_up()
             raise
 
     async def interrupt(self) -> None:
         """End the wait of a ``pull``; what it was just given is returned, not lost."""
         self._interrupted = True
-        if self._waiting and self._connection_id is not None:
-            await self._server.call("CLIENT", "UNBLOCK", self._connection_id)
+        await self._end_wait()
+
+    def hear_of(self, lane: str) -> None:
+        """`lane` is new: a `pull` that waits begins to read it, if it is one of ours."""
+        queues = self._borrower.queues
+        if queue_of(lane) in queues and lane not in self._lanes.of(queues):
+            self._has_new_lane = True
+            if self._waking is None or self._waking.done():
+                self._waking = asyncio.create_task(self._wake())
+
+    async def _wake(self) -> None:
+        # During an outage nothing waits for long.
+        with contextlib.suppress(QueueUnavailable):
+            await self._end_wait()
+
+    async def _end_wait(self) -> None:
+        while self._waiting:
+            if await self._server.call("CLIENT", "UNBLOCK", self._connection_id):
+                break
+            await asyncio.sleep(UNBLOCK_SECONDS)
 
     async def _pull(self, limit: int, wait_ms: int) -> list[Delivery]:
         deadline = time.monotonic() + wait_ms / 1000
         while True:
-            if time.monotonic() >= self._look_at:
+            if self._has_new_lane or time.monotonic() >= self._look_at:
                 await self._learn_lanes()
             lanes = self._lanes.of(self._borrower.queues)
             if len(lanes) > 1 and (deliveries := await self._read_in_order(lanes, limit)):
                 return deliveries
+            if self._has_new_lane:
+                continue
             left_ms = 0 if self._interrupted else round((deadline - time.monotonic()) * 1000)
             if len(lanes) > 1 and left_ms <= 0:
                 self._interrupted = False
                 return []
-            deliveries, rung = await self._read(lanes, limit, left_ms)
-            if deliveries or not rung:
+            deliveries = await self._read(lanes, limit, left_ms)
+            if deliveries or not self._has_new_lane:
                 # Nothing more for now: whatever comes next may be on a lane that is new.
                 self._look_at = self._look_at if deliveries else 0.0
                 return deliveries
-            self._look_at = 0.0
 
     async def _learn_lanes(self) -> None:
+        self._has_new_lane = False
         self._lanes.learn(await self._call("SMEMBERS", self._keys.lanes))
-        self._look_at = time.monotonic() + _LOOK_SECONDS
+        self._look_at = time.monotonic() + LANES_SECONDS
 
     async def _read_in_order(self, lanes: list[str], limit: int) -> list[Delivery]:
         """Without waiting, the ready tasks of several lanes, highest priority first."""
@@ -114,10 +134,10 @@ class Reader:
         except NoScriptError:
             return await self._call(*by_source)
 
-    async def _read(self, lanes: list[str], limit: int, wait_ms: int) -> tuple[list[Delivery], bool]:
-        """The ready tasks of `lanes`, waiting for the first one, and whether the bell was rung."""
+    async def _read(self, lanes: list[str], limit: int, wait_ms: int) -> list[Delivery]:
+        """The ready tasks of `lanes`, waiting for the first one."""
         consumer = self._borrower.consumer
-        streams = [*map(self._keys.stream, lanes), self._keys.bell]
+        streams = [*map(self._keys.stream, lanes)]
         # COUNT holds for each stream, so it is cut.
         count = max(limit // len(lanes), 1)
         block = ("BLOCK", wait_ms) if wait_ms > 0 else ()
@@ -125,43 +145,31 @@ class Reader:
         command = ("XREADGROUP", "GROUP", GROUP, consumer, "COUNT", count, *block, "STREAMS", *streams, *ends)
         self._waiting = wait_ms > 0
         try:
-            reply, revocations = await self._call_and_count_revocations(command, max(wait_ms, 0) / 1000 + REPLY_SECONDS)
+            reply, revocations = await self._call_and_count_revocations(command, max(wait_ms, 0) / 1000)
         finally:
             self._waiting = self._interrupted = False
         deliveries: list[Delivery] = []
-        rung = False
         for stream, entries in reply or ():
-            if stream == self._keys.bell.encode():
-                rung = True
-                await self._silence([entry for entry, _ in entries])
-            else:
-                lane = stream[len(self._keys.streams) :].decode()
-                deliveries += fresh(consumer, lane, entries)
-        return flagged_if(revocations, deliveries), rung
-
-    async def _silence(self, entries: list[bytes]) -> None:
-        await self._call("XACK", self._keys.bell, GROUP, *entries)
-        await self._call("XDEL", self._keys.bell, *entries)
+            lane = stream[len(self._keys.streams) :].decode()
+            deliveries += fresh(consumer, lane, entries)
+        return flagged_if(revocations, deliveries)
 
     async def _call(self, *command: Any) -> Any:
-        async with asyncio.timeout(REPLY_SECONDS):
-            await self._send(command)
-            return await self._connection.read_response()
+        with self._connection.deadline():
+            await self._connection.send(command)
+            return await self._connection.read()
 
-    async def _call_and_count_revocations(self, command: tuple[Any, ...], seconds: float) -> tuple[Any, int]:
+    async def _call_and_count_revocations(self, command: tuple[Any, ...], quiet: float) -> tuple[Any, int]:
         """The reply of `command`, and how many of the keys exist right after it that say that something is revoked."""
-        async with asyncio.timeout(seconds):
-            await self._send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
+        with self._connection.deadline(quiet):
+            await self._connection.send(command, ("EXISTS", self._keys.revocations, self._keys.to_cancel))
             try:
-                reply = await self._connection.read_response()
+                reply = await self._connection.read()
             except ResponseError:
                 # The reply to the other one is still to come.
-                await self._connection.read_response()
+                await self._connection.read()
                 raise
-            return reply, await self._connection.read_response()
-
-    async def _send(self, *commands: tuple[Any, ...]) -> None:
-        await self._connection.send_packed_command([pack_command(command) for command in commands], check_health=False)
+            return reply, await self._connection.read()
 
     async def _connect(self) -> None:
         await self._connection.connect()
@@ -201,10 +209,11 @@ def delivery_of(consumer: str, lane: str, entry: bytes, count: int, fields: list
     named = dict(zip(fields[::2], fields[1::2], strict=False))
     receipt = Receipt(consumer, lane, entry.decode(), count)
     try:
-        task_id, payload = named[b"i"].decode(), named[b"p"]
+        task_id, unread = named[b"i"].decode(), int(named.get(b"z", 0))
+        payload = b"" if unread else named[b"p"]
         base, failures = int(named.get(b"b", 0)), int(named.get(b"f", 0))
     except (KeyError, ValueError):
         task_id = ""
     if not task_id:
         return Delivery(f"stray-{entry.decode()}", b" ".join(fields), receipt, 0, count)
-    return Delivery(task_id, payload, receipt, failures, base + count)
+    return Delivery(task_id, payload, receipt, failures, base + count, unread=unread)

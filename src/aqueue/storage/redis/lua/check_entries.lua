@@ -24,7 +24,7 @@ end
 
 for _, found in ipairs(page) do
   local fields, id, wrong = found[2], '', 'stranger'
-  if fields[1] == 'i' and fields[3] == 'p' then
+  if fields[1] == 'i' and (fields[3] == 'p' or fields[3] == 'z') then
     id = fields[2]
     wrong = check(found[1], id)
   end

@@ -29,6 +29,8 @@ local function in_line(id, entry, lane)
   local fields = found[1][2]
   if fields[1] ~= 'i' or fields[2] ~= id then
     return 'other entry', entry
+  elseif fields[3] == 'z' and redis.call('HEXISTS', prefix.task .. id, 'p') == 0 then
+    return 'no payload', ''
   end
   reached[lane] = reached[lane] or reached_in(lane)
   if not lease_of(stream, entry) and not is_after(entry, reached[lane]) then
@@ -37,8 +39,9 @@ local function in_line(id, entry, lane)
 end
 
 local function check(id, record)
-  local kept = redis.call('HMGET', record, 'e', 's', 'l', 'p', 'j')
+  local kept = redis.call('HMGET', record, 'e', 's', 'l', 'j')
   local entry, state, lane = kept[1], kept[2] or 'queued', kept[3] or 'default:0'
+  local has_payload = redis.call('HEXISTS', record, 'p') == 1
   local expires = redis.call('PTTL', record) ~= -1
   if is_verdict[state] then
     return not expires and 'kept' or nil, state
@@ -49,8 +52,8 @@ local function check(id, record)
   elseif entry ~= '' then
     return in_line(id, entry, lane)
   elseif state == 'waiting' then
-    return not (kept[4] and kept[5]) and 'waits for nothing' or nil, ''
-  elseif not kept[4] then
+    return not (kept[4] and has_payload) and 'waits for nothing' or nil, ''
+  elseif not has_payload then
     return 'no payload', ''
   elseif not redis.call('ZSCORE', prefix.due .. queue_of(lane), id) then
     return 'no schedule', queue_of(lane)

@@ -23,7 +23,6 @@ local function make(lane)
   end
 end
 
-redis.pcall('XGROUP', 'CREATE', key.bell, GROUP, '0', 'MKSTREAM')
 for i = 3, #ARGV do
   make(ARGV[i])
 end

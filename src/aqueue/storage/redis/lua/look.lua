@@ -5,8 +5,9 @@
 -- Parts: verdicts, leases.
 --
 -- ARGV  1 client that watches ('' for none)   then ids
--- Returns {state ('' if unknown), result, progress} per id. Cost: O(log pending) per id.
-local watcher, seen = ARGV[1], {}
+-- Returns {state ('' if unknown), result, progress} per id, for the first ids: at least one, and no more than fit in
+-- one flight. Freight is the last, with its size in place of the result. Cost: O(log pending) per id.
+local watcher, seen, room = ARGV[1], {}, FLIGHT_BYTES
 
 local function watch(id)
   local clients = redis.call('HGET', key.watchers, id)
@@ -27,9 +28,18 @@ for i = 2, #ARGV do
       state = 'running'
     end
   end
+  local result = kept[3] or ''
+  local is_freight = #result > FREIGHT_BYTES
+  room = room - #result
+  if room < 0 and i > 2 and not is_freight then
+    break
+  end
   if watcher ~= '' and state ~= '' and not is_verdict[state] then
     watch(ARGV[i])
   end
-  seen[i - 1] = { state, kept[3] or '', kept[4] or '' }
+  seen[i - 1] = { state, is_freight and #result or result, kept[4] or '' }
+  if is_freight then
+    break
+  end
 end
 return seen

@@ -11,10 +11,19 @@ local left, moved, next_due, seen = tonumber(ARGV[1]), 0, nil, {}
 
 local function promote(schedule, id)
   local record = prefix.task .. id
-  local kept = redis.call('HMGET', record, 'p', 'l', 's', 'b', 'f')
-  if kept[1] then
-    enter(id, kept[1], kept[2], 0, kept[3] or 'scheduled', kept[4], kept[5])
-    redis.call('HDEL', record, 'p', 'b', 'f')
+  local size, kept, payload = redis.call('HSTRLEN', record, 'p'), nil, nil
+  if size > MOST_LENT_BYTES then
+    kept, payload = redis.call('HMGET', record, 'l', 's', 'b', 'f'), size
+  else
+    kept = redis.call('HMGET', record, 'l', 's', 'b', 'f', 'p')
+    payload = kept[5]
+  end
+  if payload then
+    enter(id, payload, kept[1], 0, kept[2] or 'scheduled', kept[3], kept[4])
+    redis.call('HDEL', record, 'b', 'f')
+    if payload ~= size then
+      redis.call('HDEL', record, 'p')
+    end
     moved = moved + 1
   end
   redis.call('ZREM', schedule, id)

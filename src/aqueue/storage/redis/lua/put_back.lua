@@ -1,9 +1,9 @@
 -- put_back: return deliveries of one lane to the line or to the schedule, each if its receipt still holds.
 --
 -- Atomic because between leaving the pending list and entering the stream or the schedule the task would be nowhere.
--- The payload is copied from the entry itself: the worker cannot change it. The fence base grows by the deliveries of
--- the old entry, so that the fence of the next delivery is higher than any before. A task that was asked to stop is due
--- at once: the worker that gets it next ends it.
+-- The payload is copied from the entry, or stays in the record: the worker cannot change it. The fence base grows by
+-- the deliveries of the old entry, so that the fence of the next delivery is higher than any before. A task that was
+-- asked to stop is due at once: the worker that gets it next ends it.
 --
 -- Parts: leases, entries, enter.
 --
@@ -23,7 +23,8 @@ end
 local function put_back(entry, count, id, state, when, failures)
   local owned = ownership(stream, entry, consumer, count)
   local fields = owned == -1 and {} or read_entry(stream, entry)
-  if not fields.p then
+  local payload = fields.p or tonumber(fields.z)
+  if not payload then
     -- Gone, or an entry of a stranger, with nothing in it that could be put back.
     leave(entry)
     return -1
@@ -32,7 +33,7 @@ local function put_back(entry, count, id, state, when, failures)
     if is_any_to_cancel and redis.call('SISMEMBER', key.to_cancel, id) == 1 then
       due = 0
     end
-    enter(id, fields.p, lane, due, state, string.format('%.0f', (fields.b or 0) + count), failures)
+    enter(id, payload, lane, due, state, string.format('%.0f', (fields.b or 0) + count), failures)
     leave(entry)
   end
   return owned

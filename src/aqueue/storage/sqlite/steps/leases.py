@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.clock import LONGEST_SPAN_MS
 from ....core.message import Delivery
+from ....core.patience import MOST_LENT_BYTES
 from ...protocol import Renewal, WorkerInfo
 from ..queries import QUERIES
 from . import revocations, tasks
-from .receipts import held, receipt_of
+from .receipts import held, owner_of, receipt_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,8 +27,8 @@ def claim(transaction: Transaction, borrower: Borrower, limit: int) -> list[Deli
     """Lend up to `limit` ready tasks: by priority, then in the order of the queues, then the oldest first."""
     arguments = _arguments(transaction, borrower) | {"limit": max(limit, 0)}
     rows = transaction.execute(QUERIES["claim"], arguments).fetchall()
-    rows.sort(key=lambda row: (-row[6], borrower.queues.index(row[7]), row[0]))
-    return [_delivery(transaction, borrower.consumer, *row[:6]) for row in rows]
+    rows.sort(key=lambda row: (-row[7], borrower.queues.index(row[8]), row[0]))
+    return [_delivery(transaction, borrower.consumer, *row[:7]) for row in rows]
 
 
 def adopt(transaction: Transaction, borrower: Borrower, known: Collection[Receipt]) -> list[Delivery]:
@@ -83,6 +84,7 @@ def _arguments(transaction: Transaction, borrower: Borrower) -> dict[str, Any]:
         "queues": json.dumps(borrower.queues),
         "now_ms": transaction.now_ms,
         "lease_ms": borrower.lease_ms,
+        "most_lent": MOST_LENT_BYTES,
     }
 
 
@@ -91,13 +93,23 @@ def _delivery(
     consumer: str,
     number: int,
     task_id: str,
-    payload: bytes,
+    payload: bytes | None,
+    size: int,
     failures: int,
     earlier: int,
     count: int,
 ) -> Delivery:
-    fence = earlier + count
-    return Delivery(task_id, payload, receipt_of(consumer, number, count), failures, fence, transaction.has_revocations)
+    receipt, may_be_revoked = receipt_of(consumer, number, count), transaction.has_revocations
+    if payload is None:
+        return Delivery(task_id, b"", receipt, failures, earlier + count, may_be_revoked, size)
+    return Delivery(task_id, payload, receipt, failures, earlier + count, may_be_revoked)
+
+
+def load(transaction: Transaction, receipt: Receipt) -> bytes:
+    """The payload of a delivery; empty if the receipt does not hold any more."""
+    owner = owner_of(transaction, receipt)
+    row = owner and transaction.execute(QUERIES["payload"], owner).fetchone()
+    return row[0] if row else b""
 
 
 def renew(transaction: Transaction, borrower: Borrower, receipts: Collection[Receipt], description: bytes) -> Renewal:

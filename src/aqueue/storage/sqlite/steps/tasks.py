@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from ....core.lifecycle import VERDICTS, State
 from ....core.message import Envelope
+from ....core.patience import FLIGHT_BYTES
 from ...protocol import Promotion, QueueDepth, Record
 from ..queries import QUERIES
 from . import dead_letters, events, lines, revocations
@@ -127,14 +128,22 @@ def forget_expired(transaction: Transaction, limit: int = _FORGOTTEN_AT_ONCE) ->
 
 
 def records(transaction: Transaction, task_ids: Sequence[str]) -> list[Record | None]:
-    """What is known of each task."""
-    return [_record(transaction, task_id) for task_id in task_ids]
+    """What is known of the first of these tasks: of at least one, and of no more than fit in one flight."""
+    found: list[Record | None] = []
+    size = 0
+    for task_id in task_ids:
+        record = _record(transaction, task_id)
+        size += 0 if record is None else len(record.result)
+        if found and size > FLIGHT_BYTES:
+            break
+        found.append(record)
+    return found
 
 
 def watch(transaction: Transaction, task_ids: Sequence[str], watcher: str) -> list[Record | None]:
-    """What is known of each task; from now on the client `watcher` is told about those without a verdict."""
+    """As ``records``; from now on the client `watcher` is told about those of them without a verdict."""
     found = records(transaction, task_ids)
-    for task_id, record in zip(task_ids, found, strict=True):
+    for task_id, record in zip(task_ids, found, strict=False):
         if record is not None and record.state not in VERDICTS:
             transaction.execute(QUERIES["watch"], (transaction.namespace, task_id, watcher))
     return found

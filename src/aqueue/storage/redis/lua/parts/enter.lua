@@ -16,8 +16,9 @@ local function instant(when)
 end
 
 -- Puts a task where it belongs. Returns 1, or 0 if it is a new task whose id is in use: then nothing has changed. A
--- task that is not new has a `state`, and `deliveries` and `failures` if there were any. The first write needs memory,
--- so a full server refuses it before anything is written, unless the script has freed memory before.
+-- task that is not new has a `state`, and `deliveries` and `failures` if there were any. A payload that stands in the
+-- record already may be given as the number of its bytes. The first write needs memory, so a full server refuses it
+-- before anything is written, unless the script has freed memory before.
 local function enter(id, payload, lane, due, state, deliveries, failures)
   local record, stream, entry = tasks .. id, streams[lane], nil
   if not stream then
@@ -30,7 +31,10 @@ local function enter(id, payload, lane, due, state, deliveries, failures)
     end
     -- The payload waits in the record: an entry that waits for days would keep its whole node of the stream in memory.
     state = (not state or state == 'queued') and 'scheduled' or state
-    redis.call('HSET', record, 'e', '', 's', state, 'p', payload, 'l', lane)
+    redis.call('HSET', record, 'e', '', 's', state, 'l', lane)
+    if type(payload) == 'string' then
+      redis.call('HSET', record, 'p', payload)
+    end
     if deliveries then
       redis.call('HSET', record, 'b', deliveries, 'f', failures)
     end
@@ -39,18 +43,32 @@ local function enter(id, payload, lane, due, state, deliveries, failures)
     earliest[queue] = math.min(earliest[queue] or due, due)
     return 1
   end
+  -- A large payload stands in the record, however often the task is lent and put back: so entries are small.
+  local field, large = 'p', nil
+  if type(payload) == 'number' then
+    field = 'z'
+  elseif #payload > MOST_LENT_BYTES then
+    field, large, payload = 'z', payload, #payload
+  end
   if deliveries then
-    entry = redis.call('XADD', stream, '*', 'i', id, 'p', payload, 'b', deliveries, 'f', failures)
+    entry = redis.call('XADD', stream, '*', 'i', id, field, payload, 'b', deliveries, 'f', failures)
   else
-    entry = redis.call('XADD', stream, '*', 'i', id, 'p', payload)
+    entry = redis.call('XADD', stream, '*', 'i', id, field, payload)
+  end
+  if state == 'scheduled' then
+    state = 'queued'
   end
   if state then
-    redis.call('HSET', record, 'e', entry, 's', state == 'scheduled' and 'queued' or state, 'l', lane)
+    redis.call('HSET', record, 'e', entry, 's', state, 'l', lane)
   elseif redis.call('HSETNX', record, 'e', entry) == 0 then
     redis.call('XDEL', stream, entry)
     return 0
   elseif lane ~= 'default:0' then
     redis.call('HSET', record, 'l', lane)
+  end
+  if large then
+    -- The state too: by that record_verdict knows that there is a payload to remove.
+    redis.call('HSET', record, 'p', large, 's', state or 'queued')
   end
   return 1
 end
@@ -58,7 +76,7 @@ end
 local function announce()
   for lane in pairs(streams) do
     if redis.call('SADD', key.lanes, lane) == 1 then
-      redis.call('XADD', key.bell, '*', 'l', lane)
+      redis.call('PUBLISH', key.control, 'lane ' .. lane)
     end
   end
   for queue, due in pairs(earliest) do

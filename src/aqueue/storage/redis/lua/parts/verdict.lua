@@ -25,7 +25,10 @@ end
 
 local function record_verdict(id, state, result, ttl, client)
   local record = prefix.task .. id
-  redis.call('HSET', record, 's', state, 'r', result)
+  if redis.call('HSET', record, 's', state, 'r', result) < 2 then
+    -- It had a state, so it may have a payload, too.
+    redis.call('HDEL', record, 'p')
+  end
   redis.call('PEXPIRE', record, ttl)
   if client ~= '' then
     tell(client, id, state, result)

@@ -1,0 +1,103 @@
+"""Large values on a line that carries them slowly. A call takes as long as its bytes take, and holds up no other."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aqueue import Huey
+
+from .app import declare
+from .proxy import FaultProxy
+from .rig import Rig, task_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+MBIT = 125_000
+MB = 1_000_000
+# By how much longer than the line is busy a machine that is busy itself may take.
+SLACK = 1.5
+
+
+@pytest.fixture
+async def rig(redis_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    rig = Rig(redis_url, tmp_path)
+    yield rig
+    await rig.close()
+
+
+@pytest.fixture
+async def proxy(redis_url: str, rig: Rig) -> AsyncIterator[FaultProxy]:
+    proxy = FaultProxy(redis_url)
+    await proxy.open()
+    yield proxy
+    await proxy.close()
+
+
+@pytest.fixture
+async def producer(rig: Rig, proxy: FaultProxy) -> AsyncIterator[Huey]:
+    """The application again, connected through the proxy."""
+    async with declare(Huey(rig.name, proxy.url), rig.ledger) as producer:
+        yield producer
+
+
+async def test_large_arguments_all_arrive_at_the_speed_of_the_line_and_two_workers_share_them(
+    rig: Rig, proxy: FaultProxy
+) -> None:
+    count, size, rate = 60, 2 * MB, 100 * MBIT
+    workers = [rig.start_worker(url=proxy.url, concurrency=100) for _ in range(2)]
+    await rig.up(*workers)
+    # So that all of them are there when the workers look.
+    await rig.huey.queues.pause()
+    results = [await rig.enqueue("measure", "x" * size) for _ in range(count)]
+    proxy.throttle(rate)
+    began = time.monotonic()
+    await rig.huey.queues.resume()
+    assert await rig.values(results) == [size] * count
+    assert time.monotonic() - began < SLACK * count * size / rate
+    proxy.heal()
+    assert rig.starts_of(results) == [1] * count
+    shares = [sum(entry.pid == worker.pid for entry in rig.ledger.entries("start")) for worker in workers]
+    assert min(shares) >= count // 4, f"tasks by worker: {shares}"
+    await rig.stop(*workers)
+    await rig.check_drained()
+
+
+async def test_small_verdicts_do_not_wait_behind_a_large_result_which_is_sent_once(rig: Rig, proxy: FaultProxy) -> None:
+    size, rate = 12 * MB, 2 * MB
+    worker = rig.start_worker(url=proxy.url)
+    large = await rig.enqueue("produce", rig.gate("large"), size)
+    small = [await rig.enqueue("hold", rig.gate("small")) for _ in range(3)]
+    await rig.started([large, *small])
+    proxy.throttle(rate)
+    before = proxy.requests.carried
+    began = time.monotonic()
+    rig.open(rig.gate("large"))
+    await until(lambda: proxy.requests.carried > before + MB, "the large result under way")
+
+    opened_at = time.monotonic()
+    rig.open(rig.gate("small"))
+    assert await rig.values(small) == [1] * 3
+    assert time.monotonic() - opened_at < 1
+    assert len(await large.get(timeout=30)) == size
+    assert time.monotonic() - began < SLACK * size / rate
+    assert proxy.requests.carried - before < SLACK * size
+    proxy.heal()
+    await rig.stop(worker)
+    await rig.check_drained()
+
+
+async def test_a_large_batch_is_kept_whole(rig: Rig, proxy: FaultProxy, producer: Huey) -> None:
+    count, size, rate = 4000, 4000, 2 * MB
+    measure = task_of(producer, "measure")
+    calls = [measure.s("x" * size) for _ in range(count)]
+    proxy.throttle(rate)
+    began = time.monotonic()
+    results = await producer.enqueue_many(calls)
+    assert time.monotonic() - began < SLACK * count * size / rate
+    proxy.heal()
+    assert len({result.id for result in results}) == count == await rig.count("ready")
