@@ -129,16 +129,9 @@ class Worker:
         scheduler = Scheduler(storage, parts.registry, parts.codec, parts.outbox, clock)
         reclaimer = Reclaimer(storage, intake, dispatcher, clock, self.options.max_crashes)
         watchdog = Watchdog(self._held, self.options.stall_seconds, lambda: heartbeat.beat_now())
-        sign = SignOfLife(
-            self.options,
-            self.queues,
-            self._held,
-            watchdog,
-            lambda: dispatcher.stuck + sum(slots.lost for slots in runner.slots),
-        )
+        sign = SignOfLife(self.options, self.queues, self._held, watchdog, lambda: dispatcher.stuck + runner.lost)
         heartbeat = Heartbeat(intake, sign.encoded, self._held, dispatcher.lose, dispatcher.cancel_these)
-        self._fetcher = fetcher
-        self._heartbeat, self._watchdog = heartbeat, watchdog
+        self._fetcher, self._heartbeat, self._watchdog = fetcher, heartbeat, watchdog
         lending = Lending(dispatcher, runner, self.options.concurrency)
         hearing = _hear(client, promoter, dispatcher, scheduler)
         hearing.enter_context(watchdog)

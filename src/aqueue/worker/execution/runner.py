@@ -126,6 +126,11 @@ class Runner:
         """The slots of the kinds that need one: threads, and child processes."""
         return self._threads.slots, self._processes.slots
 
+    @property
+    def lost(self) -> int:
+        """How many slots of all kinds are taken by what was left behind and still runs."""
+        return sum(slots.lost for slots in self.slots)
+
     def slots_of(self, name: str) -> Slots | None:
         """The slots of the kind of a task that runs; None for a coroutine function."""
         plan = self._plans.get(name)
