@@ -98,7 +98,7 @@ class Layers:
         """A batch through the dispatcher, up to its settlements."""
         held: dict[Receipt, HeldDelivery] = {}
         settler = Settler(self.storage, SystemClock(), held)
-        dispatcher = Dispatcher(self.runner.run, settler, self.parts, self.options, held)
+        dispatcher = Dispatcher(self.runner.run, _load, settler, self.parts, self.options, held)
         dispatcher.start(self.deliveries)
         while dispatcher.is_busy:
             await dispatcher.next_move()
@@ -106,6 +106,10 @@ class Layers:
 
 async def _unheard(delivery: Delivery, progress: bytes, reply: str) -> bool:
     return True
+
+
+async def _load(delivery: Delivery) -> bytes:
+    return delivery.payload
 
 
 async def _never(task_id: str, task: str) -> bool:
