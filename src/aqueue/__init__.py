@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from .app.flavours import MemoryHuey, RedisHuey, SqliteHuey
     from .app.huey import Huey
     from .app.inspection import DeadLetter, ResultInfo, TaskInfo
+    from .app.schedules import ScheduleInfo
     from .client.permits import Permit
     from .client.results import ChordResult, Progress, Result, ResultGroup
+    from .client.sync import SyncHuey, SyncResult
     from .coordination.locks import TaskLock
     from .coordination.rate_limits import RateLimit
     from .core.lifecycle import State
@@ -38,14 +40,18 @@ if TYPE_CHECKING:
         TaskLockedException,
         TaskTimeout,
     )
+    from .storage.admin import Finding
+    from .storage.protocol import QueueDepth, WorkerInfo
     from .tasks.context import TaskRun, TaskView, current_task
     from .tasks.cron import cron, crontab, every
-    from .tasks.task import Call, Task
+    from .tasks.task import AsyncTask, Call, SyncTask, Task
     from .tasks.workflow.groups import Chord, Group, chord, group
     from .tasks.workflow.steps import Pipeline, Step
+    from .worker.worker import Worker
 
 __all__ = [
     "SKIPPED",
+    "AsyncTask",
     "Call",
     "CancelExecution",
     "Chord",
@@ -56,6 +62,7 @@ __all__ = [
     "Diagnosis",
     "EncodeError",
     "Error",
+    "Finding",
     "Group",
     "Huey",
     "HueyException",
@@ -66,6 +73,7 @@ __all__ = [
     "Pipeline",
     "ProcessDied",
     "Progress",
+    "QueueDepth",
     "QueueFull",
     "QueueUnavailable",
     "RateLimit",
@@ -77,11 +85,15 @@ __all__ = [
     "ResultNotFound",
     "ResultTimeout",
     "RetryTask",
+    "ScheduleInfo",
     "Serializer",
     "SerializerMismatch",
     "SqliteHuey",
     "State",
     "Step",
+    "SyncHuey",
+    "SyncResult",
+    "SyncTask",
     "Task",
     "TaskException",
     "TaskInfo",
@@ -90,6 +102,8 @@ __all__ = [
     "TaskRun",
     "TaskTimeout",
     "TaskView",
+    "Worker",
+    "WorkerInfo",
     "__version__",
     "chord",
     "cron",
@@ -130,7 +144,12 @@ _HOMES = {
     "client.permits": ("Permit",),
     "client.results": ("ChordResult", "Progress", "Result", "ResultGroup"),
     "core.serializers": ("JSONSerializer", "PickleSerializer", "Serializer"),
-    "tasks.task": ("Call", "Task"),
+    "tasks.task": ("AsyncTask", "Call", "SyncTask", "Task"),
+    "app.schedules": ("ScheduleInfo",),
+    "worker.worker": ("Worker",),
+    "storage.protocol": ("QueueDepth", "WorkerInfo"),
+    "storage.admin": ("Finding",),
+    "client.sync": ("SyncHuey", "SyncResult"),
     "tasks.cron": ("cron", "crontab", "every"),
     "tasks.workflow.groups": ("Chord", "Group", "chord", "group"),
     "tasks.workflow.steps": ("Pipeline", "Step"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 from aqueue import (
     SKIPPED,
+    AsyncTask,
     CancelExecution,
     Chord,
     ChordResult,
@@ -27,9 +28,12 @@ from aqueue import (
     Result,
     ResultGroup,
     ResultInfo,
+    ScheduleInfo,
     SqliteHuey,
     State,
     Step,
+    SyncResult,
+    SyncTask,
     Task,
     TaskException,
     TaskInfo,
@@ -43,15 +47,12 @@ from aqueue import (
     every,
     group,
 )
-from aqueue.app.schedules import ScheduleInfo
-from aqueue.client.sync import SyncResult
 from aqueue.signals import SIGNAL_COMPLETE, SIGNAL_ERROR
 from aqueue.testing import virtual_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aqueue.tasks.task import AsyncTask, SyncTask
 
 huey = Huey("shop", result_ttl=timedelta(hours=1))
 applications: list[Huey] = [RedisHuey("a", host="b", port=1), SqliteHuey("a", filename="b"), MemoryHuey("a")]

@@ -43,7 +43,10 @@ class Queues:
         return await (await self._clients.storage()).depths()
 
     async def workers(self) -> list[WorkerInfo]:
-        """The live workers, with what each says about itself: those whose last heartbeat is recent."""
+        """The workers that have not stopped in good order, with what each says about itself.
+
+        One that was killed stays in this list for an hour or more.
+        """
         return await (await self._clients.storage()).workers()
 
     async def running(

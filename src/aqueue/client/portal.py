@@ -41,7 +41,7 @@ class Portal:
                 future = asyncio.run_coroutine_threadsafe(coroutine, loop)
             return self._result(future, loop)
         coroutine.close()
-        raise RuntimeError("huey.sync would block this event loop: await the async call instead")
+        raise RuntimeError("a synchronous call would block this event loop: use await (or async with) here")
 
     def _result(self, future: Future[T], loop: asyncio.AbstractEventLoop) -> T:
         try:

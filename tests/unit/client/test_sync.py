@@ -128,7 +128,7 @@ def test_a_plain_function_as_a_task_may_enqueue_others(huey: Huey) -> None:
 
 async def test_an_event_loop_is_not_blocked(huey: Huey) -> None:
     divide = declare(huey)
-    with pytest.raises(RuntimeError, match=r"huey\.sync would block this event loop: await the async call instead"):
+    with pytest.raises(RuntimeError, match=r"a synchronous call would block this event loop: use await"):
         divide.enqueue_sync(6, 2)
 
 

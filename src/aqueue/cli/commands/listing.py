@@ -114,7 +114,7 @@ def tasks(word: str | None, app: str | None, as_json: bool) -> None:
 @store_options
 @json_option
 def workers(as_json: bool, **target: Any) -> None:
-    """List the workers that have sent a heartbeat lately."""
+    """List the workers, with the time since the last heartbeat of each."""
     found = asyncio.run(_workers(find_store(**target)))
     if as_json:
         click.echo(json.dumps({"workers": found}))
