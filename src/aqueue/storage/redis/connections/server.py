@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Server:
     """Runs commands and scripts, again and again until one reply arrives or patience ends.
 
-    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands have a
-    connection of their own, so small ones never wait until a large one has left.
+    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands,
+    and those with a large reply, have a connection of their own: so small ones never wait until a large one has passed.
     """
 
     def __init__(self, primary: Primary, keys: Keys) -> None:
