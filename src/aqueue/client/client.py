@@ -9,7 +9,8 @@ of its own and shares nothing but the store.
 
 **What guards what.** `_waiters` has the futures of callers that wait for a verdict, by task id, the least recently
 looked-up task first; `_followers` has the queues of callers that read progress. The listener and the look-ups resolve
-them; a caller that gives up removes its own. `_to_look_at` has the ids of waiters that need a look-up without delay.
+them; a caller that gives up removes its own. `_to_look_at` has the ids of waiters that need a look-up without delay,
+`_looked_at` those whose look-up is under way.
 
 **Which races there are.**
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -85,6 +87,7 @@ class Client:
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
         self._to_look_at: set[str] = set()
+        self._looked_at: set[str] = set()
         self._recent = Recent()
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
@@ -350,17 +353,27 @@ class Client:
             self._to_look_at.clear()
             # During an outage the next round tries again.
             with contextlib.suppress(QueueUnavailable):
-                await self._look_at(task_ids or list(self._waiters)[:_MOST_LOOKED_AT])
+                await self._look_at(task_ids or self._next_in_turn())
+
+    def _next_in_turn(self) -> list[str]:
+        """The waiters with the oldest look-up; none whose result is on its way, however large and slowly."""
+        return list(islice((task_id for task_id in self._waiters if task_id not in self._looked_at), _MOST_LOOKED_AT))
 
     async def _look_at(self, task_ids: list[str], foreign: bool = False) -> None:
         """Read the records of tasks; `foreign` also asks the store to announce their verdicts to this client."""
-        if len(task_ids) == 1:
-            looks = self._watches if foreign else self._looks
-            self._learn(task_ids[0], await looks.submit(task_ids[0]))
-        elif task_ids:
-            records = await (self._watch(task_ids) if foreign else self.storage.records(task_ids))
-            for task_id, record in zip(task_ids, records, strict=True):
-                self._learn(task_id, record)
+        if not task_ids:
+            return
+        self._looked_at.update(task_ids)
+        try:
+            if len(task_ids) == 1:
+                looks = self._watches if foreign else self._looks
+                records: Sequence[Record | None] = [await looks.submit(task_ids[0])]
+            else:
+                records = await (self._watch(task_ids) if foreign else self.storage.records(task_ids))
+        finally:
+            self._looked_at.difference_update(task_ids)
+        for task_id, record in zip(task_ids, records, strict=True):
+            self._learn(task_id, record)
 
     async def _watch(self, task_ids: Sequence[str]) -> list[Record | None]:
         return await self.storage.records(task_ids, self.token)
