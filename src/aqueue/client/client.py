@@ -41,6 +41,7 @@ from ..exceptions import QueueFull, QueueUnavailable, ResultNotFound, ResultTime
 from ..storage.protocol import Connected, Progressed, Record, Settled
 from .group_commit import GroupCommit
 from .permits import Permits
+from .recent import Recent
 from .subscribers import Subscribers
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
-_MOST_RECENT = 1000
 _CLOSED = "the application was closed while a result was awaited"
 _LARGEST_FLIGHT = 5000
 
@@ -412,41 +412,6 @@ class Client:
                 future.set_exception(error)
                 # Marks the exception as retrieved: asyncio must not warn if the waiter has gone meanwhile.
                 future.exception()
-
-
-class Recent:
-    """The tasks that this client enqueued last while it listened: it has their verdicts, or will hear them.
-
-    So a caller that awaits one of them needs no look-up, which would be a second round trip after that of the enqueue.
-    """
-
-    def __init__(self) -> None:
-        self._verdicts: dict[str, Record | None] = {}
-
-    def __contains__(self, task_id: str) -> bool:
-        return task_id in self._verdicts
-
-    def add(self, task_id: str) -> None:
-        """Add a task that is about to be enqueued."""
-        self._verdicts[task_id] = None
-        if len(self._verdicts) > _MOST_RECENT:
-            del self._verdicts[next(iter(self._verdicts))]
-
-    def hear(self, task_id: str, verdict: Record | None) -> None:
-        """Store the verdict of a task; None means that it was too large to be announced, so a look-up is needed."""
-        if task_id in self._verdicts:
-            if verdict is None:
-                del self._verdicts[task_id]
-            else:
-                self._verdicts[task_id] = verdict
-
-    def pop(self, task_id: str) -> Record | None:
-        """Remove a task and return its verdict, if that was announced."""
-        return self._verdicts.pop(task_id)
-
-    def clear(self) -> None:
-        """Remove all tasks, since their announcements may have been lost."""
-        self._verdicts.clear()
 
 
 def _unknown(task_id: str) -> ResultNotFound:
