@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,28 @@ async def test_small_verdicts_do_not_wait_behind_a_large_result_which_is_sent_on
     assert time.monotonic() - began < SLACK * size / rate
     assert proxy.requests.carried - before < SLACK * size
     proxy.heal()
+    await rig.stop(worker)
+    await rig.check_drained()
+
+
+async def test_a_process_goes_on_while_it_fetches_a_large_result(rig: Rig, proxy: FaultProxy, producer: Huey) -> None:
+    size, rate = 8 * MB, 2 * MB
+    worker = rig.start_worker()
+    rig.open(rig.gate())
+    large = await rig.enqueue("produce", rig.gate(), size)
+    assert len(await large.get(timeout=30)) == size
+    quick = task_of(producer, "quick")
+    await (await quick.enqueue()).get(timeout=30)
+    proxy.throttle(rate)
+    before = proxy.replies.carried
+    fetching = asyncio.create_task(producer.result(large.id).get(timeout=60))
+    await until(lambda: proxy.replies.carried > before + MB, "the large result under way")
+
+    began = time.monotonic()
+    assert await (await quick.enqueue("well")).get(timeout=30) == "well"
+    assert time.monotonic() - began < 1
+    assert not fetching.done()
+    assert len(await fetching) == size
     await rig.stop(worker)
     await rig.check_drained()
 

@@ -9,7 +9,8 @@ of its own and shares nothing but the store.
 
 **What guards what.** `_waiters` has the futures of callers that wait for a verdict, by task id, the least recently
 looked-up task first; `_followers` has the queues of callers that read progress. The listener and the look-ups resolve
-them; a caller that gives up removes its own. `_to_look_at` has the ids of waiters that need a look-up without delay.
+them; a caller that gives up removes its own. `_to_look_at` has the ids of waiters that need a look-up without delay,
+`_looked_at` those whose look-up is under way.
 
 **Which races there are.**
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -39,6 +41,7 @@ from ..exceptions import QueueFull, QueueUnavailable, ResultNotFound, ResultTime
 from ..storage.protocol import Connected, Progressed, Record, Settled
 from .group_commit import GroupCommit
 from .permits import Permits
+from .recent import Recent
 from .subscribers import Subscribers
 
 if TYPE_CHECKING:
@@ -53,7 +56,6 @@ if TYPE_CHECKING:
 
 SECOND_LOOK_SECONDS = 5.0
 _MOST_LOOKED_AT = 1000
-_MOST_RECENT = 1000
 _CLOSED = "the application was closed while a result was awaited"
 _LARGEST_FLIGHT = 5000
 
@@ -85,6 +87,7 @@ class Client:
         self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._followers: dict[str, list[asyncio.Queue[bytes | None]]] = {}
         self._to_look_at: set[str] = set()
+        self._looked_at: set[str] = set()
         self._recent = Recent()
         self._look_now = asyncio.Event()
         self._listening_wanted = asyncio.Event()
@@ -350,17 +353,27 @@ class Client:
             self._to_look_at.clear()
             # During an outage the next round tries again.
             with contextlib.suppress(QueueUnavailable):
-                await self._look_at(task_ids or list(self._waiters)[:_MOST_LOOKED_AT])
+                await self._look_at(task_ids or self._next_in_turn())
+
+    def _next_in_turn(self) -> list[str]:
+        """The waiters with the oldest look-up; none whose result is on its way, however large and slowly."""
+        return list(islice((task_id for task_id in self._waiters if task_id not in self._looked_at), _MOST_LOOKED_AT))
 
     async def _look_at(self, task_ids: list[str], foreign: bool = False) -> None:
         """Read the records of tasks; `foreign` also asks the store to announce their verdicts to this client."""
-        if len(task_ids) == 1:
-            looks = self._watches if foreign else self._looks
-            self._learn(task_ids[0], await looks.submit(task_ids[0]))
-        elif task_ids:
-            records = await (self._watch(task_ids) if foreign else self.storage.records(task_ids))
-            for task_id, record in zip(task_ids, records, strict=True):
-                self._learn(task_id, record)
+        if not task_ids:
+            return
+        self._looked_at.update(task_ids)
+        try:
+            if len(task_ids) == 1:
+                looks = self._watches if foreign else self._looks
+                records: Sequence[Record | None] = [await looks.submit(task_ids[0])]
+            else:
+                records = await (self._watch(task_ids) if foreign else self.storage.records(task_ids))
+        finally:
+            self._looked_at.difference_update(task_ids)
+        for task_id, record in zip(task_ids, records, strict=True):
+            self._learn(task_id, record)
 
     async def _watch(self, task_ids: Sequence[str]) -> list[Record | None]:
         return await self.storage.records(task_ids, self.token)
@@ -399,41 +412,6 @@ class Client:
                 future.set_exception(error)
                 # Marks the exception as retrieved: asyncio must not warn if the waiter has gone meanwhile.
                 future.exception()
-
-
-class Recent:
-    """The tasks that this client enqueued last while it listened: it has their verdicts, or will hear them.
-
-    So a caller that awaits one of them needs no look-up, which would be a second round trip after that of the enqueue.
-    """
-
-    def __init__(self) -> None:
-        self._verdicts: dict[str, Record | None] = {}
-
-    def __contains__(self, task_id: str) -> bool:
-        return task_id in self._verdicts
-
-    def add(self, task_id: str) -> None:
-        """Add a task that is about to be enqueued."""
-        self._verdicts[task_id] = None
-        if len(self._verdicts) > _MOST_RECENT:
-            del self._verdicts[next(iter(self._verdicts))]
-
-    def hear(self, task_id: str, verdict: Record | None) -> None:
-        """Store the verdict of a task; None means that it was too large to be announced, so a look-up is needed."""
-        if task_id in self._verdicts:
-            if verdict is None:
-                del self._verdicts[task_id]
-            else:
-                self._verdicts[task_id] = verdict
-
-    def pop(self, task_id: str) -> Record | None:
-        """Remove a task and return its verdict, if that was announced."""
-        return self._verdicts.pop(task_id)
-
-    def clear(self) -> None:
-        """Remove all tasks, since their announcements may have been lost."""
-        self._verdicts.clear()
 
 
 def _unknown(task_id: str) -> ResultNotFound:

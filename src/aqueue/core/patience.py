@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _Item = TypeVar("_Item")
 
@@ -106,3 +106,12 @@ def next_flight(items: Sequence[_Item], start: int, most: int, content: Callable
         if size > FLIGHT_BYTES:
             return flight[: max(position, 1)]
     return flight
+
+
+def flights(items: Sequence[_Item], content: Callable[[_Item], bytes]) -> Iterator[Sequence[_Item]]:
+    """All of `items`, in order, cut into parts that ``next_flight`` gives."""
+    start = 0
+    while start < len(items):
+        flight = next_flight(items, start, len(items), content)
+        yield flight
+        start += len(flight)

@@ -8,9 +8,9 @@ import pytest
 
 from aqueue.core.lifecycle import State
 from aqueue.core.patience import FLIGHT_BYTES
-from aqueue.worker.services.fetcher import Fetcher
 
 from ..facts import until
+from .services.test_fetcher import fetcher_of
 
 if TYPE_CHECKING:
     from aqueue import Task
@@ -99,10 +99,7 @@ async def test_a_worker_takes_no_more_large_payloads_than_its_line_carries(
     names = "abcdefgh"
     await push(bench, measure, names, FLIGHT_BYTES)
     bench.storage.may_load.clear()
-    fetcher = Fetcher(
-        bench.storage, bench.intake, bench.dispatcher, bench.loader, bench.settler, bench.clock, burst=False
-    )
-    async with bench.serving(fetcher.run()):
+    async with bench.serving(fetcher_of(bench).run()):
         await until(lambda: len(bench.held) == 4)
         assert [await bench.state(name) for name in names] == [State.RUNNING] * 4 + [State.QUEUED] * 4
         assert bench.storage.pulled == [10], "full: it does not ask, though it has slots"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...core.lifecycle import Settlement, State
+from ...core.patience import FREIGHT_BYTES
 from .connections.leases import RedisLeaseKeeper
 from .connections.reader import Reader, delivery_of, flagged_if
 from .packing import BATCH
@@ -51,7 +52,8 @@ class RedisIntake:
         return deliveries[:limit]
 
     async def load(self, delivery: Delivery) -> bytes:
-        payload: bytes | None = await self._server.call("HGET", f"{self._keys.tasks}{delivery.id}", "p")
+        get = self._server.fetch if delivery.unread > FREIGHT_BYTES else self._server.call
+        payload: bytes | None = await get("HGET", f"{self._keys.tasks}{delivery.id}", "p")
         return payload or b""
 
     async def interrupt(self) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...core.patience import next_flight
 from .keys import lane_of
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def pushes(items: Sequence[Envelope]) -> Iterator[tuple[Sequence[int], list[Any]
         _, _, queue, priority, delay_ms, eta_ms = items[position]
         lanes.setdefault((queue, priority), ([], []))[bool(delay_ms or eta_ms)].append(position)
     for lane, (ready, later) in lanes.items():
-        for batch in flights(ready + later, lambda position: items[position].payload):
+        for batch in batches(ready + later):
             yield batch, _push(lane_of(*lane), [items[position] for position in batch])
 
 
@@ -92,15 +91,6 @@ def returns(items: Iterable[Settlement]) -> list[Any]:
 def _when(delay_ms: int, eta_ms: int) -> str:
     """A due instant: behind a plus counted from the arrival, else in ms of the clock."""
     return str(eta_ms) if eta_ms else f"+{delay_ms}" if delay_ms else "+0"
-
-
-def flights(items: Sequence[_Item], content: Callable[[_Item], bytes]) -> Iterator[Sequence[_Item]]:
-    """`items` in order, in flights (see ``core.patience``) of at most ``BATCH``."""
-    start = 0
-    while start < len(items):
-        flight = next_flight(items, start, BATCH, content)
-        yield flight
-        start += len(flight)
 
 
 def batches(items: Sequence[_Item], most: int = BATCH) -> Iterator[Sequence[_Item]]:

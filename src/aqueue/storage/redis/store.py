@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ...core.lifecycle import VERDICTS, State
 from ...core.message import Envelope
+from ...core.patience import flights
 from ..protocol import Advance, Borrower, Promotion, Record
 from . import layout, packing
 from .admin import RedisAdmin
@@ -20,7 +22,7 @@ from .connections.primary import Primary
 from .connections.server import Server
 from .intake import RedisIntake
 from .keys import Keys, priority_of, queue_of
-from .packing import BATCH, batches, flights
+from .packing import BATCH, batches
 from .scripts import (
     ADVANCE,
     CANCEL,
@@ -53,6 +55,10 @@ _Reply = TypeVar("_Reply")
 # What the settlements of one script call share: lane, consumer, whether they end their tasks, whether other nodes wait
 # for these tasks, and how long a dead letter is kept.
 _Origin: TypeAlias = tuple[str, str, bool, bool, int]
+
+
+_payload_of: Callable[[Envelope], bytes] = attrgetter("payload")
+_result_of: Callable[[Settlement], bytes] = attrgetter("result")
 
 
 class RedisStorage:
@@ -96,6 +102,13 @@ class RedisStorage:
     # -- the way in
 
     async def push(self, envelopes: Sequence[Envelope]) -> list[bool]:
+        # One flight after the other, for the order of the tasks is that of the envelopes.
+        kept: list[bool] = []
+        for flight in flights(envelopes, _payload_of):
+            kept += await self._push(flight)
+        return kept
+
+    async def _push(self, envelopes: Sequence[Envelope]) -> list[bool]:
         kept = [False] * len(envelopes)
         calls = list(packing.pushes(envelopes))
         replies = await _together([self._server.run(PUSH, *arguments) for _, arguments in calls])
@@ -116,10 +129,16 @@ class RedisStorage:
         return intake
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        accepted: list[bool] = []
+        for flight in flights(settlements, _result_of):
+            accepted += await self._settle(flight)
+        return accepted
+
+    async def _settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         calls: list[tuple[Sequence[int], Any]] = []
         for origin, positions in packing.grouped(settlements, _origin).items():
-            for batch in flights(positions, lambda position: settlements[position].result):
-                calls.append((batch, self._settle(origin, [settlements[position] for position in batch])))
+            for batch in batches(positions):
+                calls.append((batch, self._settle_batch(origin, [settlements[position] for position in batch])))
         accepted = [False] * len(settlements)
         for (batch, _), (reply, repeated) in zip(calls, await _together([call for _, call in calls]), strict=True):
             for position, answer in zip(batch, reply, strict=True):
@@ -127,7 +146,7 @@ class RedisStorage:
                 accepted[position] = answer == 1 or (repeated and answer == -1)
         return accepted
 
-    async def _settle(self, origin: _Origin, settlements: list[Settlement]) -> tuple[Any, bool]:
+    async def _settle_batch(self, origin: _Origin, settlements: list[Settlement]) -> tuple[Any, bool]:
         lane, consumer, is_final, linked, dead_ttl_ms = origin
         run = self._server.run_noting_repeats
         if not is_final:
@@ -206,7 +225,7 @@ class RedisStorage:
             for task_id, (state, result, progress) in zip(page, reply, strict=False):
                 if isinstance(result, int):
                     # It may have expired since.
-                    result = await self._server.call("HGET", f"{self._keys.tasks}{task_id}", "r")
+                    result = await self._server.fetch("HGET", f"{self._keys.tasks}{task_id}", "r")
                 known = state and result is not None
                 records.append(Record(State(state.decode()), result, progress) if known else None)
         return records

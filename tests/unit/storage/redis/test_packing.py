@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aqueue.core.ids import new_token
 from aqueue.core.message import Envelope
-from aqueue.core.patience import FLIGHT_BYTES
 from aqueue.storage.redis.packing import BATCH, pushes
 from aqueue.storage.redis.store import RedisStorage
 
@@ -32,8 +31,6 @@ def test_one_lane_is_one_call_whatever_is_due_when() -> None:
     assert len(arguments) == 2 + 2 * len(ready) + 3 * (12 - len(ready))
 
 
-def test_a_call_is_bounded_in_tasks_and_in_bytes() -> None:
+def test_a_call_is_bounded_in_tasks() -> None:
     many = [Envelope(str(number), b"") for number in range(BATCH + 1)]
     assert [len(positions) for positions, _ in pushes(many)] == [BATCH, 1]
-    large = [Envelope(str(number), bytes(FLIGHT_BYTES // 2)) for number in range(3)]
-    assert [len(positions) for positions, _ in pushes(large)] == [2, 1]

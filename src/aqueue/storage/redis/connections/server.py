@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Server:
     """Runs commands and scripts, again and again until one reply arrives or patience ends.
 
-    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands have a
-    connection of their own, so small ones never wait until a large one has left.
+    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands,
+    and those with a large reply, have a connection of their own: so small ones never wait until a large one has passed.
     """
 
     def __init__(self, primary: Primary, keys: Keys) -> None:
@@ -72,6 +72,14 @@ class Server:
         reply, _ = await self._patiently(arguments, arguments)
         return reply
 
+    async def fetch(self, *arguments: Any) -> Any:
+        """The reply, which may be large, of one plain, idempotent command: it comes over the line for freight.
+
+        Raises like ``run``.
+        """
+        reply, _ = await self._patiently(arguments, arguments, self._freight)
+        return reply
+
     async def watch(self) -> None:
         """Notice within a second that the server is not the primary any more, until cancelled.
 
@@ -84,9 +92,12 @@ class Server:
             with contextlib.suppress(*BROKEN, RedisError):
                 await self._commands.call(probe)
 
-    async def _patiently(self, first: tuple[Any, ...], without_script: tuple[Any, ...]) -> tuple[Any, bool]:
+    async def _patiently(
+        self, first: tuple[Any, ...], without_script: tuple[Any, ...], line: Commands | None = None
+    ) -> tuple[Any, bool]:
         packed = pack_command(first)
-        line = self._commands if len(packed) <= FREIGHT_BYTES else self._freight
+        if line is None:
+            line = self._commands if len(packed) <= FREIGHT_BYTES else self._freight
         patience = Patience()
         repeated = False
         while True:
