@@ -51,8 +51,7 @@ class RedisIntake:
         return deliveries[:limit]
 
     async def load(self, delivery: Delivery) -> bytes:
-        payload: bytes | None = await self._server.call("HGET", f"{self._keys.tasks}{delivery.id}", "p")
-        return payload or b""
+        return await self._server.fetch(self._keys.tasks + delivery.id, "p", delivery.unread) or b""
 
     async def interrupt(self) -> None:
         await self._reader.interrupt()

@@ -1,18 +1,20 @@
 """Load payloads that the store keeps back when it lends their tasks, because they are large.
 
-They come a flight at a time (see ``core.patience``), in the order in which they were asked for. A worker that has more
-of them to load than its line carries at once takes no further tasks: others may have a line that is free.
+They come a flight at a time (see ``core.patience``), in the order in which they were asked for, and freight comes apart
+from what is small. A worker that has more of them to load than its line carries at once takes no further tasks: others
+may have a line that is free.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ...core.patience import FLIGHT_BYTES
+from ...core.patience import FLIGHT_BYTES, FREIGHT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from ...core.message import Delivery
 
@@ -27,9 +29,8 @@ class Loader:
         self._fetch = fetch
         self._asked = 0
         self._asked_bytes = 0
-        self._under_way = 0
-        self._turn = asyncio.Lock()
-        self._landed = asyncio.Event()
+        self._small = _Room()
+        self._freight = _Room()
 
     async def load(self, delivery: Delivery) -> bytes:
         """The payload of `delivery`. Raises like ``Intake.load``."""
@@ -37,19 +38,11 @@ class Loader:
         self._asked += 1
         self._asked_bytes += size
         try:
-            async with self._turn:
-                while self._under_way and self._under_way + size > FLIGHT_BYTES:
-                    self._landed.clear()
-                    await self._landed.wait()
-                self._under_way += size
-            try:
+            async with (self._small if size <= FREIGHT_BYTES else self._freight).for_bytes(size):
                 return await self._fetch(delivery)
-            finally:
-                self._under_way -= size
         finally:
             self._asked -= 1
             self._asked_bytes -= size
-            self._landed.set()
 
     def surplus(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """Those of `deliveries` whose payloads would have to wait for others: another worker may load them sooner."""
@@ -65,6 +58,29 @@ class Loader:
     def is_full(self) -> bool:
         """Whether any further payload would be surplus."""
         return _is_too_much(self._asked + 1, self._asked_bytes)
+
+
+class _Room:
+    """Room for the bytes of one flight, given in the order in which it is asked for."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self._turn = asyncio.Lock()
+        self._freed = asyncio.Event()
+
+    @asynccontextmanager
+    async def for_bytes(self, size: int) -> AsyncIterator[None]:
+        """Room for `size` bytes during the block; what is larger than a flight gets all of it."""
+        async with self._turn:
+            while self._taken and self._taken + size > FLIGHT_BYTES:
+                self._freed.clear()
+                await self._freed.wait()
+            self._taken += size
+        try:
+            yield
+        finally:
+            self._taken -= size
+            self._freed.set()
 
 
 def _is_too_much(number: int, size: int) -> bool:

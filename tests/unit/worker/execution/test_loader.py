@@ -8,7 +8,7 @@ import pytest
 
 from aqueue import QueueUnavailable
 from aqueue.core.message import Delivery, Receipt
-from aqueue.core.patience import FLIGHT_BYTES
+from aqueue.core.patience import FLIGHT_BYTES, FREIGHT_BYTES
 from aqueue.worker.execution.loader import Loader
 
 from ...facts import until
@@ -35,7 +35,8 @@ class Line:
 async def test_payloads_come_a_flight_at_a_time_in_the_order_in_which_they_were_asked_for() -> None:
     line = Line()
     loader = Loader(line.fetch)
-    sizes = {"a": FLIGHT_BYTES // 2, "b": FLIGHT_BYTES // 2, "c": 3 * FLIGHT_BYTES, "d": 1, "e": 1}
+    half = FLIGHT_BYTES // 2
+    sizes = {"a": half, "b": half, "c": 3 * FLIGHT_BYTES, "d": half, "e": half}
     loads = [asyncio.create_task(loader.load(large(name, size))) for name, size in sizes.items()]
     for flight in (["a", "b"], ["c"], ["d", "e"]):
         await until(lambda expected=flight: list(line.under_way) == expected)
@@ -43,6 +44,18 @@ async def test_payloads_come_a_flight_at_a_time_in_the_order_in_which_they_were_
             line.under_way[name].set_result(name.encode())
     assert await asyncio.gather(*loads) == [b"a", b"b", b"c", b"d", b"e"]
     assert not loader.is_full
+
+
+async def test_freight_delays_nothing_that_is_small() -> None:
+    line = Line()
+    loader = Loader(line.fetch)
+    freight = asyncio.create_task(loader.load(large("freight", 16 * FLIGHT_BYTES)))
+    await until(lambda: line.under_way)
+    small = asyncio.create_task(loader.load(large("small", FREIGHT_BYTES)))
+    await until(lambda: "small" in line.under_way)
+    for name in ("small", "freight"):
+        line.under_way[name].set_result(name.encode())
+    assert await asyncio.gather(freight, small) == [b"freight", b"small"]
 
 
 async def test_what_would_have_to_wait_is_surplus() -> None:

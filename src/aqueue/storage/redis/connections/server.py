@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Server:
     """Runs commands and scripts, again and again until one reply arrives or patience ends.
 
-    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands have a
-    connection of their own, so small ones never wait until a large one has left.
+    Sending again is safe because every script of aqueue is idempotent: by task id, or by receipt. Large commands,
+    and those with a large reply, have a connection of their own: so small ones never wait until a large one has passed.
     """
 
     def __init__(self, primary: Primary, keys: Keys) -> None:
@@ -84,9 +84,17 @@ class Server:
             with contextlib.suppress(*BROKEN, RedisError):
                 await self._commands.call(probe)
 
-    async def _patiently(self, first: tuple[Any, ...], without_script: tuple[Any, ...]) -> tuple[Any, bool]:
+    async def fetch(self, key: str, field: str, size: int) -> bytes | None:
+        """A value of `size` bytes in a hash, or None if it is not there. Raises like ``run``."""
+        command = ("HGET", key, field)
+        reply, _ = await self._patiently(command, command, size)
+        return reply  # type: ignore[no-any-return]  # a reply may be anything
+
+    async def _patiently(
+        self, first: tuple[Any, ...], without_script: tuple[Any, ...], reply_bytes: int = 0
+    ) -> tuple[Any, bool]:
         packed = pack_command(first)
-        line = self._commands if len(packed) <= FREIGHT_BYTES else self._freight
+        line = self._commands if max(len(packed), reply_bytes) <= FREIGHT_BYTES else self._freight
         patience = Patience()
         repeated = False
         while True:
