@@ -69,6 +69,10 @@ SETUP_SECONDS: Final = 5.0
 LOCK_WAIT_MS: Final = 5
 LOCK_ATTEMPTS: Final = 1000
 
+# How long one transaction goes on with further calls. Everybody waits for the lock, so it is given up well before the
+# patience of other processes ends, however large the calls are.
+TURN_SECONDS: Final = 0.1
+
 # How often a file is looked at for commits of other processes while a caller waits: the net below the wake-up calls.
 FILE_LOOK_SECONDS: Final = 1.0
 

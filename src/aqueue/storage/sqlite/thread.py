@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from ...core.patience import FILE_LOOK_SECONDS
+from ...core.patience import FILE_LOOK_SECONDS, LOCK_WAIT_MS, TURN_SECONDS
 from ...exceptions import QueueFull, QueueUnavailable
 from .connection import Link
 
@@ -117,8 +118,11 @@ class WriterThread:
         stop: _Stop | None = None
         while stop is None:
             jobs, stop = self._next_jobs(link)
-            if jobs:
-                link = self._work(link, jobs)
+            while jobs:
+                link, jobs = self._work(link, jobs)
+                if jobs:
+                    # Other processes ask for the lock at least this often.
+                    time.sleep(LOCK_WAIT_MS / 1000)
         if link is not None:
             link.close()
         if stop.future is not None:
@@ -145,8 +149,11 @@ class WriterThread:
                 jobs.append(asked)
         return jobs, None
 
-    def _work(self, link: Link | None, jobs: list[_Job]) -> Link | None:
-        """Do `jobs` and wake the waiters; the connection for the next jobs, or None when they need a new one."""
+    def _work(self, link: Link | None, jobs: list[_Job]) -> tuple[Link | None, list[_Job]]:
+        """Do the first of `jobs` and wake the waiters.
+
+        Returns the connection for the next jobs, or None when they need a new one, and the jobs that are left.
+        """
         news: set[str] = set()
         try:
             if link is None:
@@ -160,17 +167,19 @@ class WriterThread:
             outcomes = [_Outcome(job.future, error=error) for job in jobs]
         self._peers.announce(news)
         self._deliver(outcomes, news)
-        return link
+        return link, jobs[len(outcomes) :]
 
     def _commit(self, link: Link, jobs: list[_Job], news: set[str]) -> list[_Outcome]:
-        """Do `jobs` in one transaction; if one of them fails, each in its own, so that it spoils nothing for the rest.
+        """Do the first of `jobs` in one transaction, as many as have their turn in its time.
+
+        If one of them fails, each is done in a transaction of its own, so that it spoils nothing for the rest.
 
         Raises:
             QueueUnavailable: none of them can be done now.
         """
         try:
             with link.transaction(self._clock, writes=any(job.writes for job in jobs)) as transaction:
-                values = [job.step(transaction) for job in jobs]
+                values = self._take_turns(transaction, jobs)
         except QueueUnavailable:
             raise
         except Exception as error:
@@ -178,7 +187,16 @@ class WriterThread:
                 return [_Outcome(jobs[0].future, error=error)]
             return [outcome for job in jobs for outcome in self._commit(link, [job], news)]
         news |= transaction.news
-        return [_Outcome(job.future, value) for job, value in zip(jobs, values, strict=True)]
+        return [_Outcome(job.future, value) for job, value in zip(jobs, values, strict=False)]
+
+    def _take_turns(self, transaction: Transaction, jobs: list[_Job]) -> list[Any]:
+        values: list[Any] = []
+        until = time.monotonic() + TURN_SECONDS
+        for job in jobs:
+            values.append(job.step(transaction))
+            if time.monotonic() > until:
+                break
+        return values
 
     def _deliver(self, outcomes: list[_Outcome], news: Collection[str]) -> None:
         for loop in {outcome.future.get_loop() for outcome in outcomes}:

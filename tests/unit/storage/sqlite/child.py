@@ -57,7 +57,7 @@ async def hold(path: str) -> None:
 
 async def answer(path: str) -> None:
     """Run tasks as they come, woken by nothing but what others send."""
-    thread._LOOK_SECONDS = 3600
+    thread.FILE_LOOK_SECONDS = 3600
     storage = _storage(path)
     await storage.open()
     _say("ready")

@@ -44,4 +44,4 @@ def opened(path: Path) -> Opened:
 @pytest.fixture
 def no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits is woken at once or, as far as a test is concerned, never."""
-    monkeypatch.setattr("aqueue.storage.sqlite.thread._LOOK_SECONDS", 3600)
+    monkeypatch.setattr("aqueue.storage.sqlite.thread.FILE_LOOK_SECONDS", 3600)

@@ -124,7 +124,7 @@ async def test_a_file_that_became_something_else_is_unavailable(path: Path, open
 async def test_a_lock_that_is_held_too_long_makes_the_queue_unavailable(
     path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aqueue.storage.sqlite.connection._LOCK_ATTEMPTS", 3)
+    monkeypatch.setattr("aqueue.storage.sqlite.connection.LOCK_ATTEMPTS", 3)
     async with opened() as storage:
         with closing(sqlite3.connect(path, isolation_level=None)) as blocker:
             blocker.execute("BEGIN IMMEDIATE")

@@ -14,6 +14,7 @@ import pytest
 
 from aqueue.core.message import Envelope
 from aqueue.exceptions import QueueUnavailable
+from aqueue.storage.sqlite.queries import QUERIES
 from aqueue.storage.sqlite.store import SqliteStorage
 from aqueue.testing.conformance.harness import keeper_of, pull
 
@@ -21,6 +22,8 @@ from .facts import soon, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from aqueue.storage.sqlite.connection import Transaction
 
     from .conftest import Opened
 
@@ -45,6 +48,19 @@ async def test_a_call_that_fails_keeps_nothing(opened: Opened) -> None:
         with pytest.raises(OverflowError):
             await storage.push([Envelope("good", b""), Envelope("bad", b"", priority=_UNBINDABLE)])
         assert await storage.records(["good"]) == [None]
+
+
+async def test_calls_that_take_long_let_other_processes_write_in_between(opened: Opened) -> None:
+    def take_long(transaction: Transaction) -> None:
+        transaction.execute(QUERIES["next_number"]).fetchall()
+        time.sleep(0.2)
+
+    async with opened() as storage, opened() as other:
+        long = [storage._writer().submit(take_long) for _ in range(10)]
+        await asyncio.wait(long, return_when=asyncio.FIRST_COMPLETED)
+        assert await other.push([Envelope("short", b"")]) == [True]
+        assert not long[-1].done()
+        await asyncio.wait(long)
 
 
 async def test_concurrent_calls_share_a_commit(path: Path, opened: Opened) -> None:

@@ -104,7 +104,7 @@ async def test_a_task_that_comes_just_before_its_waiter_can_hear_is_not_missed(
 
 async def test_without_sockets_a_look_now_and_then_is_enough(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wakeup, "_socket_directory", lambda database: None)
-    monkeypatch.setattr("aqueue.storage.sqlite.thread._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("aqueue.storage.sqlite.thread.FILE_LOOK_SECONDS", 0.02)
     events: asyncio.Queue[Event] = asyncio.Queue()
     async with opened() as here, opened() as there:
         assert any("sockets" in warning for warning in (await here.describe()).warnings)
@@ -237,8 +237,8 @@ async def test_a_listener_does_not_confuse_a_new_file_with_the_old_one(path: Pat
 async def test_a_listener_begins_again_at_a_new_file(
     path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aqueue.storage.sqlite.thread._LOOK_SECONDS", 0.02)
-    monkeypatch.setattr("aqueue.storage.sqlite.store._RECONNECT_SECONDS", 0.02)
+    monkeypatch.setattr("aqueue.storage.sqlite.thread.FILE_LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("aqueue.storage.sqlite.store.RELISTEN_SECONDS", 0.02)
     events: asyncio.Queue[Event] = asyncio.Queue()
     async with opened() as client:
         await client.push([Envelope(f"t{number}", b"") for number in range(100)])
