@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...core.lifecycle import Settlement, State
-from ...core.patience import FREIGHT_BYTES
 from .connections.leases import RedisLeaseKeeper
 from .connections.reader import Reader, delivery_of, flagged_if
 from .packing import BATCH
@@ -52,9 +51,7 @@ class RedisIntake:
         return deliveries[:limit]
 
     async def load(self, delivery: Delivery) -> bytes:
-        get = self._server.fetch if delivery.unread > FREIGHT_BYTES else self._server.call
-        payload: bytes | None = await get("HGET", f"{self._keys.tasks}{delivery.id}", "p")
-        return payload or b""
+        return await self._server.fetch(self._keys.tasks + delivery.id, "p", delivery.unread) or b""
 
     async def interrupt(self) -> None:
         await self._reader.interrupt()

@@ -225,7 +225,7 @@ class RedisStorage:
             for task_id, (state, result, progress) in zip(page, reply, strict=False):
                 if isinstance(result, int):
                     # It may have expired since.
-                    result = await self._server.fetch("HGET", f"{self._keys.tasks}{task_id}", "r")
+                    result = await self._server.fetch(self._keys.tasks + task_id, "r", result)
                 known = state and result is not None
                 records.append(Record(State(state.decode()), result, progress) if known else None)
         return records

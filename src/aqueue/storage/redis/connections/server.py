@@ -72,13 +72,11 @@ class Server:
         reply, _ = await self._patiently(arguments, arguments)
         return reply
 
-    async def fetch(self, *arguments: Any) -> Any:
-        """The reply, which may be large, of one plain, idempotent command: it comes over the line for freight.
-
-        Raises like ``run``.
-        """
-        reply, _ = await self._patiently(arguments, arguments, self._freight)
-        return reply
+    async def fetch(self, key: str, field: str, size: int) -> bytes | None:
+        """A value of `size` bytes in a hash, or None if it is not there. Raises like ``run``."""
+        command = ("HGET", key, field)
+        reply, _ = await self._patiently(command, command, size)
+        return reply  # type: ignore[no-any-return]  # a reply may be anything
 
     async def watch(self) -> None:
         """Notice within a second that the server is not the primary any more, until cancelled.
@@ -93,11 +91,10 @@ class Server:
                 await self._commands.call(probe)
 
     async def _patiently(
-        self, first: tuple[Any, ...], without_script: tuple[Any, ...], line: Commands | None = None
+        self, first: tuple[Any, ...], without_script: tuple[Any, ...], reply_bytes: int = 0
     ) -> tuple[Any, bool]:
         packed = pack_command(first)
-        if line is None:
-            line = self._commands if len(packed) <= FREIGHT_BYTES else self._freight
+        line = self._commands if max(len(packed), reply_bytes) <= FREIGHT_BYTES else self._freight
         patience = Patience()
         repeated = False
         while True:
