@@ -3,8 +3,9 @@
 A storage keeps bytes under ids, orders them, lends them to consumers and takes verdicts back. It knows no task, no
 policy and no exception of the user. What passes ``aqueue.testing.conformance`` is a storage.
 
-Every call takes a batch and is atomic per item; a batch of any size is accepted (the storage cuts it up). Where a batch
-names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a
+Every call takes a batch and is atomic per item; a batch of any number is accepted (the storage cuts it up). Callers
+send about ``FLIGHT_BYTES`` at once, or one larger item, so that a batch takes neither long nor much memory. Where a
+batch names a task or a receipt twice, the first counts. Each call is idempotent: `push` by task id, everything about a
 delivery by its receipt, which a later delivery of the same task voids, `advance` by the state that it leads to. So a
 caller whose reply was lost simply calls again.
 
