@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
+_WRITTEN_AT_ONCE = 1000
+
 
 class Outbox:
     """Sends calls and workflows; the results that it returns share `source`.
@@ -69,7 +71,12 @@ class Outbox:
         for call in calls:
             if not isinstance(call, Call):
                 raise TypeError(f"enqueue_many() takes calls, as task.s(...) gives them, not {call!r}: use group()")
-        written = [self.write(call, client.token) for call in calls]
+        written = []
+        for call in calls:
+            written.append(self.write(call, client.token))
+            if not len(written) % _WRITTEN_AT_ONCE:
+                # Others have their turn: a million calls take seconds to encode.
+                await asyncio.sleep(0)
         tasks = await self._ask(calls, [message for message, _ in written])
         envelopes = [envelope for _, envelope in written]
         created = await client.push_all(envelopes) if envelopes else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,19 @@ async def test_any_number_of_calls_is_sent() -> None:
         assert (len({result.id for result in results}), all(result.created for result in results)) == (3_000, True)
         [depth] = await huey.queues.depths()
         assert (depth.queue, depth.ready) == ("default", 3_000)
+
+
+async def test_others_have_their_turn_while_many_calls_are_sent() -> None:
+    huey = MemoryHuey("shop")
+    add = declare_add(huey)
+    async with huey:
+        sending = asyncio.create_task(huey.enqueue_many(add.s(number, 0) for number in range(20_000)))
+        turns = 0
+        while not sending.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 20
+        assert len(await sending) == 20_000
 
 
 async def test_one_batch_may_name_a_task_twice() -> None:
