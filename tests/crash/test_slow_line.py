@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-MBIT = 125_000
 MB = 1_000_000
 # By how much longer than the line is busy a machine that is busy itself may take.
 SLACK = 1.5
@@ -44,28 +43,6 @@ async def producer(rig: Rig, proxy: FaultProxy) -> AsyncIterator[Huey]:
     """The application again, connected through the proxy."""
     async with declare(Huey(rig.name, proxy.url), rig.ledger) as producer:
         yield producer
-
-
-async def test_large_arguments_all_arrive_at_the_speed_of_the_line_and_two_workers_share_them(
-    rig: Rig, proxy: FaultProxy
-) -> None:
-    count, size, rate = 60, 2 * MB, 100 * MBIT
-    workers = [rig.start_worker(url=proxy.url, concurrency=100) for _ in range(2)]
-    await rig.up(*workers)
-    # So that all of them are there when the workers look.
-    await rig.huey.queues.pause()
-    results = [await rig.enqueue("measure", "x" * size) for _ in range(count)]
-    proxy.throttle(rate)
-    began = time.monotonic()
-    await rig.huey.queues.resume()
-    assert await rig.values(results) == [size] * count
-    assert time.monotonic() - began < SLACK * count * size / rate
-    proxy.heal()
-    assert rig.starts_of(results) == [1] * count
-    shares = [sum(entry.pid == worker.pid for entry in rig.ledger.entries("start")) for worker in workers]
-    assert min(shares) >= count // 4, f"tasks by worker: {shares}"
-    await rig.stop(*workers)
-    await rig.check_drained()
 
 
 async def test_small_verdicts_do_not_wait_behind_a_large_result_which_is_sent_once(rig: Rig, proxy: FaultProxy) -> None:

@@ -11,8 +11,8 @@ from hiredis import pack_command
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from ....core.patience import (
+    APART_BYTES,
     FIRST_WAIT_SECONDS,
-    FREIGHT_BYTES,
     LONGEST_WAIT_SECONDS,
     MOST_BROKEN,
     PATIENCE_SECONDS,
@@ -94,7 +94,7 @@ class Server:
         self, first: tuple[Any, ...], without_script: tuple[Any, ...], reply_bytes: int = 0
     ) -> tuple[Any, bool]:
         packed = pack_command(first)
-        line = self._commands if max(len(packed), reply_bytes) <= FREIGHT_BYTES else self._freight
+        line = self._commands if max(len(packed), reply_bytes) <= APART_BYTES else self._freight
         patience = Patience()
         repeated = False
         while True:
