@@ -87,8 +87,8 @@ FLIGHT_BYTES: Final = 2**20
 # What is larger than this does not share a flight with others.
 FREIGHT_BYTES: Final = 2**18
 
-# A larger command goes over a connection of its own. A flight of several items is smaller, with everything that stands
-# beside their content.
+# A larger command, or one with a larger reply, goes over a connection of its own. A flight of several items is smaller,
+# with everything that stands beside their content.
 APART_BYTES: Final = FLIGHT_BYTES + FREIGHT_BYTES
 
 # A larger payload is not lent with its task: the worker loads it when it has room. So what a store lends in one step is

@@ -75,8 +75,9 @@ class Server:
     async def fetch(self, key: str, field: str, size: int) -> bytes | None:
         """A value of `size` bytes in a hash, or None if it is not there. Raises like ``run``."""
         command = ("HGET", key, field)
-        reply, _ = await self._patiently(command, command, size)
-        return reply  # type: ignore[no-any-return]  # a reply may be anything
+        value: bytes | None
+        value, _ = await self._patiently(command, command, size)
+        return value
 
     async def watch(self) -> None:
         """Notice within a second that the server is not the primary any more, until cancelled.
