@@ -1,8 +1,9 @@
-"""The interface that every contestant is fitted to: seven methods, of which a contestant overrides what it has."""
+"""The interface that every contestant is fitted to: each overrides `enqueue`, `work`, and what it can do besides."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     from benchmarks.job import Job
 
 
-class Adapter:
+class Unsupported(Exception):
+    """The contestant cannot do this; the scenarios in which it takes part do not ask for it."""
+
+
+class Adapter(ABC):
     """One contestant, set up for one job."""
 
     blocking = False
@@ -30,9 +35,9 @@ class Adapter:
         """Connect, for as long as the block runs."""
         yield
 
+    @abstractmethod
     async def enqueue(self, *args: Any) -> Any:
         """Enqueue one task; returns what `wait` wants."""
-        raise NotImplementedError
 
     async def enqueue_many(self, calls: list[tuple[Any, ...]]) -> None:
         """Enqueue many tasks in the contestant's own way; without one, as fast as single calls can."""
@@ -44,15 +49,15 @@ class Adapter:
 
     async def enqueue_in(self, seconds: float, *args: Any) -> None:
         """Enqueue one task that is due in `seconds` seconds."""
-        raise NotImplementedError
+        raise Unsupported("enqueue a task that is due later")
 
     async def wait(self, handle: Any) -> Any:
         """The result of a task, within ten seconds."""
-        raise NotImplementedError
+        raise Unsupported("wait for a result")
 
+    @abstractmethod
     def work(self) -> None:
         """Run a worker in this process until it is killed."""
-        raise NotImplementedError
 
     def settled(self) -> list[tuple[list[str], int]]:
         """Redis commands or SQL statements, with the numbers that they give when all of `job.tasks` are finished.

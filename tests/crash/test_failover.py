@@ -64,6 +64,12 @@ def roles_at(server: Server, rig: Rig) -> list[str]:
     return sorted(name[2] for name in names if name[:2] == ["aq", rig.name])
 
 
+async def fail_over(pair: tuple[Server, Server], address: FaultProxy) -> None:
+    """Demote the primary, which lives on and closes nothing, and lead the address to the new one."""
+    await asyncio.to_thread(pair[0].hand_over, pair[1])
+    address.lead_to(pair[1].url)
+
+
 async def test_workers_and_producers_go_on_at_the_new_primary_without_a_restart(
     rig: Rig, pair: tuple[Server, Server], address: FaultProxy, producer: Huey
 ) -> None:
@@ -73,8 +79,7 @@ async def test_workers_and_producers_go_on_at_the_new_primary_without_a_restart(
     await rig.started(held)
     waiting: asyncio.Task[list[Any]] = asyncio.ensure_future(asyncio.gather(*(each.get(timeout=60) for each in held)))
 
-    await asyncio.to_thread(pair[0].hand_over, pair[1])
-    address.lead_to(pair[1].url)
+    await fail_over(pair, address)
 
     async with asyncio.timeout(HEALED_SECONDS):
         after = [await quick.enqueue(number) for number in range(3)]
@@ -95,8 +100,7 @@ async def test_idle_workers_and_waiting_producers_move_to_the_new_primary(
     before = await task_of(producer, "quick").enqueue("before")
     assert await before.get(timeout=30) == "before"
     waiting = asyncio.create_task((await task_of(producer, "quick").options(delay=4).enqueue("due")).get(timeout=60))
-    await asyncio.to_thread(pair[0].hand_over, pair[1])
-    address.lead_to(pair[1].url)
+    await fail_over(pair, address)
 
     # By a process that has nothing to do with the old primary.
     new = await rig.enqueue("quick", "new")
@@ -120,8 +124,7 @@ async def test_every_connection_leaves_a_primary_that_was_demoted(
     await rig.started([held])
     both = ["commands", "commands", "events", "events", "leases", "reader"]
     assert roles_at(pair[0], rig) == both
-    await asyncio.to_thread(pair[0].hand_over, pair[1])
-    address.lead_to(pair[1].url)
+    await fail_over(pair, address)
 
     # Nobody enqueues, and nothing ends: they have to find it out by themselves. Leases move when they are renewed.
     await until(lambda: set(roles_at(pair[0], rig)) <= {"leases"}, "connections that have moved", HEALED_SECONDS)

@@ -9,7 +9,7 @@ from aqueue import Huey, MemoryHuey, RedisHuey, SqliteHuey
 from aqueue.core.ids import new_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 # The same examples on every machine, however slow it is.
@@ -28,3 +28,10 @@ def huey_on_any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         huey = RedisHuey(f"test-{new_token()}", url=request.getfixturevalue("redis_url"))
     yield huey
     huey.sync.close()
+
+
+@pytest.fixture
+async def huey() -> AsyncIterator[Huey]:
+    """An open application in memory."""
+    async with MemoryHuey("shop") as huey:
+        yield huey

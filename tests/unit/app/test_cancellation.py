@@ -23,15 +23,7 @@ from aqueue.core.message import Envelope
 from ...tour.running import running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from aqueue.core.message import Message
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 def declared(huey: Huey, **options: Any) -> Any:

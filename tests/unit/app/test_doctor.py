@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
-
-from aqueue import Huey, MemoryHuey, every
+from aqueue import Huey, every
 from aqueue.app.doctor import MOST_FINDINGS
 from aqueue.storage.admin import Finding
 from aqueue.tasks.schedule import ScheduleState
@@ -14,15 +12,6 @@ from aqueue.testing.conformance.harness import keeper_of, pull
 
 from ...tour.running import running
 from ..facts import until
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 def declared(huey: Huey, **options: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,15 +12,6 @@ from aqueue import Huey, JSONSerializer, MemoryHuey, Progress, ResultInfo, State
 from aqueue.core.message import Envelope
 
 from ...tour.running import running
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 def declared(huey: Huey, **options: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,15 +11,6 @@ from aqueue import Huey, MemoryHuey, ResultNotFound, State, TaskException
 from aqueue.core.message import Envelope
 
 from ...tour.running import running
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 def declared(huey: Huey, **options: Any) -> Any:

@@ -30,18 +30,11 @@ from aqueue.testing.conformance.harness import pull
 from ..facts import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from aqueue import Task, TaskView
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 @pytest.fixture

@@ -5,26 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
 
-from aqueue import CancelExecution, Huey, MemoryHuey, State, TaskException, TaskRun
+from aqueue import CancelExecution, Huey, State, TaskException, TaskRun
 from aqueue.worker.services.heartbeat import Heartbeat
 
 from ...tour.running import running
 from ..facts import until
 from .bench import Bench
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 async def verdict_of(bench: Bench, task_id: str) -> State | None:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 
-from aqueue import Huey, MemoryHuey, Result, ResultTimeout
+from aqueue import Huey, Result, ResultTimeout
 from aqueue.worker.execution import lending
 
 from ...tour.running import running
 from ..facts import until
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
 
 
 async def test_parents_that_take_all_slots_get_the_results_of_their_children(huey_on_any_store: Huey) -> None:
@@ -149,7 +139,8 @@ async def test_a_wait_that_a_task_leaves_behind_lends_nothing(huey: Huey) -> Non
     async def parent() -> None:
         result = await never.options(delay=3600).enqueue()
         left.append(asyncio.ensure_future(result.get()))
-        await asyncio.sleep(0.01)
+        client = await huey._parts.clients.open()
+        await until(lambda: result.id in client._waiters)
 
     async with running(huey, concurrency=2) as worker:
         await (await huey.enqueue_many([parent.s() for _ in range(5)])).get(timeout=5)

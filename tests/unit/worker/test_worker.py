@@ -39,12 +39,6 @@ if TYPE_CHECKING:
     from aqueue.core.message import Delivery
 
 
-@pytest.fixture
-async def huey() -> AsyncIterator[Huey]:
-    async with MemoryHuey("shop") as huey:
-        yield huey
-
-
 # -- the order of events
 
 

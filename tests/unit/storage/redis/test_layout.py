@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,8 +15,10 @@ from aqueue.storage.redis.keys import LAYOUT, OLDEST_READER
 from aqueue.storage.redis.store import RedisStorage
 from aqueue.testing.conformance.harness import pull
 
+from .opened import opened
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 OURS = {b"layout": b"%d" % LAYOUT, b"oldest_reader": b"%d" % OLDEST_READER, b"written_by": __version__.encode()}
 
@@ -31,14 +32,6 @@ def namespace() -> str:
 def operator(redis_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(redis_url) as server:
         yield server
-
-
-@asynccontextmanager
-async def opened(url: str, namespace: str) -> AsyncIterator[RedisStorage]:
-    storage = RedisStorage(url, namespace)
-    await storage.open()
-    yield storage
-    await storage.close()
 
 
 def key(namespace: str) -> str:

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
 import redis
 
 from aqueue.core.ids import new_token
 from aqueue.core.message import Envelope
 from aqueue.core.patience import APART_BYTES, FLIGHT_BYTES
 from aqueue.storage.redis.packing import BATCH
-from aqueue.storage.redis.store import RedisStorage
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@asynccontextmanager
-async def opened(url: str, namespace: str) -> AsyncIterator[RedisStorage]:
-    storage = RedisStorage(url, namespace)
-    await storage.open()
-    try:
-        yield storage
-    finally:
-        await storage.close()
+from .opened import opened
 
 
 def roles_of(namespace: str, url: str) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,25 +10,14 @@ import redis
 
 from aqueue.core.ids import new_token
 from aqueue.exceptions import QueueFull
-from aqueue.storage.redis.store import RedisStorage
+
+from .opened import opened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ....servers import Server
 
 _PATIENCE_SECONDS = 30
 _LONG_MS = 3_600_000
-
-
-@asynccontextmanager
-async def opened(url: str, namespace: str = "test") -> AsyncIterator[RedisStorage]:
-    storage = RedisStorage(url, namespace)
-    await storage.open()
-    try:
-        yield storage
-    finally:
-        await storage.close()
 
 
 async def test_nothing_is_left_of_what_has_lapsed_but_the_last_fence_and_the_layout(

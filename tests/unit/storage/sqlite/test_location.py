@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from aqueue.storage.sqlite.location import Location
 from aqueue.storage.sqlite.store import SqliteStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.mark.parametrize(
@@ -123,16 +124,29 @@ def _empty(path: Path) -> None:
     path.touch()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder of a user with no special rights, as whom the test goes on: root may write everywhere."""
+    user, other = os.geteuid(), 65534
+    # Not in pytest's folder, which only the user who runs pytest may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        if user == 0:
+            os.chown(folder, other, -1)
+            os.setresuid(other, other, user)
+        try:
+            yield Path(folder)
+        finally:
+            if user == 0:
+                os.setresuid(user, user, user)
+
+
 @pytest.mark.parametrize("protected", ["folder", "file"])
-async def test_missing_permissions_are_named(path: Path, protected: str) -> None:
+async def test_missing_permissions_are_named(own_folder: Path, protected: str) -> None:
+    path = own_folder / "store.db"
     _empty(path)
-    (path if protected == "file" else path.parent).chmod(0o500)
-    try:
-        with pytest.raises(ConfigurationError, match="permissions"):
-            await SqliteStorage(f"sqlite:///{path}", "test").open()
-    finally:
-        path.parent.chmod(0o700)
+    (path if protected == "file" else own_folder).chmod(0o500)
+    with pytest.raises(ConfigurationError, match="permissions"):
+        await SqliteStorage(f"sqlite:///{path}", "test").open()
 
 
 @pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="no list of file systems")
