@@ -138,7 +138,7 @@ async def test_health_is_one_line_and_an_exit_code(rig: Rig) -> None:
         text, _ = await process.communicate()
         return process.returncode, text.decode()
 
-    assert await health() == (1, "unhealthy: there is no worker\n")
+    assert await health() == (1, "unhealthy: the store knows no worker\n")
     worker = rig.start_worker()
     await rig.up(worker)
     await until(lambda: "Ready" in worker.said, "a worker that is ready")
@@ -147,8 +147,8 @@ async def test_health_is_one_line_and_an_exit_code(rig: Rig) -> None:
         code, text = await health(*words)
         assert (code, text.count("\n")) == (0, 1)
         assert text.startswith(f"healthy: the worker {known.consumer} was seen ")
-    assert await health("--queue", "mail") == (1, "unhealthy: there is no such worker\n")
-    assert await health("--worker", known.consumer[:-1]) == (1, "unhealthy: there is no such worker\n")
+    assert await health("--queue", "mail") == (1, "unhealthy: the store knows no such worker\n")
+    assert await health("--worker", known.consumer[:-1]) == (1, "unhealthy: the store knows no such worker\n")
     result = await rig.enqueue("block", _LONG)
     await rig.started([result])
 

@@ -157,6 +157,30 @@ async def test_a_body_that_goes_on_after_its_timeout_is_retried_beside_it(huey: 
 
 
 @pytest.mark.usefixtures("no_grace")
+async def test_a_body_that_ends_while_its_retry_is_announced_leaves_the_lease_to_that(huey: Huey) -> None:
+    clinging = Clinging(huey, timeout=0.05, retries=1)
+    announced, may_go_on = asyncio.Event(), asyncio.Event()
+
+    @huey.post_execute()
+    async def after(task: TaskRun, value: Any, exception: BaseException | None) -> None:
+        announced.set()
+        await may_go_on.wait()
+
+    async with running(huey, concurrency=2) as worker:
+        result = await clinging.task.enqueue()
+        await announced.wait()
+        assert worker._fetcher is not None
+        dispatcher = worker._fetcher._dispatcher
+        clinging.may_end.set()
+        await until(lambda: dispatcher.stuck == 0)
+        assert [held.delivery.id for held in dispatcher.held.values()] == [result.id]
+        may_go_on.set()
+        with contextlib.suppress(TaskException):
+            await result.get(timeout=5)
+        await until(lambda: not dispatcher.held)
+
+
+@pytest.mark.usefixtures("no_grace")
 async def test_a_body_that_goes_on_after_its_cancellation_is_cancelled_for_callers(huey: Huey) -> None:
     clinging = Clinging(huey)
     async with running(huey, concurrency=2):

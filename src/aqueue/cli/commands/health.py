@@ -72,7 +72,7 @@ def _judge(wanted: _Wanted, workers: list[dict[str, Any]]) -> tuple[bool, str]:
     """Whether one of the wanted workers is well, and a line about the one that is best off."""
     found = sorted((facts for facts in workers if wanted.has(facts)), key=lambda facts: facts["seen_ms"])
     if not found:
-        return False, "there is no such worker" if any(wanted[:3]) else "there is no worker"
+        return False, "the store knows no such worker" if any(wanted[:3]) else "the store knows no worker"
     alive = [facts for facts in found if wanted.has_seen(facts)]
     if not alive:
         return False, f"the worker {found[0]['consumer']} was last seen {span(found[0]['seen_ms'])} ago"

@@ -221,22 +221,17 @@ class Dispatcher:
 
     # -- one delivery
 
-    async def _execute(self, held: HeldDelivery, report: RunReport | None = None) -> None:
+    async def _execute(self, held: HeldDelivery) -> None:
         try:
-            if report is None:
-                if held.phase == "loading" and not await self._load_payload(held):
-                    return
-                report = await self._run(held.delivery)
-                if held.phase != "running":
-                    # Too late: see `conclude`.
-                    return
+            if held.phase == "loading" and not await self._load_payload(held):
+                return
+            report = await self._run(held.delivery)
+            if held.phase != "running":
+                # Too late: see `conclude`.
+                return
             if held.stop is not None:
                 report = self._as_stopped(held.delivery, held.stop, report)
-            settlement = decide(held.delivery, report.outcome, report.policy, report.reply, self._random)
-            if settlement.state is not State.DONE:
-                log_settlement(settlement, report, self._parts.registry)
-                if settlement.state is State.QUEUED and report.run is None:
-                    self.started -= 1
+            settlement = self._decide(held.delivery, report)
             if self._hooks.post_execute or self._hooks.signals.receivers:
                 await self._settle_and_announce(held, settlement, report)
             else:
@@ -244,11 +239,19 @@ class Dispatcher:
                 self._settler.put(settlement)
         except (Exception, GeneratorExit):
             # A body that awaits a future with a GeneratorExit in it ends here: that closes the coroutines in between.
-            logger.exception("Task %s could not be brought to a verdict", held.delivery.id)
+            _log_that_it_has_no_verdict(held)
         finally:
-            if held.phase != "handed over":
+            if held.phase != "handed over" and held not in self._stuck:
                 # The lease runs out, and the task runs again elsewhere or is found dead.
                 self.held.pop(held.delivery.receipt, None)
+
+    def _decide(self, delivery: Delivery, report: RunReport) -> Settlement:
+        settlement = decide(delivery, report.outcome, report.policy, report.reply, self._random)
+        if settlement.state is not State.DONE:
+            log_settlement(settlement, report, self._parts.registry)
+            if settlement.state is State.QUEUED and report.run is None:
+                self.started -= 1
+        return settlement
 
     def conclude(self, held: HeldDelivery, report: RunReport) -> None:
         """Settle a run that does not end by `report`. It keeps its slot, and its own report will not count."""
@@ -257,10 +260,21 @@ class Dispatcher:
         held.decide()
         self._stuck.add(held)
         held.task.add_done_callback(lambda _: self._stuck.discard(held))
-        task = start(self._execute(held, report))
+        task = start(self._conclude(held, report))
         self._concluding.add(task)
         task.add_done_callback(self._note_conclusion)
         self._note_end(held)
+
+    async def _conclude(self, held: HeldDelivery, report: RunReport) -> None:
+        try:
+            if held.stop is not None:
+                report = self._as_stopped(held.delivery, held.stop, report)
+            await self._settle_and_announce(held, self._decide(held.delivery, report), report)
+        except Exception:
+            _log_that_it_has_no_verdict(held)
+        finally:
+            if held.phase != "handed over":
+                self.held.pop(held.delivery.receipt, None)
 
     def _note_conclusion(self, task: asyncio.Task[None]) -> None:
         self._concluding.discard(task)
@@ -368,6 +382,10 @@ class Dispatcher:
     def _give_back(self, held: HeldDelivery) -> None:
         held.hand_over()
         self._settler.put(give_back(held.delivery))
+
+
+def _log_that_it_has_no_verdict(held: HeldDelivery) -> None:
+    logger.error("Task %s could not be brought to a verdict", held.delivery.id)
 
 
 def _ignore(delivery: Delivery, error: Exception) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...core.failures import exception_text
 
 if TYPE_CHECKING:
-    from ...core.message import Delivery
+    from ...core.message import Delivery, Receipt
     from .dispatcher import Dispatcher
     from .runner import Runner
 
@@ -32,17 +32,18 @@ class Overdue:
         dispatcher.on_stop = runner.on_stop = self._watch
 
     def _watch(self, delivery: Delivery, error: Exception) -> None:
-        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up, delivery, error)
+        # Not the delivery: its payload may be large, and most bodies end long before the grace does.
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._give_up, delivery.receipt, error)
 
-    def _give_up(self, delivery: Delivery, error: Exception) -> None:
-        held = self._dispatcher.held.get(delivery.receipt)
+    def _give_up(self, receipt: Receipt, error: Exception) -> None:
+        held = self._dispatcher.held.get(receipt)
         if held is None or held.phase != "running":
             return
-        report = self._runner.report_on(delivery, error)
+        report = self._runner.report_on(held.delivery, error)
         logger.error(
             "Task %s (%s) goes on %g s after it was stopped (%s): does it catch CancelledError? It gets its verdict, "
             "and occupies its slot until it ends.",
-            delivery.id,
+            held.delivery.id,
             report.run.name if report.run is not None else "?",
             GRACE_SECONDS,
             exception_text(error),

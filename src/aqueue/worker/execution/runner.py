@@ -174,7 +174,7 @@ class Runner:
     async def _run_in_slot(self, slots: Slots, plan: Plan, policy: SettlementPolicy, run: TaskRun) -> RunReport:
         """Run what needs a slot of its kind, or give it back to the store."""
         try:
-            # What workers did not survive stays: the store counts that anew when it gets a delivery back.
+            # What workers did not survive stays: the store starts that count again when it gets a delivery back.
             async with slots.hold(may_turn_away=run.delivery.receipt.count == 1):
                 return RunReport(await self._outcome(plan, run), policy, run.message.reply, run)
         except NoSlot:

@@ -41,10 +41,6 @@ class _Line:
         self.waiting: list[_Waiting] = []
         self.arrived = asyncio.Event()
 
-    def add(self, settlement: Settlement, future: asyncio.Future[bool] | None) -> None:
-        self.waiting.append((settlement, future))
-        self.arrived.set()
-
 
 class Settler:
     """Settles what the dispatcher hands over, and removes it from `held` once the store has it."""
@@ -62,18 +58,17 @@ class Settler:
         """How many settlements the store does not have yet."""
         return len(self._small.waiting) + len(self._freight.waiting)
 
-    def put(self, settlement: Settlement) -> None:
-        """Settle soon, without a wait."""
-        self._line_of(settlement).add(settlement, None)
+    def put(self, settlement: Settlement, settled: asyncio.Future[bool] | None = None) -> None:
+        """Settle soon, without a wait. `settled` gets what ``settle`` returns."""
+        line = self._small if len(settlement.result) <= FREIGHT_BYTES else self._freight
+        line.waiting.append((settlement, settled))
+        line.arrived.set()
 
     async def settle(self, settlement: Settlement) -> bool:
         """Settle, and wait until the store has it. False if the receipt did not hold any more."""
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._line_of(settlement).add(settlement, future)
-        return await future
-
-    def _line_of(self, settlement: Settlement) -> _Line:
-        return self._small if len(settlement.result) <= FREIGHT_BYTES else self._freight
+        settled: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.put(settlement, settled)
+        return await settled
 
     async def wait_until_below(self, backlog: int) -> None:
         """Wait until fewer than `backlog` settlements are left."""
@@ -99,7 +94,8 @@ class Settler:
                 else:
                     most = max(len(flight) // 2, 1)
                     if len(flight) == 1:
-                        self._freight.add(*line.waiting.pop(0))
+                        self._freight.waiting.append(line.waiting.pop(0))
+                        self._freight.arrived.set()
                     await self._clock.wait(asyncio.Event(), _PAUSE_SECONDS)
                 self._moved.set()
 

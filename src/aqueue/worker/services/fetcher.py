@@ -106,7 +106,7 @@ class Fetcher:
         await self._settler.wait_until_below(_MOST_UNSETTLED)
         crowded = [slots for slots in self._slots if slots.is_crowded]
         if crowded or self._most is not None:
-            # What was taken a moment ago finds a place, or is turned away, in its first step.
+            # A run learns in its first step whether it has a place. So let the runs that were just taken make theirs.
             await asyncio.sleep(0)
         if crowded:
             await self._wait_for_place()

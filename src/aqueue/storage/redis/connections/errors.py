@@ -32,7 +32,7 @@ _CODES = {ReadOnlyError: "READONLY", MovedError: "MOVED"}
 
 
 class NotConnected(RedisConnectionError):
-    """There is no connection to the primary, so no command was sent."""
+    """The process could not connect to the primary, so it sent no command."""
 
 
 def is_wrong_server(error: BaseException) -> bool:
