@@ -12,6 +12,7 @@ from .pages import ROOT, blocks, rows, section
 
 REDIS_KEYS = ROOT / "docs/redis-keys.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+MODULES = ROOT / "docs/modules.md"
 STATES = ROOT / "docs/state-machine.md"
 DECISIONS = sorted((ROOT / "docs/adr").glob("0*.md"))
 PACKAGE = ROOT / "src/aqueue"
@@ -52,15 +53,30 @@ def test_every_key_and_channel_on_redis_is_explained() -> None:
     assert rows(section(REDIS_KEYS, "Channels")) == [[f"`{name}`", text] for name, text in CHANNELS.items()]
 
 
-def test_every_module_has_its_line_in_the_architecture() -> None:
-    lines = re.findall(r"^\| `([\w/.]+)` \|", ARCHITECTURE.read_text("utf-8"), re.MULTILINE)
+def test_every_module_has_its_line_under_its_room() -> None:
+    lines = [
+        (heading, re.findall(r"`(\S+)`", row[0])[0])
+        for heading in re.findall(r"^## (.+)$", MODULES.read_text("utf-8"), re.MULTILINE)
+        for row in rows(section(MODULES, heading))
+    ]
+    assert [line for room, line in lines if (line.rstrip("/").rpartition("/")[0] or "The ground") != room] == []
+    named = [line for _, line in lines]
+    assert [line for line in named if not (PACKAGE / line).exists()] == []
+    # A line for a directory speaks for everything in it.
+    folders = tuple(line for line in named if line.endswith("/"))
+    assert sorted(name for name in _files() if name not in named and not name.startswith(folders)) == []
+
+
+def test_every_room_has_its_line_in_the_architecture() -> None:
+    page = [re.findall(r"`([\w/.]+)`", row[0]) for row in rows(section(ARCHITECTURE, "Rooms"))]
+    headings = re.findall(r"^## (.+)$", MODULES.read_text("utf-8"), re.MULTILINE)
+    assert page == [[f"{heading}/"] for heading in headings[:-1]] + [["exceptions.py", "signals.py"]]
+
+
+def _files() -> list[str]:
     trivial = {"__init__.py", "_version.py", "__main__.py"}
     files = [path for kind in ("py", "sql", "lua") for path in PACKAGE.rglob(f"*.{kind}") if path.name not in trivial]
-    # A line for a directory speaks for everything in it.
-    folders = tuple(line for line in lines if line.endswith("/"))
-    kept = {path.relative_to(PACKAGE).as_posix() for path in files}
-    assert [line for line in lines if "." in line or "/" in line if not (PACKAGE / line).exists()] == []
-    assert sorted(name for name in kept if name not in lines and not name.startswith(folders)) == []
+    return [path.relative_to(PACKAGE).as_posix() for path in files]
 
 
 def test_the_floors_of_the_page_are_those_of_the_linter() -> None:
