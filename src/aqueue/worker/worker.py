@@ -192,10 +192,7 @@ class Worker:
         finally:
             finished.cancel()
             interrupted.cancel()
-        try:
-            async with asyncio.timeout(_LAST_SECONDS):
-                await settler.wait_until_below(1)
-        except TimeoutError:
+        if not await settler.finish(_LAST_SECONDS):
             logger.error("%d verdicts did not reach the store; those tasks will run again", settler.backlog)
 
     def _answering_health_checks(self) -> contextlib.AbstractContextManager[None]:

@@ -185,9 +185,24 @@ class WriterThread:
         except Exception as error:
             if len(jobs) == 1:
                 return [_Outcome(jobs[0].future, error=error)]
-            return [outcome for job in jobs for outcome in self._commit(link, [job], news)]
+            return self._commit_one_by_one(link, jobs, news)
         news |= transaction.news
         return [_Outcome(job.future, value) for job, value in zip(jobs, values, strict=False)]
+
+    def _commit_one_by_one(self, link: Link, jobs: list[_Job], news: set[str]) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
+        until = time.monotonic() + TURN_SECONDS
+        for job in jobs:
+            try:
+                outcomes += self._commit(link, [job], news)
+            except QueueUnavailable:
+                if not outcomes:
+                    raise
+                # The file has what is done so far. The next round finds out about the rest.
+                break
+            if time.monotonic() > until:
+                break
+        return outcomes
 
     def _take_turns(self, transaction: Transaction, jobs: list[_Job]) -> list[Any]:
         values: list[Any] = []

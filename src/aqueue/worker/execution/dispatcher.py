@@ -39,6 +39,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from contextvars import copy_context
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,8 @@ class Dispatcher:
         # Called with each delivery whose body was cancelled because its task was, and the error that it should raise.
         self.on_stop: Callable[[Delivery, Exception], None] = _ignore
         self._returning: deque[asyncio.Future[None]] = deque()
+        # Each run has a copy of it. A run must not see what another one, whose end or wait freed the slot, has set.
+        self._context = copy_context()
         self._overtaken: dict[str, None] = {}
         self._moved = asyncio.Event()
         self.suspect_ended = asyncio.Event()
@@ -149,9 +152,10 @@ class Dispatcher:
         """End every ``next_move``, because something else has changed."""
         self._moved.set()
 
-    def lend_slot(self) -> None:
-        """Let another run start, because one that runs waits for others."""
+    def lend_slot(self, held: HeldDelivery) -> None:
+        """Let another run start, because `held` waits for others; another suspect too, for which it may be waiting."""
         self._slots += 1
+        self._note_end(held)
         # Not now: the run may be in its first step, and is not among those that run before that ends.
         asyncio.get_running_loop().call_soon(self._fill)
 
@@ -202,7 +206,7 @@ class Dispatcher:
 
     def _spawn(self, held: HeldDelivery) -> None:
         self.started += 1
-        task = held.begin(self._execute)
+        task = held.begin(self._execute, self._context.copy())
         if task.done():
             self._note_end(held)
         else:
@@ -288,6 +292,7 @@ class Dispatcher:
             if held.stop is None:
                 logger.warning("Task %s is given back, its payload cannot be loaded: %s", held.delivery.id, error)
             self._give_back(held)
+            self.started -= 1
             return False
         finally:
             self.nudge()

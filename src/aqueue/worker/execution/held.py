@@ -19,7 +19,6 @@ A delivery with a large payload is loading before it is running, and can be give
 from __future__ import annotations
 
 import asyncio
-from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -65,12 +64,14 @@ class HeldDelivery:
         """Let the runner ask the store, before it starts the body, whether the task was revoked or cancelled."""
         self.delivery = self.delivery._replace(may_be_revoked=True)
 
-    def begin(self, execute: Callable[[HeldDelivery], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Run ``execute(self)`` as an asyncio task."""
+    def begin(
+        self, execute: Callable[[HeldDelivery], Coroutine[Any, Any, None]], context: Context
+    ) -> asyncio.Task[None]:
+        """Run ``execute(self)`` as an asyncio task in `context`."""
         self.phase = "loading" if self.delivery.unread else "running"
         self.began = monotonic()
-        self.context = copy_context()
-        self.task = start(execute(self), context=self.context)
+        self.context = context
+        self.task = start(execute(self), context=context)
         return self.task
 
     def loaded(self, payload: bytes) -> None:

@@ -38,15 +38,19 @@ _WARN_EVERY_SECONDS = 60.0
 
 
 class _Loan:
-    """The slots of one run, lent out while `waits` of its waits have not ended."""
+    """The slots of one run, lent out while `waits` of its waits have not ended.
 
-    __slots__ = ("name", "on_end", "slots", "waits")
+    `elsewhere` has those of them that a thread waits in, each an asyncio task in another event loop.
+    """
+
+    __slots__ = ("elsewhere", "name", "on_end", "slots", "waits")
 
     def __init__(self, name: str, slots: Slots | None, on_end: Callable[[object], None]) -> None:
         self.name = name
         self.slots = slots
         self.on_end = on_end
         self.waits = 0
+        self.elsewhere: set[asyncio.Task[Any]] = set()
 
 
 class Lending:
@@ -65,17 +69,35 @@ class Lending:
         """A context in which the run that the caller belongs to waits for `task_ids`, if it is one of this worker."""
         run = current_task()
         held = None if run is None else self._dispatcher.held.get(run.delivery.receipt)
-        if run is None or held is None or not await self._here(self._begin(held, run.name, task_ids)):
+        if run is None or held is None:
+            yield
+            return
+        waiter = asyncio.current_task()
+        beginning = asyncio.ensure_future(self._here(self._begin(held, run.name, task_ids, waiter)))
+        try:
+            # Whether it has begun is known even if the caller is cancelled meanwhile.
+            has_begun = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            beginning.add_done_callback(lambda begun: self._undo(begun, held, waiter))
+            raise
+        if not has_begun:
             yield
             return
         try:
             yield
         except BaseException:
-            # The thread of a plain function may outlive the loop of its worker.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._end_at_once, held)
+            self._end_soon(held, waiter)
             raise
-        await self._here(self._end(held))
+        await self._here(self._end(held, waiter))
+
+    def _undo(self, begun: asyncio.Future[bool], held: HeldDelivery, waiter: asyncio.Task[Any] | None) -> None:
+        if not begun.cancelled() and begun.exception() is None and begun.result():
+            self._end_soon(held, waiter)
+
+    def _end_soon(self, held: HeldDelivery, waiter: asyncio.Task[Any] | None) -> None:
+        # The thread of a plain function may outlive the loop of its worker.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._end_at_once, held, waiter)
 
     async def _here(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run `coroutine` in the worker's event loop."""
@@ -83,7 +105,9 @@ class Lending:
             return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
 
-    async def _begin(self, held: HeldDelivery, name: str, task_ids: Sequence[str]) -> bool:
+    async def _begin(
+        self, held: HeldDelivery, name: str, task_ids: Sequence[str], waiter: asyncio.Task[Any] | None
+    ) -> bool:
         """Lend out what `held` has, unless that is done already; False if too much is lent out."""
         loan = self._loans.get(held)
         if loan is None:
@@ -92,12 +116,14 @@ class Lending:
                 self._warn(held, name, task_ids)
                 return False
             self._loans[held] = loan
-            self._dispatcher.lend_slot()
+            self._dispatcher.lend_slot(held)
             if loan.slots is not None:
                 loan.slots.give()
             # In the first step of a run, its asyncio task is not known yet.
             self._loop.call_soon(self._watch, held, loan)
         loan.waits += 1
+        if waiter is not None and waiter.get_loop() is not self._loop:
+            loan.elsewhere.add(waiter)
         return True
 
     def _watch(self, held: HeldDelivery, loan: _Loan) -> None:
@@ -113,12 +139,14 @@ class Lending:
         lent = sum(loan.slots is slots for loan in self._loans.values())
         return lent < _MOST_LOANS_PER_SLOT * slots.size
 
-    async def _end(self, held: HeldDelivery) -> None:
+    async def _end(self, held: HeldDelivery, waiter: asyncio.Task[Any] | None) -> None:
         """End a wait of `held`. After the last one, wait for slots for it to go on with."""
         loan = self._loans.get(held)
         if loan is None:
             return
         loan.waits -= 1
+        if waiter is not None:
+            loan.elsewhere.discard(waiter)
         if loan.waits:
             return
         del self._loans[held]
@@ -134,10 +162,12 @@ class Lending:
             if isinstance(error, asyncio.CancelledError):
                 raise
 
-    def _end_at_once(self, held: HeldDelivery) -> None:
+    def _end_at_once(self, held: HeldDelivery, waiter: asyncio.Task[Any] | None) -> None:
         loan = self._loans.get(held)
         if loan is not None:
             loan.waits -= 1
+            if waiter is not None:
+                loan.elsewhere.discard(waiter)
             if not loan.waits:
                 self._close(held)
 
@@ -147,6 +177,11 @@ class Lending:
             self._dispatcher.take_slot_back_at_once()
             if loan.slots is not None:
                 loan.slots.take_at_once()
+            for waiter in loan.elsewhere:
+                # The run has ended without its thread. If that waited on, for a task that needs a thread, both would
+                # wait for ever.
+                with contextlib.suppress(RuntimeError):
+                    waiter.get_loop().call_soon_threadsafe(waiter.cancel)
 
     def _warn(self, held: HeldDelivery, name: str, task_ids: Sequence[str]) -> None:
         if self._loop.time() < self._next_warning:

@@ -1,8 +1,8 @@
 """Load payloads that the store keeps back when it lends their tasks, because they are large.
 
 They come a flight at a time (see ``core.patience``), in the order in which they were asked for, and freight comes apart
-from what is small. While it has more than a few to load, and more bytes than one flight, the worker takes no further tasks:
-the line of another worker may be free.
+from what is small. While it has more than a few to load, and more bytes than one flight, the worker takes no further
+tasks: the line of another worker may be free.
 """
 
 from __future__ import annotations

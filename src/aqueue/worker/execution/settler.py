@@ -11,6 +11,7 @@ there is something that the store never takes, it holds up nothing else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -52,6 +53,7 @@ class Settler:
         self._small = _Line()
         self._freight = _Line()
         self._moved = asyncio.Event()
+        self._failed = asyncio.Event()
 
     @property
     def backlog(self) -> int:
@@ -76,6 +78,20 @@ class Settler:
             self._moved.clear()
             await self._moved.wait()
 
+    async def finish(self, seconds: float) -> bool:
+        """Wait until the store has everything: for these seconds, and beyond them until a call fails.
+
+        A large result on a slow line takes as long as it takes. Returns whether the store has everything.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait_until_below(1)
+        self._failed.clear()
+        while self.backlog and not self._failed.is_set():
+            self._moved.clear()
+            await self._moved.wait()
+        return not self.backlog
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._serve(self._small, LARGEST_BATCH))
@@ -92,6 +108,8 @@ class Settler:
                     del line.waiting[: len(flight)]
                     most = min(2 * most, largest)
                 else:
+                    self._failed.set()
+                    self._moved.set()
                     most = max(len(flight) // 2, 1)
                     if len(flight) == 1:
                         self._freight.waiting.append(line.waiting.pop(0))

@@ -66,6 +66,9 @@ class Slots:
         if self._free > 0:
             self._free -= 1
             return
+        if self.lost >= self.size:
+            self.is_crowded = True
+            raise NoSlot
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._line.append(turn)
         try:

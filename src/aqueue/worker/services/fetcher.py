@@ -150,4 +150,8 @@ class Fetcher:
     async def _is_over(self) -> bool:
         if self._dispatcher.is_busy or self._settler.backlog:
             return False
-        return (await self._storage.promote(LARGEST_PULL)).moved == 0
+        try:
+            return (await self._storage.promote(LARGEST_PULL)).moved == 0
+        except HueyException as error:
+            logger.warning("Whether tasks are left is not known for now: %s", error)
+            return False

@@ -46,6 +46,7 @@ class Heartbeat:
         self._held = held
         self._lose = lose
         self._cancel = cancel
+        self._description = b""
         self._renewed = time.monotonic()
         self._woken = threading.Event()
         self._stopping = False
@@ -95,7 +96,7 @@ class Heartbeat:
                 # Copied in one step of the interpreter, because the loop changes it meanwhile.
                 receipts = list(self._held)
                 try:
-                    lost, to_cancel = keeper.renew(receipts, self._describe())
+                    lost, to_cancel = keeper.renew(receipts, self._described())
                 except HueyException as error:
                     logger.warning("The leases of %d tasks could not be renewed: %s", len(receipts), error)
                     wait = min(_PAUSE_SECONDS, interval)
@@ -113,6 +114,14 @@ class Heartbeat:
                     self._in_loop(loop, self._cancel, to_cancel)
         finally:
             keeper.close()
+
+    def _described(self) -> bytes:
+        """What the worker says about itself; what it said last if that cannot be written now: the leases come first."""
+        try:
+            self._description = self._describe()
+        except Exception:
+            logger.exception("The worker cannot describe itself")
+        return self._description
 
     def _in_loop(self, loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
         # A slow store can delay this thread until the loop is closed; then nothing is left to call.

@@ -101,19 +101,20 @@ class Watchdog:
     # -- in the thread
 
     def _watch(self) -> None:
-        try:
-            ticked = time.monotonic()
-            self._tick(ticked)
-            while not self._stopped.wait(_TICK_SECONDS):
-                now = time.monotonic()
+        ticked = time.monotonic()
+        while True:
+            now = time.monotonic()
+            try:
                 if now - ticked - _TICK_SECONDS >= BLOCKED_SECONDS:
                     self._report_gap(now - ticked)
                 self._tick(now)
-                ticked = now
-        except Exception:
-            logger.exception("The watchdog has failed: a blocked event loop is not noticed any more")
-        finally:
-            self._disarm()
+            except Exception:
+                # If the watchdog ended, nothing would keep the time in which a blocked worker has to stop.
+                logger.exception("The watchdog failed, and goes on")
+            ticked = now
+            if self._stopped.wait(_TICK_SECONDS):
+                break
+        self._disarm()
 
     def _tick(self, now: float) -> None:
         if self._answered >= self._asked:
@@ -149,6 +150,8 @@ class Watchdog:
         run, frames = self._blocker(), self._frames()
         lines = "".join(traceback.format_list(frames)).rstrip()
         where = f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+        # A path need not be text.
+        where = where.encode("utf-8", "backslashreplace").decode()
         since_ms = int((time.time() - seconds) * 1000)
         self.stall = Stall(since_ms, run.name if run else "", run.id if run else "", where)
         text = "The event loop has been blocked for %.1f s%s:\n%s"

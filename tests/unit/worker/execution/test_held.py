@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,7 +33,7 @@ class Run:
 
     async def after(self, *stops: Callable[[], None]) -> HeldDelivery:
         """Begin, make each of `stops` in a turn of its own, and end."""
-        task = self.held.begin(self.execute)
+        task = self.held.begin(self.execute, copy_context())
         for stop in stops:
             stop()
             await asyncio.sleep(0)
@@ -65,7 +66,7 @@ async def test_a_stop_before_the_first_step_does_not_keep_the_run_from_beginning
         entered.append(held)
         await run.execute(held)
 
-    task = run.held.begin(execute)
+    task = run.held.begin(execute, copy_context())
     run.held.interrupt()
     run.held.cancel()
     asyncio.get_running_loop().call_soon(run.may_end.set)

@@ -8,6 +8,7 @@ import math
 import sys
 import threading
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,7 @@ class Scene:
             await body()
 
         with self.watchdog:
-            await self.held.begin(execute)
+            await self.held.begin(execute, copy_context())
             await until(lambda: self.watchdog.stall is None)
 
 
