@@ -49,7 +49,7 @@ class Server:
         self._flags = flags
         self._directory = tempfile.TemporaryDirectory(prefix="aqueue-test-")
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._start()
 
     @property
@@ -138,7 +138,7 @@ def _wait_until(fact: Callable[[], bool], what: str) -> None:
         time.sleep(0.005)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+from ..servers import free_port
 from .rig import LEASE, until
 
 if TYPE_CHECKING:
@@ -83,12 +84,6 @@ async def test_c_code_that_holds_the_interpreter_cannot_outlast_the_stall_timeou
     assert "in grip" in worker.said.partition("Timeout (")[2]
 
 
-def free_port() -> int:
-    with socket.create_server(("", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 async def get(port: int, path: str) -> tuple[int, str]:
     """The status and the text of an HTTP answer; 0 if nobody answers."""
 
@@ -141,7 +136,7 @@ async def test_health_is_one_line_and_an_exit_code(rig: Rig) -> None:
     assert await health() == (1, "unhealthy: the store knows no worker\n")
     worker = rig.start_worker()
     await rig.up(worker)
-    await until(lambda: "Ready" in worker.said, "a worker that is ready")
+    await until(rig.huey.queues.workers, "the first heartbeat")
     [known] = await rig.huey.queues.workers()
     for words in ((), ("--this-host",), ("--worker", known.consumer), ("--queue", "default")):
         code, text = await health(*words)

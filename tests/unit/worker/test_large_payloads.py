@@ -58,6 +58,7 @@ async def test_a_task_whose_payload_cannot_be_loaded_is_given_back(
         bench.dispatcher.start(deliveries)
         await bench.dispatcher.wait_until_idle()
         assert "a is given back, its payload cannot be loaded: the store is down" in caplog.text
+        assert bench.dispatcher.started == 0
         bench.storage.is_down = False
         await bench.clock.wait_for_waiters()
         bench.clock.advance(1)

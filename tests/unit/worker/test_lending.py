@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import CancelledError
+from contextvars import ContextVar
 
 import pytest
 
-from aqueue import Huey, Result, ResultTimeout
+from aqueue import Huey, Result, ResultTimeout, TaskException
 from aqueue.worker.execution import lending
 
 from ...tour.running import running
@@ -163,8 +165,9 @@ async def test_a_thread_that_was_left_behind_while_it_waited_counts_once(huey: H
     @huey.task(timeout=0.1)
     def parent() -> None:
         result = huey.sync.enqueue(never.options(delay=3600).s())
-        with pytest.raises(ResultTimeout):
-            result.get(timeout=0.3)
+        # The end of the run ends the wait, too.
+        with pytest.raises(CancelledError):
+            result.get(timeout=10)
         may_end.wait(10)
 
     async with running(huey, threads=2) as worker:
@@ -190,3 +193,68 @@ async def test_parents_that_cannot_lend_their_slots_are_named(
         await chain.enqueue(3)
         await until(lambda: "keeps its slot" in caplog.text)
     assert "1 tasks wait for the results of others, and their slots are lent out: chain (1)" in caplog.text
+
+
+async def test_a_parent_whose_time_is_up_leaves_no_thread_that_waits_for_ever(huey: Huey) -> None:
+    ended = threading.Event()
+
+    @huey.task
+    def child() -> int:
+        return 1
+
+    @huey.task(timeout=0.2)
+    def parent() -> int:
+        try:
+            # It is due after the time of the parent, which has the only thread.
+            return huey.sync.enqueue(child.options(delay=1).s()).get()
+        finally:
+            ended.set()
+
+    async with running(huey, concurrency=4, threads=1):
+        with pytest.raises(TaskException, match=r"timeout 0\.2s"):
+            await (await parent.enqueue()).get(timeout=5)
+        assert await (await child.enqueue()).get(timeout=5) == 1
+        assert ended.is_set()
+    await asyncio.to_thread(huey.sync.close)
+
+
+async def test_a_plain_parent_goes_on_while_its_child_keeps_the_only_thread(huey: Huey) -> None:
+    may_end = threading.Event()
+
+    @huey.task(timeout=0.2)
+    def child() -> None:
+        may_end.wait(20)
+
+    @huey.task
+    def parent() -> str:
+        try:
+            child.enqueue_sync().get(timeout=10)
+        except TaskException as error:
+            return str(error.metadata["error"])
+        return ""
+
+    async with running(huey, concurrency=4, threads=1):
+        assert "timeout 0.2s" in await (await parent.enqueue()).get(timeout=5)
+        may_end.set()
+    await asyncio.to_thread(huey.sync.close)
+
+
+async def test_a_run_does_not_see_the_context_of_the_run_whose_wait_freed_its_slot(huey: Huey) -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="")
+    began = asyncio.Event()
+
+    @huey.task
+    async def child() -> str:
+        return tenant.get()
+
+    @huey.task
+    async def parent() -> str:
+        tenant.set("acme")
+        began.set()
+        return await (await child.enqueue()).get(timeout=10)
+
+    async with running(huey, concurrency=1):
+        result = await parent.enqueue()
+        await began.wait()
+        stranger = await child.enqueue()
+        assert (await result.get(timeout=5), await stranger.get(timeout=5)) == ("", "")

@@ -43,6 +43,36 @@ async def test_a_call_that_fails_spoils_no_other(opened: Opened) -> None:
         assert len(await pull(storage, 100)) == 36
 
 
+async def test_a_call_that_was_done_before_the_file_was_locked_says_so(opened: Opened) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def occupy(transaction: Transaction) -> None:
+        begun.set()
+        may_end.wait(20)
+
+    def write(transaction: Transaction) -> str:
+        return "done"
+
+    def fail(transaction: Transaction) -> None:
+        raise ValueError("bad")
+
+    def find_it_locked(transaction: Transaction) -> None:
+        raise QueueUnavailable("locked")
+
+    async with opened() as storage:
+        writer = storage._writer()
+        first = writer.submit(occupy)
+        await until(begun.is_set)
+        # These are done together, which fails, and then one by one.
+        calls = [writer.submit(step) for step in (write, fail, write, find_it_locked)]
+        may_end.set()
+        await first
+        done, failed, also_done, locked = await asyncio.gather(*calls, return_exceptions=True)
+    assert (done, also_done) == ("done", "done")
+    assert isinstance(failed, ValueError)
+    assert isinstance(locked, QueueUnavailable)
+
+
 async def test_a_call_that_fails_keeps_nothing(opened: Opened) -> None:
     async with opened() as storage:
         with pytest.raises(OverflowError):

@@ -176,6 +176,20 @@ async def test_a_suspect_that_never_waits_lets_the_next_one_run(bench: Bench) ->
     assert [await bench.state(task_id) for task_id in ids] == [State.DONE] * 3
 
 
+async def test_a_suspect_that_waits_for_others_lets_the_next_one_run(bench: Bench) -> None:
+    stage = Stage(bench)
+    await push_all(bench, stage, "ab")
+    async with bench.serving():
+        deliveries = await suspects(bench)
+        bench.dispatcher.start(deliveries)
+        await until(lambda: list(stage.running) == ["a"])
+        bench.dispatcher.lend_slot(bench.held[deliveries[0].receipt])
+        await until(lambda: set(stage.running) == {"a", "b"})
+        bench.dispatcher.take_slot_back_at_once()
+        stage.end("a", "b")
+        await bench.dispatcher.wait_until_idle()
+
+
 async def test_a_task_that_outlived_too_many_workers_is_dead() -> None:
     bench = Bench(max_crashes=1)
     stage = Stage(bench)

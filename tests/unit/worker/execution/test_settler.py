@@ -158,3 +158,28 @@ async def test_one_verdict_that_the_store_never_takes_holds_up_no_other(bench: B
         bench.clock.advance(1)
         await bench.settler.wait_until_below(1)
     assert [await bench.state(f"t{number}") for number in range(8)] == [State.DONE] * 8
+
+
+async def test_a_settlement_that_is_under_way_is_waited_for(bench: Bench) -> None:
+    [settlement] = await lent(bench, 1)
+    bench.storage.may_settle.clear()
+    async with bench.serving():
+        bench.settler.put(settlement)
+        await until(lambda: bench.storage.settled)
+        finishing = asyncio.create_task(bench.settler.finish(0))
+        await until(lambda: bench.settler._moved._waiters)
+        assert not finishing.done()
+        bench.storage.may_settle.set()
+        assert await finishing
+    assert await bench.state("t0") is State.DONE
+
+
+async def test_an_outage_is_not_waited_for(bench: Bench) -> None:
+    [settlement] = await lent(bench, 1)
+    bench.storage.is_down = True
+    async with bench.serving():
+        bench.settler.put(settlement)
+        finishing = asyncio.create_task(bench.settler.finish(0))
+        await bench.clock.wait_for_waiters()
+        bench.clock.advance(1_000)
+        assert await finishing is False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aqueue import QueueUnavailable
 from aqueue.core.lifecycle import State
 from aqueue.worker.services.fetcher import LARGEST_PULL, Fetcher
 
@@ -17,6 +18,8 @@ from ..execution.test_dispatcher import Stage, push_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aqueue.storage.protocol import Promotion
 
 LEASE = LEASE_MS / 1000
 
@@ -338,6 +341,25 @@ async def test_a_burst_ends_when_nothing_is_left(bench: Bench, stage: Stage) -> 
         bench.clock.advance(0.1)
         await running
     assert [await bench.state(name) for name in "abc"] == [State.DONE] * 3
+
+
+async def test_a_burst_waits_out_an_outage(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    promote, answers = bench.storage.promote, iter([QueueUnavailable("the store is down")])
+
+    async def promote_later(limit: int) -> Promotion:
+        for error in answers:
+            raise error
+        return await promote(limit)
+
+    monkeypatch.setattr(bench.storage, "promote", promote_later)
+    async with bench.serving():
+        running = asyncio.create_task(fetcher_of(bench, burst=True).run())
+        for _ in range(2):
+            await bench.clock.wait_for_waiters()
+            assert not running.done()
+            bench.clock.advance(0.1)
+        await running
+    assert next(answers, None) is None
 
 
 async def test_a_burst_waits_for_what_runs(bench: Bench, stage: Stage) -> None:

@@ -186,3 +186,16 @@ def test_a_store_that_keeps_it_waiting_does_not_keep_the_loop_from_ending(
     may_answer.set()
     thread.join(20)
     assert keepers.closed == 1
+
+
+async def test_leases_are_renewed_even_if_the_worker_cannot_describe_itself(
+    bench: Bench, keepers: LeaseKeepers, caplog: pytest.LogCaptureFixture
+) -> None:
+    await hold(bench, 1)
+    descriptions = iter([b"first"])
+    heartbeat = Heartbeat(brisk(bench), lambda: next(descriptions), bench.held, unexpected, unexpected)
+    async with bench.serving(heartbeat.run()):
+        await asyncio.to_thread(keepers.wait_for, 3)
+        [worker] = await bench.storage.workers()
+    assert worker.description == b"first"
+    assert "cannot describe itself" in caplog.text

@@ -136,3 +136,19 @@ async def test_a_stall_is_shown_with_the_instant_since_which_it_lasts() -> None:
     assert str(stall) == (
         "blocked since 2023-11-14T22:13:20+00:00, by the task shop.report (some-id), at shop.py:3 in report"
     )
+
+
+async def test_an_error_does_not_end_it(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        scene.noticed.set()
+        raise ValueError("unforeseen")
+
+    async def body() -> None:
+        scene.block()
+        scene.watchdog._changed = scene._note
+        assert scene.watchdog._thread.is_alive()
+
+    scene.watchdog._changed = fail
+    await scene.run(body)
+    assert "goes on" in caplog.text
+    assert scene.noted == [None]
